@@ -1,0 +1,3 @@
+//! cooee: the hosts of a LAN find each other and talk.
+
+pub mod values;

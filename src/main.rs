@@ -1,0 +1,3 @@
+//! The `cooee` program.
+
+fn main() {}
