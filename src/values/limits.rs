@@ -1,1 +1,103 @@
-//! placeholder
+//! Every limit of the protocol and of a node, with its unit, in one place.
+//!
+//! Nothing a stranger sends makes anything grow past the numbers here. What happens at each limit
+//! is written beside it; where something is refused or forgotten it is counted
+//! (`proto::Counters`).
+
+use std::time::Duration;
+
+/// Bytes of the largest datagram sent or accepted. Below every common MTU (1,500 less headers and
+/// tunnels), so that no datagram is ever fragmented: losing one frame never costs more than one
+/// datagram. Longer ones are dropped and counted.
+pub const DATAGRAM: usize = 1_200;
+
+/// Bytes of the longest text that can be said, over all its parts. Longer ones are refused.
+pub const TEXT: usize = 64 * 1024;
+
+/// Bytes of the longest `data` that can go with a text, as JSON. Longer ones are refused.
+pub const DATA: usize = 64 * 1024;
+
+/// Levels to which arrays and objects may be nested in `data`.
+pub const DATA_DEPTH: usize = 64;
+
+/// Parts into which one message is cut at most: text and data, every byte of them escaped.
+pub const PARTS: usize = 2_048;
+
+/// Bytes of the longest nick. Longer ones are refused here, and make a datagram malformed.
+pub const NICK: usize = 64;
+
+/// Bytes of the longest host name, version, or "away" text.
+pub const SHORT_TEXT: usize = 128;
+
+/// Bytes of the longest channel name.
+pub const CHANNEL_NAME: usize = 48;
+
+/// Tags, and services, of one node.
+pub const TAGS: usize = 16;
+
+/// Bytes of all tags and services of one node, as JSON, so that they fit an announcement.
+pub const TAG_BYTES: usize = 256;
+
+/// Channels in which one node takes part. More are refused.
+pub const CHANNELS: usize = 128;
+
+/// Peers a node knows at most. Further ones are not taken up until others have gone.
+pub const PEERS: usize = 16_384;
+
+/// Peers a node remembers after they left or died, so that old announcements of theirs are
+/// recognised. The oldest are forgotten first.
+pub const TOMBSTONES: usize = 4_096;
+
+/// Addresses kept for one peer. The one heard least recently makes room.
+pub const PATHS: usize = 8;
+
+/// Authors in channels whose sequence numbers are followed. The one heard least recently makes
+/// room.
+pub const AUTHORS: usize = 8_192;
+
+/// Long messages that are being put together at one time. The oldest makes room.
+pub const ASSEMBLIES: usize = 256;
+
+/// Bytes of all long messages that are being put together at one time. The oldest make room.
+pub const ASSEMBLY_BYTES: usize = 16 * 1024 * 1024;
+
+/// How long the missing parts of a long message are waited for.
+pub const ASSEMBLY_TIME: Duration = Duration::from_secs(10);
+
+/// Unicast seeds (`--peer`).
+pub const SEEDS: usize = 64;
+
+/// Links that a node uses.
+pub const LINKS: usize = 64;
+
+/// Direct messages, in datagrams, that wait for their acknowledgement. More are refused.
+pub const UNACKED: usize = 4_096;
+
+/// Sources (addresses with ports) whose behaviour is remembered. All are forgotten when there are
+/// more.
+pub const SOURCES: usize = 4_096;
+
+/// Datagrams a second that cost work and are worth nothing (broken signatures, broken JSON) taken
+/// from one source before its datagrams are dropped unread; [`BAD_BURST`] at once.
+pub const BAD_RATE: u32 = 100;
+
+/// See [`BAD_RATE`].
+pub const BAD_BURST: u32 = 400;
+
+/// Unsigned messages a second shown from one source; [`UNSIGNED_BURST`] at once. A node's `cast`
+/// is not counted here.
+pub const UNSIGNED_RATE: u32 = 20;
+
+/// See [`UNSIGNED_RATE`].
+pub const UNSIGNED_BURST: u32 = 100;
+
+/// Announcements a second that all nodes of a LAN together make when nothing happens.
+pub const ANNOUNCEMENTS: u32 = 50;
+
+/// Bytes to which a question by multicast is padded, so that the answer to an address that has
+/// not proven itself need not be longer than the question (RFC 9000 §8 does the same).
+pub const QUESTION: usize = 640;
+
+const _: () = assert!(QUESTION <= DATAGRAM);
+const _: () = assert!(NICK + 2 * SHORT_TEXT + TAG_BYTES < QUESTION);
+const _: () = assert!(TOMBSTONES <= PEERS);

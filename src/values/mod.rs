@@ -4,16 +4,18 @@
 //! system's entropy.
 
 mod id;
+mod json;
 pub mod limits;
 mod link;
-
-
-
+mod names;
+mod peer_text;
+mod rng;
 mod time;
 
 pub use id::{Epoch, NodeId, ParseIdError};
+pub use json::{Json, JsonError};
 pub use link::LinkId;
-
-
-
+pub use names::{ChannelName, Group, GroupError, Level, NameError, Nick};
+pub use peer_text::{Escaped, PeerText, is_misleading};
+pub use rng::Rng;
 pub use time::{Instant, WallTime};

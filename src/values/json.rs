@@ -1,0 +1,88 @@
+//! JSON that a message carries for programs, kept as text.
+//!
+//! The text is always valid, compact (one line) and of bounded depth. It is not taken apart into
+//! numbers and maps, so whatever its author wrote comes out with the same digits and order.
+
+use serde_json::value::RawValue;
+
+use super::limits;
+
+/// A compact JSON value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Json(Box<str>);
+
+/// Why a text is not taken as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// Not JSON at all.
+    #[error("not valid JSON: {0}")]
+    Syntax(String),
+    /// Arrays and objects inside each other beyond [`limits::DATA_DEPTH`].
+    #[error("nested deeper than {} levels", limits::DATA_DEPTH)]
+    TooDeep,
+    /// Longer than [`limits::DATA`].
+    #[error("longer than {} bytes", limits::DATA)]
+    TooLong,
+}
+
+impl Json {
+    /// Checks and compacts a JSON text.
+    pub fn parse(text: &str) -> Result<Self, JsonError> {
+        let raw: &RawValue =
+            serde_json::from_str(text).map_err(|e| JsonError::Syntax(e.to_string()))?;
+        Self::from_raw(raw)
+    }
+
+    pub(crate) fn from_raw(raw: &RawValue) -> Result<Self, JsonError> {
+        if raw.get().len() > limits::DATA {
+            return Err(JsonError::TooLong);
+        }
+        let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+        let mut compact = String::with_capacity(raw.get().len());
+        for c in raw.get().chars() {
+            if in_string {
+                in_string = escaped || c != '"';
+                escaped = !escaped && c == '\\';
+            } else {
+                match c {
+                    '"' => in_string = true,
+                    '[' | '{' => depth += 1,
+                    ']' | '}' => depth = depth.saturating_sub(1),
+                    ' ' | '\t' | '\n' | '\r' => continue,
+                    _ => {}
+                }
+                if depth > limits::DATA_DEPTH {
+                    return Err(JsonError::TooDeep);
+                }
+            }
+            compact.push(c);
+        }
+        Ok(Self(compact.into()))
+    }
+
+    /// The JSON text: one line without blanks outside strings.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_go_and_everything_else_stays() {
+        let json = Json::parse(" { \"b\" : [ 1e400, \"a \\\" b\\\\\" ] ,\n\t\"a\": null } ").unwrap();
+        assert_eq!(json.as_str(), r#"{"b":[1e400,"a \" b\\"],"a":null}"#);
+    }
+
+    #[test]
+    fn what_is_not_json_or_too_deep_is_refused() {
+        assert!(matches!(Json::parse("{"), Err(JsonError::Syntax(_))));
+        assert!(matches!(Json::parse(""), Err(JsonError::Syntax(_))));
+        let deep = |n| format!("{}{}", "[".repeat(n), "]".repeat(n));
+        assert!(Json::parse(&deep(limits::DATA_DEPTH)).is_ok());
+        assert_eq!(Json::parse(&deep(limits::DATA_DEPTH + 1)), Err(JsonError::TooDeep));
+        assert_eq!(Json::parse(&"1".repeat(limits::DATA + 1)), Err(JsonError::TooLong));
+    }
+}
