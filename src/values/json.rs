@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn blanks_go_and_everything_else_stays() {
-        let json = Json::parse(" { \"b\" : [ 1e400, \"a \\\" b\\\\\" ] ,\n\t\"a\": null } ").unwrap();
+        let json =
+            Json::parse(" { \"b\" : [ 1e400, \"a \\\" b\\\\\" ] ,\n\t\"a\": null } ").unwrap();
         assert_eq!(json.as_str(), r#"{"b":[1e400,"a \" b\\"],"a":null}"#);
     }
 

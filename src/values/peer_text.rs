@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn ordinary_text_of_any_script_passes_unchanged() {
-        for text in ["hi", "Grüße, мир, 世界, שלום, مرحبا", "👋🏽 a\u{301}", ""] {
+        for text in ["hi", "Grüße, мир, 世界, שלום, مرحبا", "👋🏽 a\u{301}", ""]
+        {
             assert_eq!(escaped(text), text);
         }
     }

@@ -1,0 +1,384 @@
+//! Bytes from anybody to values that keep their promises, or a reason why not.
+//!
+//! Unknown members are ignored and unknown types are told apart from broken datagrams, so that
+//! later versions of the protocol can add both.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use data_encoding::BASE64URL_NOPAD;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::entry::{Ack, Body, Content, Entry, Payload, Tell};
+use super::packet::Datagram;
+use super::presence::{Hearing, Presence, PresenceKind, Profile, Summary};
+use super::roster::{Ask, RosterPage, Told};
+use super::{Sender, VERSION};
+use crate::values::{ChannelName, Json, NodeId, PeerText, WallTime, limits};
+
+/// Why bytes are not taken as a datagram.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// More than [`limits::DATAGRAM`] bytes.
+    #[error("longer than {} bytes", limits::DATAGRAM)]
+    TooLong,
+    /// Not a JSON object, or a member of the wrong type.
+    #[error("not a datagram of ours: {0}")]
+    Malformed(String),
+    /// Another version of the protocol.
+    #[error("version {0} of the protocol; this is version {VERSION}")]
+    Version(u64),
+    /// A type that this version does not know.
+    #[error("of an unknown type")]
+    UnknownType,
+    /// A member is missing, or its value is out of bounds.
+    #[error("'{0}' is missing or out of bounds")]
+    Member(&'static str),
+}
+
+/// Every member of every type. Which of them a type needs is checked afterwards.
+#[derive(Deserialize)]
+struct Members<'a> {
+    cooee: Option<u64>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    id: Option<String>,
+    epoch: Option<u64>,
+    n: Option<u64>,
+    #[serde(default)]
+    visitor: bool,
+    nick: Option<String>,
+    host: Option<String>,
+    version: Option<String>,
+    away: Option<String>,
+    tags: Option<BTreeMap<String, String>>,
+    services: Option<BTreeMap<String, u16>>,
+    #[serde(default)]
+    partial: bool,
+    channels: Option<Vec<String>>,
+    at: Option<u64>,
+    of: Option<usize>,
+    count: Option<u32>,
+    digest: Option<String>,
+    #[serde(rename = "try", default)]
+    attempt: u8,
+    nonce: Option<String>,
+    re: Option<String>,
+    #[serde(default)]
+    held: u32,
+    token: Option<String>,
+    to: Option<String>,
+    hears: Option<String>,
+    after: Option<String>,
+    #[serde(default)]
+    more: bool,
+    peers: Option<Vec<ToldMembers>>,
+    channel: Option<String>,
+    seq: Option<u64>,
+    text: Option<String>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    level: Option<String>,
+    #[serde(borrow)]
+    msgs: Option<Vec<ContentMembers<'a>>>,
+    part: Option<u32>,
+    parts: Option<u32>,
+    piece: Option<String>,
+    #[serde(rename = "box")]
+    sealed: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ContentMembers<'a> {
+    at: Option<u64>,
+    text: Option<String>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    level: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ToldMembers {
+    Unicast(String, String, u64, String, u8),
+    Multicast(String, String, u64, String),
+}
+
+#[derive(Deserialize)]
+struct Version {
+    cooee: u64,
+}
+
+#[derive(Deserialize)]
+struct Sealed {
+    key: String,
+    seal: String,
+}
+
+type Result<T> = std::result::Result<T, DecodeError>;
+
+/// The key's name and the sealed bytes of a sealed datagram.
+pub(crate) fn sealed(bytes: &[u8]) -> Option<(String, String)> {
+    let Sealed { key, seal } = serde_json::from_slice(bytes).ok()?;
+    Some((key, seal))
+}
+
+pub(crate) fn decode(bytes: &[u8]) -> Result<Datagram> {
+    if bytes.len() > limits::DATAGRAM {
+        return Err(DecodeError::TooLong);
+    }
+    let members: Members<'_> = serde_json::from_slice(bytes).map_err(|e| {
+        // A later version may give a member another type: then the version is what to report.
+        match serde_json::from_slice(bytes) {
+            Ok(Version { cooee }) if cooee != VERSION => DecodeError::Version(cooee),
+            _ => DecodeError::Malformed(e.to_string()),
+        }
+    })?;
+    match members.cooee {
+        Some(VERSION) => {}
+        Some(other) => return Err(DecodeError::Version(other)),
+        None => return Err(DecodeError::Member("cooee")),
+    }
+    match members.kind.as_deref() {
+        Some("hello") => members.presence(PresenceKind::Hello).map(Datagram::Presence),
+        Some("here") => members.presence(PresenceKind::Here).map(Datagram::Presence),
+        Some("bye") => {
+            let (n, visitor) = (need(members.n, "n")?, members.visitor);
+            Ok(Datagram::Bye { from: members.sender()?, n, visitor })
+        }
+        Some("ask") => members.ask().map(Datagram::Ask),
+        Some("roster") => members.roster().map(Datagram::Roster),
+        Some("say") => members.entry(Body::Say).map(Datagram::Entry),
+        Some("cast") => members.entry(Body::Cast).map(Datagram::Entry),
+        Some("tell") => members.tell().map(Datagram::Tell),
+        Some("ack") => Ok(Datagram::Ack(Ack {
+            from: members.sender()?,
+            to: id(members.to.as_deref(), "to")?.ok_or(DecodeError::Member("to"))?,
+            n: need(members.n, "n")?,
+        })),
+        Some(_) => Err(DecodeError::UnknownType),
+        None => Err(DecodeError::Member("type")),
+    }
+}
+
+/// What was sealed for one peer, or put together from parts.
+pub(crate) fn decode_inside(json: &str) -> Result<(PeerText, Payload)> {
+    let members: Members<'_> =
+        serde_json::from_str(json).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    let nick = text(members.nick.clone(), limits::NICK, "nick")?.unwrap_or_default();
+    Ok((nick, members.payload()?))
+}
+
+/// One message put together from its parts.
+pub(crate) fn decode_content(json: &str) -> Result<Content> {
+    let content: ContentMembers<'_> =
+        serde_json::from_str(json).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    content.check()
+}
+
+fn need<T>(value: Option<T>, name: &'static str) -> Result<T> {
+    value.ok_or(DecodeError::Member(name))
+}
+
+fn hex(value: Option<&str>, name: &'static str) -> Result<Option<u64>> {
+    let Some(text) = value else { return Ok(None) };
+    if text.len() != 16 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(DecodeError::Member(name));
+    }
+    u64::from_str_radix(text, 16).map(Some).map_err(|_| DecodeError::Member(name))
+}
+
+fn id(value: Option<&str>, name: &'static str) -> Result<Option<NodeId>> {
+    value.map(|text| text.parse().map_err(|_| DecodeError::Member(name))).transpose()
+}
+
+fn text(value: Option<String>, limit: usize, name: &'static str) -> Result<Option<PeerText>> {
+    match value {
+        Some(text) if text.len() > limit => Err(DecodeError::Member(name)),
+        other => Ok(other.map(PeerText::new)),
+    }
+}
+
+fn map<V, W>(
+    value: Option<BTreeMap<String, V>>,
+    name: &'static str,
+    convert: impl Fn(V) -> W,
+) -> Result<BTreeMap<PeerText, W>> {
+    let value = value.unwrap_or_default();
+    if value.len() > limits::TAGS || value.keys().any(|key| key.len() > limits::SHORT_TEXT) {
+        return Err(DecodeError::Member(name));
+    }
+    Ok(value.into_iter().map(|(key, value)| (PeerText::new(key), convert(value))).collect())
+}
+
+impl Members<'_> {
+    fn sender(&self) -> Result<Sender> {
+        let id = need(id(self.id.as_deref(), "id")?, "id")?;
+        Ok(Sender { id, epoch: need(self.epoch, "epoch")? })
+    }
+
+    fn summary(&self) -> Result<Summary> {
+        let digest = hex(self.digest.as_deref(), "digest")?.unwrap_or_default();
+        Ok(Summary { count: self.count.unwrap_or_default(), digest })
+    }
+
+    fn presence(self, kind: PresenceKind) -> Result<Presence> {
+        let from = self.sender()?;
+        let summary = self.summary()?;
+        let channels = self.channels.unwrap_or_default();
+        let channels: Vec<ChannelName> = channels
+            .iter()
+            .map(|name| name.parse().map_err(|_| DecodeError::Member("channels")))
+            .collect::<Result<_>>()?;
+        let channels_at = usize::try_from(self.at.unwrap_or_default()).unwrap_or(usize::MAX);
+        let channels_of = self.of.unwrap_or(channels.len());
+        if channels_of > limits::CHANNELS
+            || channels_at.saturating_add(channels.len()) > channels_of
+        {
+            return Err(DecodeError::Member("of"));
+        }
+        let hears = match self.hears.as_deref() {
+            None => None,
+            Some("multicast") => Some(Hearing::Multicast),
+            Some("unicast") => Some(Hearing::Unicast),
+            Some(_) => return Err(DecodeError::Member("hears")),
+        };
+        let profile = Profile {
+            nick: need(text(self.nick, limits::NICK, "nick")?, "nick")?,
+            host: text(self.host, limits::SHORT_TEXT, "host")?.unwrap_or_default(),
+            version: text(self.version, limits::SHORT_TEXT, "version")?.unwrap_or_default(),
+            away: text(self.away, limits::SHORT_TEXT, "away")?,
+            tags: map(self.tags, "tags", PeerText::new)?,
+            services: map(self.services, "services", |port| port)?,
+        };
+        Ok(Presence {
+            kind,
+            from,
+            n: need(self.n, "n")?,
+            profile: Arc::new(profile),
+            partial: self.partial,
+            channels,
+            channels_at,
+            channels_of,
+            visitor: self.visitor,
+            summary,
+            attempt: self.attempt,
+            nonce: hex(self.nonce.as_deref(), "nonce")?,
+            re: hex(self.re.as_deref(), "re")?,
+            held: self.held,
+            token: hex(self.token.as_deref(), "token")?,
+            to: id(self.to.as_deref(), "to")?,
+            hears,
+        })
+    }
+
+    fn ask(&self) -> Result<Ask> {
+        Ok(Ask {
+            from: self.sender()?,
+            visitor: self.visitor,
+            nonce: need(hex(self.nonce.as_deref(), "nonce")?, "nonce")?,
+            token: need(hex(self.token.as_deref(), "token")?, "token")?,
+            after: id(self.after.as_deref(), "after")?,
+        })
+    }
+
+    fn roster(self) -> Result<RosterPage> {
+        let told = |told: ToldMembers| -> Result<Told> {
+            let (peer, addr, epoch, nick, unicast) = match told {
+                ToldMembers::Unicast(id, addr, epoch, nick, flag) => {
+                    (id, addr, epoch, nick, flag == 1)
+                }
+                ToldMembers::Multicast(id, addr, epoch, nick) => (id, addr, epoch, nick, false),
+            };
+            Ok(Told {
+                id: peer.parse().map_err(|_| DecodeError::Member("peers"))?,
+                addr: addr.parse().map_err(|_| DecodeError::Member("peers"))?,
+                epoch,
+                nick: text(Some(nick), limits::NICK, "peers")?.unwrap_or_default(),
+                unicast,
+            })
+        };
+        Ok(RosterPage {
+            from: self.sender()?,
+            re: need(hex(self.re.as_deref(), "re")?, "re")?,
+            summary: self.summary()?,
+            after: id(self.after.as_deref(), "after")?,
+            more: self.more,
+            peers: need(self.peers, "peers")?.into_iter().map(told).collect::<Result<_>>()?,
+        })
+    }
+
+    fn entry(self, body: Body) -> Result<Entry> {
+        let from = if self.id.is_some() { Some(self.sender()?) } else { None };
+        let channel = self.channel.as_deref().unwrap_or(ChannelName::LOBBY);
+        let channel = channel.parse().map_err(|_| DecodeError::Member("channel"))?;
+        let nick = text(self.nick.clone(), limits::NICK, "nick")?.unwrap_or_default();
+        let seq = self.seq;
+        let payload = self.payload()?;
+        // Numbers leave room above them, so that adding to them can't overflow.
+        if seq.is_some_and(|seq| seq == 0 || seq > u64::MAX / 2) {
+            return Err(DecodeError::Member("seq"));
+        }
+        Ok(Entry { body, from, nick, channel, seq, payload })
+    }
+
+    fn payload(self) -> Result<Payload> {
+        match (self.msgs, self.piece) {
+            (Some(msgs), _) => {
+                if msgs.is_empty() {
+                    return Err(DecodeError::Member("msgs"));
+                }
+                let contents = msgs.into_iter().map(ContentMembers::check).collect::<Result<_>>();
+                Ok(Payload::Whole(contents?))
+            }
+            (None, Some(piece)) => {
+                let (part, parts) = (need(self.part, "part")?, need(self.parts, "parts")?);
+                if part >= parts || parts as usize > limits::PARTS {
+                    return Err(DecodeError::Member("parts"));
+                }
+                Ok(Payload::Part { part, parts, piece: piece.into() })
+            }
+            (None, None) => {
+                let (at, text, data, level) = (self.at, self.text, self.data, self.level);
+                let content = ContentMembers { at, text, data, level }.check()?;
+                Ok(Payload::Whole(vec![content]))
+            }
+        }
+    }
+
+    fn tell(&self) -> Result<Tell> {
+        let sealed = need(self.sealed.as_deref(), "box")?;
+        Ok(Tell {
+            from: self.sender()?,
+            n: need(self.n, "n")?,
+            to: need(id(self.to.as_deref(), "to")?, "to")?,
+            sealed: BASE64URL_NOPAD
+                .decode(sealed.as_bytes())
+                .map_err(|_| DecodeError::Member("box"))?,
+        })
+    }
+}
+
+impl ContentMembers<'_> {
+    fn check(self) -> Result<Content> {
+        let level = match self.level {
+            None => None,
+            Some(level) => Some(level.parse().map_err(|_| DecodeError::Member("level"))?),
+        };
+        let data = match self.data {
+            None => None,
+            Some(raw) => Some(Json::from_raw(raw).map_err(|_| DecodeError::Member("data"))?),
+        };
+        Ok(Content {
+            // Zero, where somebody wrote the datagram by hand: the receiver's clock serves.
+            at: WallTime(self.at.unwrap_or_default()).min(WallTime::MAX),
+            text: need(text(self.text, limits::TEXT, "text")?, "text")?,
+            data,
+            level: level.unwrap_or_default(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

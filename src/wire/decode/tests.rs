@@ -1,0 +1,247 @@
+//! What is parsed can be emitted again; what is broken is refused with its reason.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::wire::{Identity, Packet, split};
+
+fn identity() -> Identity {
+    Identity::from_secret([5; 32])
+}
+
+fn sender() -> Sender {
+    Sender { id: identity().id(), epoch: 1_795_383_240_123 }
+}
+
+fn presence() -> Presence {
+    Presence {
+        kind: PresenceKind::Here,
+        from: sender(),
+        n: 3,
+        profile: Arc::new(Profile {
+            nick: "ada \"x\"".into(),
+            host: "web1".into(),
+            version: "0.1.0".into(),
+            away: Some("lunch".into()),
+            tags: [("role".into(), "db".into())].into(),
+            services: [("we\"b".into(), 8080)].into(),
+        }),
+        partial: false,
+        channels: vec![ChannelName::lobby(), "ops".parse().unwrap()],
+        channels_at: 0,
+        channels_of: 2,
+        visitor: true,
+        summary: Summary { count: 30, digest: 0xfedc_ba98_7654_3210 },
+        attempt: 1,
+        nonce: Some(1),
+        re: Some(u64::MAX),
+        held: 17,
+        token: Some(9),
+        to: Some(sender().id),
+        hears: Some(Hearing::Unicast),
+    }
+}
+
+#[track_caller]
+fn decodes_to(bytes: Vec<u8>, expected: &Datagram) {
+    let packet = Packet::new(bytes);
+    assert_eq!(packet.datagram(), Ok(expected), "{}", String::from_utf8_lossy(packet.bytes()));
+    assert!(packet.bytes().starts_with(b"{\"cooee\":1,\"type\":\""));
+    assert!(packet.bytes().len() <= limits::DATAGRAM);
+    if packet.is_signed() {
+        assert!(packet.is_authentic());
+    }
+}
+
+#[test]
+fn every_type_reads_back_as_it_was_written() {
+    let me = identity();
+    let presence = presence();
+    let (bytes, rest) = presence.encode(&me, limits::DATAGRAM, 900);
+    assert_eq!((bytes.len(), rest), (900, None));
+    decodes_to(bytes, &Datagram::Presence(presence));
+
+    let bye = Datagram::Bye { from: sender(), n: 4, visitor: false };
+    decodes_to(crate::wire::encode_bye(&me, sender(), 4, false), &bye);
+
+    let ask = Ask { from: sender(), visitor: false, nonce: 1, token: 2, after: Some(me.id()) };
+    decodes_to(ask.encode(&me), &Datagram::Ask(ask));
+
+    let told = |n: u8| Told {
+        id: Identity::from_secret([n; 32]).id(),
+        addr: if n == 1 { "10.77.0.1:4".parse().unwrap() } else { "[fe80::1]:5".parse().unwrap() },
+        epoch: n.into(),
+        nick: "n\"".into(),
+        unicast: n == 2,
+    };
+    let summary = Summary { count: 2, digest: 7 };
+    let peers = vec![told(1), told(2)];
+    let page = RosterPage { from: sender(), re: 8, summary, after: None, more: true, peers };
+    decodes_to(page.encode(&me, limits::DATAGRAM).0, &Datagram::Roster(page));
+
+    let tell = Tell { from: sender(), n: 1, to: me.id(), sealed: vec![1, 2, 3] };
+    decodes_to(tell.encode(&me), &Datagram::Tell(tell));
+    let ack = Ack { from: sender(), to: me.id(), n: 1 };
+    decodes_to(ack.encode(&me), &Datagram::Ack(ack));
+}
+
+#[test]
+fn an_announcement_that_does_not_fit_is_cut_where_it_hurts_least() {
+    let mut presence = presence();
+    presence.channels =
+        (0..100).map(|i| format!("channel-number-{i:03}").parse().unwrap()).collect();
+    presence.channels_of = 100;
+    let all = presence.channels.clone();
+    let mut heard = Vec::new();
+    loop {
+        let (bytes, rest) = presence.encode(&identity(), limits::QUESTION, 0);
+        assert!(bytes.len() <= limits::QUESTION);
+        let packet = Packet::new(bytes);
+        let Ok(Datagram::Presence(read)) = packet.datagram() else { panic!("{packet:?}") };
+        assert_eq!((read.channels_at, read.channels_of), (heard.len(), 100));
+        heard.extend(read.channels.clone());
+        let Some(at) = rest else { break };
+        presence.channels = all[at..].to_vec();
+        presence.channels_at = at;
+    }
+    assert_eq!(heard, all);
+}
+
+#[test]
+fn a_page_of_the_roster_holds_as_many_peers_as_fit() {
+    let told = |n: u32| Told {
+        id: NodeId(std::array::from_fn(|i| (n >> (i % 4 * 8)) as u8)),
+        addr: "192.168.100.100:50000".parse().unwrap(),
+        epoch: 1_795_383_240_123,
+        nick: "some-host-name".into(),
+        unicast: false,
+    };
+    let peers: Vec<Told> = (0..100).map(told).collect();
+    let page = RosterPage {
+        from: sender(),
+        re: 8,
+        summary: Summary::default(),
+        after: None,
+        more: false,
+        peers,
+    };
+    let (bytes, fitted) = page.encode(&identity(), limits::DATAGRAM);
+    assert!(bytes.len() <= limits::DATAGRAM && fitted >= 7, "{fitted}");
+    let Ok(Datagram::Roster(read)) = decode(&bytes) else { panic!() };
+    assert!(read.more && read.peers == page.peers[..fitted]);
+}
+
+#[test]
+fn what_a_person_writes_by_hand_is_a_message() {
+    let by_hand = br#"{"cooee": 1, "type": "say", "text": "hi", "extra": {"a": [1]}}"#;
+    let Ok(Datagram::Entry(entry)) = decode(by_hand) else { panic!() };
+    assert_eq!((entry.from, entry.channel.as_str(), entry.seq), (None, "lobby", None));
+    assert!(matches!(&entry.payload, Payload::Whole(c) if c[0].text.raw() == "hi"));
+    assert!(!Packet::new(&by_hand[..]).is_authentic());
+}
+
+#[test]
+fn what_is_broken_is_refused_with_its_reason() {
+    let malformed = |bytes: &[u8]| matches!(decode(bytes), Err(DecodeError::Malformed(_)));
+    assert!(malformed(b"") && malformed(b"\xff\xfe") && malformed(b"[]") && malformed(b"{}x"));
+    assert!(malformed("[".repeat(1_000).as_bytes()));
+    assert!(malformed(br#"{"cooee":1,"type":"say","text":"a","text":"b"}"#));
+    for (bytes, error) in [
+        (r#"{"type":"say","text":"x"}"#, DecodeError::Member("cooee")),
+        (r#"{"cooee":1}"#, DecodeError::Member("type")),
+        (r#"{"cooee":2,"type":7}"#, DecodeError::Version(2)),
+        (r#"{"cooee":1,"type":"sing"}"#, DecodeError::UnknownType),
+        (r#"{"cooee":1,"type":"say"}"#, DecodeError::Member("text")),
+        (r#"{"cooee":1,"type":"say","text":"x","seq":0}"#, DecodeError::Member("seq")),
+        (r#"{"cooee":1,"type":"say","text":"x","channel":"a b"}"#, DecodeError::Member("channel")),
+        (r#"{"cooee":1,"type":"say","text":"x","level":"loud"}"#, DecodeError::Member("level")),
+        (r#"{"cooee":1,"type":"say","msgs":[]}"#, DecodeError::Member("msgs")),
+        (
+            r#"{"cooee":1,"type":"say","piece":"x","part":3,"parts":3}"#,
+            DecodeError::Member("parts"),
+        ),
+        (r#"{"cooee":1,"type":"say","text":"x","id":"short"}"#, DecodeError::Member("id")),
+        (r#"{"cooee":1,"type":"hello"}"#, DecodeError::Member("id")),
+    ] {
+        assert_eq!(decode(bytes.as_bytes()), Err(error), "{bytes}");
+    }
+    let deep = format!(r#"{{"cooee":1,"type":"say","text":"x","data":{}1}}"#, "[".repeat(900));
+    assert!(malformed(deep.as_bytes()));
+    let deep = format!(
+        r#"{{"cooee":1,"type":"say","text":"x","data":{}{}}}"#,
+        "[".repeat(400),
+        "]".repeat(400)
+    );
+    assert!(decode(deep.as_bytes()).is_err());
+    assert_eq!(decode(&[b' '; limits::DATAGRAM + 1]), Err(DecodeError::TooLong));
+}
+
+#[test]
+fn a_member_of_the_wrong_type_is_refused_whichever_it_is() {
+    let (whole, _) = presence().encode(&identity(), limits::DATAGRAM, 0);
+    let whole: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&whole).unwrap();
+    for name in whole.keys().filter(|name| *name != "sig" && *name != "pad") {
+        let mut broken = whole.clone();
+        broken.insert(name.clone(), serde_json::json!([{}]));
+        let bytes = serde_json::to_vec(&broken).unwrap();
+        assert!(decode(&bytes).is_err(), "{name}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_do_any_harm(bytes in prop::collection::vec(any::<u8>(), 0..1_300)) {
+        let packet = Packet::new(bytes);
+        let _ = packet.datagram();
+        prop_assert!(!packet.is_authentic());
+    }
+
+    #[test]
+    fn a_changed_datagram_does_no_harm_and_is_not_authentic(at in 0_usize..500, to in any::<u8>()) {
+        let (mut bytes, _) = presence().encode(&identity(), limits::DATAGRAM, 0);
+        let at = at % bytes.len();
+        prop_assume!(bytes[at] != to);
+        bytes[at] = to;
+        let packet = Packet::new(bytes);
+        let _ = packet.datagram();
+        prop_assert!(!packet.is_authentic());
+    }
+
+    #[test]
+    fn what_was_said_comes_out_as_it_went_in(texts in prop::collection::vec(any::<String>(), 1..20)) {
+        let contents: Vec<Content> = texts
+            .iter()
+            .map(|text| Content {
+                at: WallTime(5),
+                text: text.as_str().into(),
+                data: Some(Json::parse("[1]").unwrap()),
+                level: crate::values::Level::Warn,
+            })
+            .collect();
+        let mut entry = Entry {
+            body: Body::Cast,
+            from: Some(sender()),
+            nick: "ada".into(),
+            channel: ChannelName::lobby(),
+            seq: Some(1),
+            payload: Payload::Whole(vec![]),
+        };
+        let (mut read, mut pieces) = (Vec::new(), String::new());
+        for payload in split(contents.clone(), entry.room(limits::DATAGRAM)) {
+            entry.payload = payload;
+            match decode(&entry.encode(&identity())) {
+                Ok(Datagram::Entry(Entry { payload: Payload::Whole(contents), .. })) => {
+                    read.extend(contents);
+                }
+                Ok(Datagram::Entry(Entry { payload: Payload::Part { part, parts, piece }, .. })) => {
+                    pieces.push_str(&piece);
+                    if part + 1 == parts {
+                        read.push(decode_content(&std::mem::take(&mut pieces)).unwrap());
+                    }
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        prop_assert_eq!(read, contents);
+    }
+}

@@ -1,0 +1,111 @@
+//! `ask` and `roster`: peers told by peers.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use super::Sender;
+use super::entry::json_string;
+use super::object::Object;
+use super::presence::Summary;
+use super::sign::Identity;
+use crate::values::{Epoch, NodeId, PeerText};
+
+/// `ask`: tell me whom you know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The asker.
+    pub from: Sender,
+    /// Whether the asker is passing through.
+    pub visitor: bool,
+    /// To be sent back with each page.
+    pub nonce: u64,
+    /// What the one who is asked gave as proof of the asker's address.
+    pub token: u64,
+    /// Only peers whose ids are above this one.
+    pub after: Option<NodeId>,
+}
+
+impl Ask {
+    /// Writes and signs it.
+    pub fn encode(&self, identity: &Identity) -> Vec<u8> {
+        let mut object = Object::datagram("ask");
+        object.shown("id", self.from.id).json("epoch", self.from.epoch);
+        if self.visitor {
+            object.json("visitor", true);
+        }
+        object.hex("nonce", self.nonce).hex("token", self.token);
+        if let Some(after) = self.after {
+            object.shown("after", after);
+        }
+        object.sign(identity)
+    }
+}
+
+/// A peer as another one tells of it: hearsay, until it is heard from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The peer.
+    pub id: NodeId,
+    /// Where the teller hears it.
+    pub addr: SocketAddr,
+    /// Its run.
+    pub epoch: Epoch,
+    /// Its nick.
+    pub nick: PeerText,
+    /// Whether the teller reaches it by unicast only: others should expect no more.
+    pub unicast: bool,
+}
+
+impl fmt::Display for Told {
+    /// `["id","addr",epoch,"nick"]`, with a `1` behind it where only unicast reaches the peer.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nick = json_string(self.nick.raw());
+        write!(f, "[\"{}\",\"{}\",{},{nick}", self.id, self.addr, self.epoch)?;
+        f.write_str(if self.unicast { ",1]" } else { "]" })
+    }
+}
+
+/// `roster`: some of the peers that the sender knows, in the order of their ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RosterPage {
+    /// Who tells.
+    pub from: Sender,
+    /// The nonce of the question.
+    pub re: u64,
+    /// Whom the sender knows in all.
+    pub summary: Summary,
+    /// The page begins behind this id.
+    pub after: Option<NodeId>,
+    /// Whether there are peers behind the last one on this page.
+    pub more: bool,
+    /// The peers.
+    pub peers: Vec<Told>,
+}
+
+impl RosterPage {
+    /// Writes and signs the page with as many of its peers as fit into `limit` bytes, and returns
+    /// how many did.
+    pub fn encode(&self, identity: &Identity, limit: usize) -> (Vec<u8>, usize) {
+        let mut object = Object::datagram("roster");
+        object.shown("id", self.from.id).json("epoch", self.from.epoch).hex("re", self.re);
+        object.json("count", self.summary.count).hex("digest", self.summary.digest);
+        if let Some(after) = self.after {
+            object.shown("after", after);
+        }
+        let mut room =
+            limit.saturating_sub(object.signed_len() + ",\"more\":true,\"peers\":[]".len());
+        let mut peers = Vec::new();
+        for told in &self.peers {
+            let told = told.to_string();
+            let Some(rest) = room.checked_sub(told.len() + 1) else { break };
+            room = rest;
+            peers.push(told);
+        }
+        let fitted = peers.len();
+        if self.more || fitted < self.peers.len() {
+            object.json("more", true);
+        }
+        object.array("peers", peers);
+        (object.sign(identity), fitted)
+    }
+}

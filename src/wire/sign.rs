@@ -1,0 +1,116 @@
+//! Signatures: who holds a key is the node whose id it is.
+//!
+//! The signature is Ed25519 (RFC 8032) over every byte before the tail `,"sig":"…"}`. The signed
+//! bytes begin with `{"cooee":1`, so they can't be mistaken for anything else signed by the key.
+
+use data_encoding::BASE64URL_NOPAD;
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+
+use crate::values::NodeId;
+
+const HEAD: &[u8] = b",\"sig\":\"";
+const END: &[u8] = b"\"}";
+/// Characters of a signature: 64 bytes in base64url (RFC 4648 §5) without padding.
+const TEXT: usize = 86;
+
+/// Bytes that a signature adds to an object that already has its closing brace.
+pub(crate) const TAIL: usize = HEAD.len() + TEXT + END.len() - 1;
+
+/// A node's secret key.
+pub struct Identity {
+    key: SigningKey,
+    id: NodeId,
+}
+
+impl Identity {
+    /// The identity that a 32-byte secret stands for. Anyone who has the secret is this node.
+    pub fn from_secret(secret: [u8; 32]) -> Self {
+        let key = SigningKey::from_bytes(&secret);
+        let id = NodeId(key.verifying_key().to_bytes());
+        Self { key, id }
+    }
+
+    /// The node's id.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// Signs the object that `text` holds without its closing brace, and closes it.
+    pub(crate) fn sign(&self, mut text: String) -> Vec<u8> {
+        let signature = self.key.sign(text.as_bytes()).to_bytes();
+        text.push_str(",\"sig\":\"");
+        BASE64URL_NOPAD.encode_append(&signature, &mut text);
+        text.push_str("\"}");
+        text.into_bytes()
+    }
+
+    /// The X25519 secret that belongs to this key: the scalar of RFC 8032 §5.1.5, as libsodium's
+    /// `crypto_sign_ed25519_sk_to_curve25519` derives it.
+    pub(crate) fn exchange_secret(&self) -> [u8; 32] {
+        self.key.to_scalar_bytes()
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    /// Shows the id only.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Identity").field(&self.id).finish()
+    }
+}
+
+/// Whether the datagram ends in a signature, good or bad.
+pub(crate) fn has_tail(datagram: &[u8]) -> bool {
+    split(datagram).is_some()
+}
+
+/// Whether the datagram ends in a signature by `id` over all that comes before.
+pub(crate) fn verify(id: NodeId, datagram: &[u8]) -> bool {
+    let Some((signed, text)) = split(datagram) else { return false };
+    let mut signature = [0; 66];
+    if BASE64URL_NOPAD.decode_len(TEXT) != Ok(64) {
+        return false;
+    }
+    let Ok(64) = BASE64URL_NOPAD.decode_mut(text, &mut signature[..64]) else { return false };
+    let Ok(signature) = Signature::from_slice(&signature[..64]) else { return false };
+    let Ok(key) = VerifyingKey::from_bytes(&id.0) else { return false };
+    // Strict: no second signature of the same bytes can be made from a first one, and keys of
+    // small order, which sign anything, are refused.
+    key.verify_strict(signed, &signature).is_ok()
+}
+
+fn split(datagram: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = datagram.strip_suffix(END)?;
+    let (rest, text) = rest.split_at_checked(rest.len().checked_sub(TEXT)?)?;
+    Some((rest.strip_suffix(HEAD)?, text))
+}
+
+/// The Ed25519 key of `id` as an X25519 public key (RFC 7748 §4.1), if it is a point at all.
+pub(crate) fn exchange_public(id: NodeId) -> Option<curve25519_dalek::montgomery::MontgomeryPoint> {
+    Some(VerifyingKey::from_bytes(&id.0).ok()?.to_montgomery())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_covers_every_byte_before_it() {
+        let identity = Identity::from_secret([1; 32]);
+        let datagram = identity.sign("{\"cooee\":1".to_owned());
+        assert_eq!(datagram.len(), "{\"cooee\":1}".len() + TAIL);
+        assert!(verify(identity.id(), &datagram));
+        assert!(!verify(Identity::from_secret([2; 32]).id(), &datagram));
+        for at in 0..datagram.len() {
+            let mut forged = datagram.clone();
+            forged[at] ^= 1;
+            assert!(!verify(identity.id(), &forged), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_whole_tail_is_unsigned() {
+        for bytes in [&b""[..], b"{}", b"\"}", b",\"sig\":\"\"}", b"{\"sig\":\"abc\"}"] {
+            assert!(!has_tail(bytes) && !verify(NodeId([0; 32]), bytes));
+        }
+    }
+}
