@@ -1,4 +1,6 @@
 //! cooee: the hosts of a LAN find each other and talk.
 
+pub mod node;
+pub mod proto;
 pub mod values;
 pub mod wire;

@@ -1,0 +1,34 @@
+//! What a program decides about a node before it starts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::values::{ChannelName, Group};
+use crate::wire::Profile;
+
+/// A node's settings. [`Options::default`] is what `cooee` does without any option.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The group.
+    pub group: Group,
+    /// Interfaces to use, by name or address; empty: all that are fit for it.
+    pub interfaces: Vec<String>,
+    /// Addresses to ask besides the group.
+    pub seeds: Vec<SocketAddr>,
+    /// Never uses multicast.
+    pub no_multicast: bool,
+    /// How many routers multicast may cross, plus one; 0 stands for 1.
+    pub ttl: u8,
+    /// What the node says of itself (nick, host, version, tags, services).
+    pub profile: Profile,
+    /// The channels to be in from the start.
+    pub channels: Vec<ChannelName>,
+    /// What the members of a sealed group share.
+    pub secret: Option<Vec<u8>>,
+    /// Where the node's key is kept; `None`: only in memory.
+    pub state_dir: Option<PathBuf>,
+    /// Only passing through: answered by all and listed by nobody.
+    pub visitor: bool,
+    /// Does not look for peers (for a visitor that casts and goes).
+    pub blind: bool,
+}

@@ -1,0 +1,32 @@
+//! What an engine is told when it is made, and what does not change afterwards.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::values::{Epoch, Group};
+use crate::wire::{Identity, Profile, Secret};
+
+/// An engine's settings.
+#[derive(Debug)]
+pub struct Config {
+    /// The key, and with it the id.
+    pub identity: Identity,
+    /// This run: higher than that of every earlier run of the same identity.
+    pub epoch: Epoch,
+    /// The group's address and port.
+    pub group: Group,
+    /// What the node says of itself.
+    pub profile: Arc<Profile>,
+    /// Whether the node only passes through: it is answered, and listed by nobody.
+    pub visitor: bool,
+    /// Whether to look for peers at all. A visitor that casts and goes does not.
+    pub discover: bool,
+    /// Whether to use multicast at all.
+    pub multicast: bool,
+    /// Addresses to ask besides the group; at most [`crate::values::limits::SEEDS`] are used.
+    pub seeds: Vec<SocketAddr>,
+    /// The key of a sealed group.
+    pub secret: Option<Secret>,
+    /// The seed of all randomness: from the system's entropy, or of a simulation.
+    pub randomness: [u8; 32],
+}

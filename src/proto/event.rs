@@ -1,0 +1,261 @@
+//! What goes into the engine and what comes out.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::values::{ChannelName, Epoch, Instant, Json, Level, LinkId, NodeId, PeerText, WallTime};
+use crate::wire::{Hearing, Packet, Profile};
+
+/// Everything that can happen to an engine.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram arrived.
+    Datagram {
+        /// The datagram.
+        packet: &'a Packet,
+        /// Where it came from.
+        source: SocketAddr,
+        /// On which link.
+        link: LinkId,
+        /// Whether it was sent to a group, or to this node alone.
+        via: Hearing,
+    },
+    /// The node's user wants something.
+    Command(Command),
+    /// The links in use are these from now on. The first such input starts the engine.
+    Links(&'a [LinkId]),
+    /// A deadline given out as [`Output::Wake`] has come, or nothing happened at all.
+    Tick,
+}
+
+/// What the node's user can ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Takes part in a channel.
+    Join(ChannelName),
+    /// Leaves a channel.
+    Leave(ChannelName),
+    /// Says something in a channel.
+    Say(ChannelName, Outgoing),
+    /// Says something in a channel, best effort.
+    Cast(ChannelName, Outgoing),
+    /// Tells one peer something. The outcome is [`Event::Told`] or [`Event::NotTold`] with the
+    /// same `ticket`.
+    Tell {
+        /// The peer.
+        to: NodeId,
+        /// What.
+        what: Outgoing,
+        /// The caller's number for it.
+        ticket: u64,
+    },
+    /// Replaces what the node says of itself.
+    Profile(Arc<Profile>),
+    /// Says goodbye and stops.
+    Stop,
+}
+
+/// A message on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// When it was said, by this host's clock.
+    pub at: WallTime,
+    /// In words; at most [`crate::values::limits::TEXT`] bytes.
+    pub text: String,
+    /// For programs.
+    pub data: Option<Json>,
+    /// How urgent it is.
+    pub level: Level,
+}
+
+/// What the engine wants done, or wants known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Send these bytes.
+    Send {
+        /// The datagram.
+        bytes: Arc<[u8]>,
+        /// Where to.
+        to: Destination,
+    },
+    /// Become a member of this group on every link.
+    Join(Ipv4Addr),
+    /// Drop the membership.
+    Leave(Ipv4Addr),
+    /// Tell the user.
+    Event(Event),
+    /// Nothing more for now. Call [`super::Engine::handle`] with [`Input::Tick`] at this time, or
+    /// with anything else before.
+    Wake(Instant),
+}
+
+/// Where a datagram goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// To a group, on every link.
+    Group(SocketAddrV4),
+    /// To one address, over the given link where it is known.
+    Address(SocketAddr, Option<LinkId>),
+}
+
+/// What the node's user may want to know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Something was said, or told to us.
+    Message(Message),
+    /// A peer is there.
+    Joined(PeerInfo),
+    /// A peer has said goodbye.
+    Left(PeerInfo),
+    /// A peer has been silent for too long; it is being asked.
+    Suspect(PeerInfo),
+    /// A peer that was suspect is there after all.
+    Alive(PeerInfo),
+    /// A peer is gone without a word.
+    Dead(PeerInfo),
+    /// A peer has a new nick.
+    Renamed {
+        /// The peer, with its new nick.
+        peer: PeerInfo,
+        /// The nick it had.
+        was: PeerText,
+    },
+    /// A peer went away or came back, or its tags or services changed.
+    Status(PeerInfo),
+    /// What is known of the LAN is as complete as it will be for now.
+    Settled {
+        /// Whether what is known here agrees with what others know. `false` if nobody answered, or
+        /// some who were told of did not.
+        complete: bool,
+    },
+    /// A direct message has arrived.
+    Told {
+        /// The number from [`Command::Tell`].
+        ticket: u64,
+        /// From the first attempt to the acknowledgement.
+        took: Duration,
+    },
+    /// A direct message was given up.
+    NotTold {
+        /// The number from [`Command::Tell`].
+        ticket: u64,
+        /// Why.
+        why: TellError,
+    },
+    /// Another node uses this node's identity: a copied state folder or a cloned disk.
+    Cloned {
+        /// Where it is.
+        addr: SocketAddr,
+    },
+    /// A command could not be carried out.
+    Refused(Refusal),
+    /// [`Command::Stop`] is done; the engine does nothing any more.
+    Stopped,
+}
+
+/// Why a direct message was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TellError {
+    /// Nobody of that id is known.
+    #[error("no peer of that id is here")]
+    Unknown,
+    /// Repeated for as long as it makes sense.
+    #[error("the peer does not answer")]
+    Unanswered,
+    /// The peer's id can't be encrypted to.
+    #[error("the peer's id can't be encrypted to")]
+    BadKey,
+    /// Too many wait already.
+    #[error("too many direct messages wait for their acknowledgement")]
+    Busy,
+}
+
+/// Why a command was not carried out. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// See [`crate::values::limits::TEXT`].
+    #[error("the text has {0} bytes; at most {limit} can be said", limit = crate::values::limits::TEXT)]
+    TextTooLong(usize),
+    /// See [`crate::values::limits::CHANNELS`].
+    #[error("a node takes part in at most {limit} channels", limit = crate::values::limits::CHANNELS)]
+    TooManyChannels,
+    /// See [`crate::values::limits::TAGS`] and [`crate::values::limits::TAG_BYTES`].
+    #[error("too many or too long tags and services to be announced")]
+    TooManyTags,
+}
+
+/// A message, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Where; `None` for what was told to us alone.
+    pub channel: Option<ChannelName>,
+    /// Who said it; `None` where somebody wrote the datagram by hand.
+    pub from: Option<NodeId>,
+    /// Under which nick.
+    pub nick: PeerText,
+    /// In which run of the author; 0 where nobody said.
+    pub epoch: Epoch,
+    /// The message's number in the author's log of that channel and run; 0 where nobody said.
+    pub seq: u64,
+    /// When, by the author's clock; `None` where nobody said.
+    pub at: Option<WallTime>,
+    /// In words.
+    pub text: PeerText,
+    /// For programs.
+    pub data: Option<Json>,
+    /// How urgent it is.
+    pub level: Level,
+    /// Whether it carries the author's signature. What does not may come from anyone.
+    pub verified: bool,
+}
+
+/// What is known of a peer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerInfo {
+    /// Its id.
+    pub id: NodeId,
+    /// Its run.
+    pub epoch: Epoch,
+    /// What it says of itself.
+    pub profile: Arc<Profile>,
+    /// The channels it takes part in.
+    pub channels: Vec<ChannelName>,
+    /// Where it is, if known.
+    pub addr: Option<SocketAddr>,
+    /// Alive, suspect, left or dead.
+    pub state: PeerState,
+    /// Whether it hears and is heard by multicast, or one of the two by unicast only.
+    pub path: Hearing,
+    /// Round trip time, if it was ever measured.
+    pub rtt: Option<Duration>,
+    /// Since when it is known here.
+    pub since: Instant,
+    /// Whether its own signed word was heard, and not only what others tell of it.
+    pub verified: bool,
+}
+
+/// What is believed of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PeerState {
+    /// It is there.
+    Alive,
+    /// It has been silent for too long and is being asked.
+    Suspect,
+    /// It has said goodbye.
+    Left,
+    /// It has not answered.
+    Dead,
+}
+
+impl PeerState {
+    /// The word in output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Suspect => "suspect",
+            Self::Left => "left",
+            Self::Dead => "dead",
+        }
+    }
+}
