@@ -71,6 +71,7 @@ struct Members<'a> {
     to: Option<String>,
     hears: Option<String>,
     after: Option<String>,
+    have: Option<String>,
     #[serde(default)]
     more: bool,
     peers: Option<Vec<ToldMembers>>,
@@ -189,6 +190,14 @@ fn hex(value: Option<&str>, name: &'static str) -> Result<Option<u64>> {
     u64::from_str_radix(text, 16).map(Some).map_err(|_| DecodeError::Member(name))
 }
 
+fn parts(text: &str) -> Result<Vec<u32>> {
+    let bad = || DecodeError::Member("have");
+    if text.len() != 64 * 8 || !text.is_ascii() {
+        return Err(bad());
+    }
+    (0..64).map(|i| u32::from_str_radix(&text[i * 8..][..8], 16).map_err(|_| bad())).collect()
+}
+
 fn id(value: Option<&str>, name: &'static str) -> Result<Option<NodeId>> {
     value.map(|text| text.parse().map_err(|_| DecodeError::Member(name))).transpose()
 }
@@ -280,6 +289,7 @@ impl Members<'_> {
             nonce: need(hex(self.nonce.as_deref(), "nonce")?, "nonce")?,
             token: need(hex(self.token.as_deref(), "token")?, "token")?,
             after: id(self.after.as_deref(), "after")?,
+            have: self.have.as_deref().map(parts).transpose()?,
         })
     }
 
