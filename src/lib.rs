@@ -1,5 +1,6 @@
 //! cooee: the hosts of a LAN find each other and talk.
 
+pub mod net;
 pub mod node;
 pub mod proto;
 pub mod values;
