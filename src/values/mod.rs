@@ -7,13 +7,9 @@ mod id;
 pub mod limits;
 mod link;
 
-
-
 mod time;
 
 pub use id::{Epoch, NodeId, ParseIdError};
 pub use link::LinkId;
-
-
 
 pub use time::{Instant, WallTime};
