@@ -68,9 +68,9 @@ fn a_blocked_host_is_listed_lists_all_and_talks_both_ways() {
     assert_eq!(seen["host3"]["path"], "multicast");
 
     let blocked = lab.host(4).user("blocked asker");
-    let sees = blocked.peers(&SEED);
-    assert_eq!(sees.keys().collect::<Vec<_>>(), ["host1", "host2", "host3", "host4"]);
-    assert_eq!(sees["host1"]["path"], "unicast");
+    let from_blocked = blocked.peers(&SEED);
+    assert_eq!(from_blocked.keys().collect::<Vec<_>>(), ["host1", "host2", "host3", "host4"]);
+    assert_eq!(from_blocked["host1"]["path"], "unicast");
 
     everyone_hears_everyone(&lab, &listeners, "first");
     everyone_hears_everyone(&lab, &listeners, "second");
