@@ -17,6 +17,7 @@ mod channels;
 mod finding;
 mod hostile;
 mod leaving;
+mod network;
 mod refusals;
 mod saying;
 mod unicast;
