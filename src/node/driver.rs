@@ -138,8 +138,7 @@ impl Driver {
     fn receive(&mut self, token: Token) -> io::Result<Drained> {
         let (engine, now) = (&mut self.engine, self.clock.now());
         self.sockets.receive(token, &mut |arrival| {
-            let via =
-                if arrival.to.is_multicast() { Hearing::Multicast } else { Hearing::Unicast };
+            let via = if arrival.to.is_multicast() { Hearing::Multicast } else { Hearing::Unicast };
             let packet = Packet::new(arrival.bytes);
             let (source, link) = (arrival.source, arrival.link);
             engine.handle(now, Input::Datagram { packet: &packet, source, link, via });
