@@ -7,9 +7,13 @@ mod id;
 pub mod limits;
 mod link;
 
+
+
 mod time;
 
 pub use id::{Epoch, NodeId, ParseIdError};
 pub use link::LinkId;
+
+
 
 pub use time::{Instant, WallTime};
