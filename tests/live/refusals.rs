@@ -5,7 +5,8 @@ use std::net::UdpSocket;
 use crate::host::Host;
 use crate::lab::{Scratch, lab_or_skip};
 
-/// Runs `cooee` on this machine, on loopback only; it must exit with `code` and complain of `cause`.
+/// Runs `cooee` on this machine, on loopback only; it must exit with `code` and
+/// complain of `cause`.
 #[track_caller]
 fn refused(code: i32, cause: &str, args: &[&str]) {
     let scratch = Scratch::new();
