@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cooee::net::{Drained, OpenOptions, Sockets, Transmit, choose, interfaces};
-use cooee::node::{Node, Notice, Notices, Options};
+use cooee::node::{LocalNode, Node, Notice, Notices, Options};
 use cooee::proto::{Event, Outgoing};
 use cooee::values::{ChannelName, Group, Level, PeerText, WallTime};
 use cooee::wire::{Body, Content, Entry, Identity, Payload, Profile, Sender, split};
@@ -33,17 +33,18 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-fn node(group: Group, channels: Vec<ChannelName>, blind: bool) -> (Node, Notices) {
-    Node::start(Options {
+fn options(group: Group, channels: Vec<ChannelName>) -> Options {
+    Options {
         group,
         interfaces: vec!["lo".to_owned()],
         profile: Profile { nick: "bench".into(), ..Profile::default() },
         channels,
-        visitor: blind,
-        blind,
         ..Options::default()
-    })
-    .expect("a node on the loopback")
+    }
+}
+
+fn node(group: Group, channels: Vec<ChannelName>) -> (Node, Notices) {
+    Node::start(options(group, channels)).expect("a node on the loopback")
 }
 
 /// Datagrams as an author writes them, numbered on from `first`: `packed` messages to each, or as
@@ -147,7 +148,7 @@ fn raw(group: SocketAddrV4, datagrams: &[Arc<[u8]>]) -> f64 {
 /// Messages a second that a node takes in and hands to a subscriber, and the share that it lost.
 fn through_node(group: Group, datagrams: &[Arc<[u8]>], per_datagram: u64) -> (f64, f64) {
     let lobby = ChannelName::lobby();
-    let (node, notices) = node(group, vec![lobby.clone()], false);
+    let (node, notices) = node(group, vec![lobby.clone()]);
     while node.stats().expect("stats").memberships < 2 {}
     let count = AtomicU64::new(0);
     let (stop, mut first, mut last) = (AtomicBool::new(false), None, Instant::now());
@@ -248,16 +249,13 @@ fn bare_echo(group: SocketAddrV4) -> Vec<f64> {
 
 const TRIPS: usize = 2_000;
 
+/// The same by two nodes that have a thread each, used from two others.
 fn cast_answered_by_cast(group: Group) -> Vec<f64> {
     let [there, back] = ["there", "back"].map(|name| name.parse::<ChannelName>().expect("a name"));
-    let (answerer, questions) = node(group, vec![there.clone()], false);
-    let (asker, answers) = node(group, vec![back.clone()], false);
+    let (answerer, questions) = node(group, vec![there.clone()]);
+    let (asker, answers) = node(group, vec![back.clone()]);
     while answerer.stats().expect("stats").memberships < 2 {}
     while asker.stats().expect("stats").memberships < 2 {}
-    let message =
-        || Outgoing { at: WallTime(1), text: "x".repeat(TEXT), data: None, level: Level::Info };
-    let is_message =
-        |notice: Option<Notice>| matches!(notice, Some(Notice::Event(Event::Message(_))));
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let (stop, back) = (&stop, &back);
@@ -282,25 +280,74 @@ fn cast_answered_by_cast(group: Group) -> Vec<f64> {
     })
 }
 
+/// The same by two nodes that live in the threads that use them.
+fn local_cast_answered_by_cast(group: Group) -> Vec<f64> {
+    let [there, back] = ["there", "back"].map(|name| name.parse::<ChannelName>().expect("a name"));
+    let local = |channel: &ChannelName| {
+        LocalNode::start(options(group, vec![channel.clone()])).expect("a node")
+    };
+    let (stop, mut asker) = (AtomicBool::new(false), local(&back));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut answerer = local(&there);
+            while !stop.load(Ordering::Relaxed) {
+                if is_message(answerer.next(Duration::from_millis(200)).expect("running")) {
+                    answerer.cast(&back, message());
+                }
+            }
+        });
+        while asker.peers().is_empty() {
+            asker.next(Duration::from_millis(10)).expect("running");
+        }
+        let times = (0..TRIPS)
+            .map(|_| {
+                let begun = Instant::now();
+                asker.cast(&there, message());
+                while !is_message(asker.next(Duration::from_secs(5)).expect("running")) {}
+                begun.elapsed().as_secs_f64() * 1e6
+            })
+            .collect();
+        stop.store(true, Ordering::Relaxed);
+        times
+    })
+}
+
+fn message() -> Outgoing {
+    Outgoing { at: WallTime(1), text: "x".repeat(TEXT), data: None, level: Level::Info }
+}
+
+fn is_message(notice: Option<Notice>) -> bool {
+    matches!(notice, Some(Notice::Event(Event::Message(_))))
+}
+
 fn percentile(values: &mut [f64], p: usize) -> f64 {
     values.sort_by(f64::total_cmp);
     values[(values.len() - 1) * p / 100]
 }
 
 fn round_trip(group: Group) {
-    println!("round trip by multicast, µs        p50      p99");
-    let (mut bare, mut ours, mut ratios) = (vec![], vec![], vec![]);
+    println!("round trip by multicast, µs        p50      p99   ratio");
+    type Contestant = (&'static str, fn(Group) -> Vec<f64>);
+    let contestants: [Contestant; 3] = [
+        ("bare UDP echo", |group| bare_echo(group.addr())),
+        ("cast by cast, own threads", cast_answered_by_cast),
+        ("cast by cast, local nodes", local_cast_answered_by_cast),
+    ];
+    let mut rows = [const { Vec::new() }; 3];
     for _ in 0..ROUNDS {
-        let (mut b, mut o) = (bare_echo(group.addr()), cast_answered_by_cast(group));
-        ratios.push(percentile(&mut o, 50) / percentile(&mut b, 50));
-        bare.push((percentile(&mut b, 50), percentile(&mut b, 99)));
-        ours.push((percentile(&mut o, 50), percentile(&mut o, 99)));
+        for (row, (_, run)) in rows.iter_mut().zip(contestants) {
+            let mut times = run(group);
+            row.push((percentile(&mut times, 50), percentile(&mut times, 99)));
+        }
     }
-    for (name, rows) in [("bare UDP echo", bare), ("cast answered by cast", ours)] {
-        let (p50, p99) = rows.into_iter().unzip();
-        println!("  {name:<28} {:>7.0} {:>8.0}", median(p50), median(p99));
+    let bare = rows[0].clone();
+    for ((name, _), row) in contestants.iter().zip(rows) {
+        let ratios = row.iter().zip(&bare).map(|(ours, bare)| ours.0 / bare.0).collect();
+        let (p50, p99) = row.into_iter().unzip();
+        let (p50, p99, ratio) = (median(p50), median(p99), median(ratios));
+        println!("  {name:<28} {p50:>7.0} {p99:>8.0}   {ratio:>5.2}");
     }
-    println!("  ratio of the medians         {:>7.2}\n", median(ratios));
+    println!();
 }
 
 fn time(command: &mut Command) -> f64 {

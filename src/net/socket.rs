@@ -346,6 +346,17 @@ impl Sockets {
     }
 }
 
+impl std::fmt::Debug for Sockets {
+    /// Shows what is open and joined, not the buffers.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sockets")
+            .field("unicast", &self.unicast_addr)
+            .field("links", &self.links)
+            .field("members", &self.members)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Whether an error of receiving tells of a datagram sent earlier, or of a link, and not of the
 /// socket.
 fn is_passing(error: &io::Error) -> bool {

@@ -1,21 +1,22 @@
-//! The node's one thread: engine, sockets and timers joined by one poll.
+//! Engine, sockets and timers joined by one poll, turn by turn.
 //!
-//! It drains what is ready within bounds, hands it to the engine, carries out what the engine
-//! wants, and sleeps until the next event or deadline. It decides nothing about the protocol.
+//! A turn carries out what the engine wants, sleeps until the next event or deadline, drains what
+//! is ready within bounds and hands it to the engine. It decides nothing about the protocol, and
+//! belongs to one thread: the node's own, or the program's.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::Duration;
 
+use mio::event::Event;
 use mio::{Events, Poll, Token};
 
-use super::notices::{Listener, Notice};
+use super::notices::Notice;
 use crate::net::{self, Clock, Drained, Link, LinkFailure, Sockets, Transmit};
-use crate::proto::{Command, Counters, Destination, Engine, Event, Input, Output, PeerInfo};
+use crate::proto::{self, Command, Counters, Destination, Engine, Input, Output};
 use crate::values::{Instant, LinkId};
 use crate::wire::{Hearing, Packet};
 
@@ -26,10 +27,7 @@ pub(super) const WAKER: Token = Token(0);
 /// need at 20 memberships each.
 pub(super) const SOCKETS: std::ops::Range<usize> = 1..512;
 
-/// Requests of the handle that are carried out in one turn.
-const REQUESTS: usize = 1_024;
-
-/// Datagrams that wait to be sent; while there are more, no requests are taken.
+/// Datagrams that wait to be sent; while there are more, nothing more is said.
 const SEND_QUEUE: usize = 4_096;
 
 /// How often the interfaces are looked at.
@@ -37,15 +35,6 @@ const LOOK_AT_LINKS: Duration = Duration::from_secs(2);
 
 /// How long the last datagrams may take to leave when the node stops.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// What the handle asks of the thread.
-pub(super) enum Request {
-    Command(Command),
-    Subscribe(Listener),
-    Peers(Sender<Vec<PeerInfo>>),
-    Links(Sender<Vec<(String, Ipv4Addr)>>),
-    Stats(Sender<Stats>),
-}
 
 /// What a node has counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,77 +51,104 @@ pub struct Stats {
     pub memberships: usize,
 }
 
-/// The thread's state.
+/// Engine, sockets and timers, and what has to be remembered between two turns.
+#[derive(Debug)]
 pub(super) struct Driver {
     pub(super) engine: Engine,
-    pub(super) sockets: Sockets,
-    pub(super) poll: Poll,
+    sockets: Sockets,
+    poll: Poll,
+    events: Events,
     pub(super) clock: Clock,
-    pub(super) requests: Receiver<Request>,
-    /// Set by the handle when it has sent a request, cleared here before they are read.
-    pub(super) knocked: Arc<AtomicBool>,
-    pub(super) listeners: Vec<Listener>,
     /// `--iface`, as given.
-    pub(super) wanted: Vec<String>,
-    pub(super) state: State,
-}
-
-/// What changes from turn to turn.
-#[derive(Default)]
-pub(super) struct State {
+    wanted: Vec<String>,
     queue: VecDeque<Transmit>,
-    notices: Vec<Notice>,
+    /// What there is to tell since the last turn.
+    pub(super) notices: VecDeque<Notice>,
+    /// Sockets that had more than one turn's worth.
+    busy: BTreeSet<Token>,
     failing: BTreeSet<LinkId>,
     reported_drops: u64,
     next_look: Instant,
-    stopping: Option<Instant>,
+    stopped: Option<Instant>,
+    /// The lock on this node's identity.
+    _lock: Option<File>,
 }
 
 impl Driver {
-    /// Runs until the engine has stopped, or the handle is gone.
-    pub(super) fn run(mut self) -> io::Result<()> {
-        let mut events = Events::with_capacity(64);
-        let mut busy: BTreeSet<Token> = BTreeSet::new();
-        self.state.next_look = self.clock.now() + LOOK_AT_LINKS;
-        let ids: Vec<LinkId> = self.sockets.links().iter().map(|link| link.id).collect();
-        self.engine.handle(self.clock.now(), Input::Links(&ids));
-        loop {
-            // Requests first, so that what was asked for before the thread ran is not delayed.
-            let more = self.take_requests();
-            let wake = self.carry_out();
-            if self.is_over() {
-                return Ok(());
-            }
-            let deadline = wake.min(self.state.next_look);
-            let wait = if more || !busy.is_empty() {
-                Some(Duration::ZERO)
-            } else if deadline == Instant::NEVER {
-                None
-            } else {
-                Some(deadline.since(self.clock.now()))
-            };
-            match self.poll.poll(&mut events, wait) {
-                Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
-                _ => {}
-            }
-            busy.extend(events.iter().map(|event| event.token()).filter(|&t| t != WAKER));
-            for token in std::mem::take(&mut busy) {
-                if self.receive(token)? == Drained::More {
-                    busy.insert(token);
-                }
-            }
-            let now = self.clock.now();
-            if now >= self.state.next_look {
-                self.state.next_look = now + LOOK_AT_LINKS;
-                self.look_at_links();
-            }
-            self.engine.handle(now, Input::Tick);
-        }
+    /// A driver whose first turn starts the engine.
+    pub(super) fn new(
+        engine: Engine,
+        sockets: Sockets,
+        poll: Poll,
+        clock: Clock,
+        wanted: Vec<String>,
+        lock: Option<File>,
+    ) -> Self {
+        let mut driver = Self {
+            engine,
+            sockets,
+            poll,
+            events: Events::with_capacity(64),
+            clock,
+            wanted,
+            queue: VecDeque::new(),
+            notices: VecDeque::new(),
+            busy: BTreeSet::new(),
+            failing: BTreeSet::new(),
+            reported_drops: 0,
+            next_look: clock.now() + LOOK_AT_LINKS,
+            stopped: None,
+            _lock: lock,
+        };
+        let ids: Vec<LinkId> = driver.sockets.links().iter().map(|link| link.id).collect();
+        driver.engine.handle(clock.now(), Input::Links(&ids));
+        driver
     }
 
-    fn is_over(&self) -> bool {
-        let Some(since) = self.state.stopping else { return false };
-        self.state.queue.is_empty() || self.clock.now().since(since) > LAST_WORDS
+    /// Hands a command to the engine. It is carried out, together with all others since the last
+    /// turn, by [`Driver::carry_out`].
+    pub(super) fn command(&mut self, command: Command) {
+        self.engine.handle(self.clock.now(), Input::Command(command));
+    }
+
+    /// Waits until something happens, but not longer than `limit` or until `wake`, and takes it
+    /// in.
+    pub(super) fn take_in(&mut self, wake: Instant, limit: Option<Duration>) -> io::Result<()> {
+        let deadline = wake.min(self.next_look);
+        let wait = if self.busy.is_empty() {
+            let wait = deadline.since(self.clock.now());
+            Some(limit.map_or(wait, |limit| limit.min(wait)))
+        } else {
+            Some(Duration::ZERO)
+        };
+        match self.poll.poll(&mut self.events, wait) {
+            Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
+            _ => {}
+        }
+        self.busy.extend(self.events.iter().map(Event::token).filter(|&t| t != WAKER));
+        for token in std::mem::take(&mut self.busy) {
+            if self.receive(token)? == Drained::More {
+                self.busy.insert(token);
+            }
+        }
+        let now = self.clock.now();
+        if now >= self.next_look {
+            self.next_look = now + LOOK_AT_LINKS;
+            self.look_at_links();
+        }
+        self.engine.handle(now, Input::Tick);
+        Ok(())
+    }
+
+    /// Whether so much waits to be sent that nothing more should be said for now.
+    pub(super) fn is_congested(&self) -> bool {
+        self.queue.len() > SEND_QUEUE
+    }
+
+    /// Whether the engine has stopped and its last words have left, or can't.
+    pub(super) fn is_over(&self) -> bool {
+        let Some(since) = self.stopped else { return false };
+        self.queue.is_empty() || self.clock.now().since(since) > LAST_WORDS
     }
 
     fn receive(&mut self, token: Token) -> io::Result<Drained> {
@@ -145,36 +161,11 @@ impl Driver {
         })
     }
 
-    /// Carries out what the handle asks for; `true` if there is more than one turn's worth.
-    fn take_requests(&mut self) -> bool {
-        if self.state.queue.len() > SEND_QUEUE || self.state.stopping.is_some() {
-            return false; // the handle waits until the queue is shorter
-        }
-        self.knocked.store(false, Ordering::SeqCst);
-        let now = self.clock.now();
-        for _ in 0..REQUESTS {
-            match self.requests.try_recv() {
-                Ok(Request::Command(command)) => self.engine.handle(now, Input::Command(command)),
-                Ok(Request::Subscribe(listener)) => self.listeners.push(listener),
-                // Who asks and does not wait for the answer does not get it.
-                Ok(Request::Peers(reply)) => drop(reply.send(self.engine.peers().collect())),
-                Ok(Request::Links(reply)) => drop(reply.send(self.links())),
-                Ok(Request::Stats(reply)) => drop(reply.send(self.stats())),
-                Err(TryRecvError::Empty) => return false,
-                Err(TryRecvError::Disconnected) => {
-                    self.engine.handle(now, Input::Command(Command::Stop));
-                    return false;
-                }
-            }
-        }
-        true
-    }
-
-    fn links(&self) -> Vec<(String, Ipv4Addr)> {
+    pub(super) fn links(&self) -> Vec<(String, Ipv4Addr)> {
         self.sockets.links().iter().map(|link| (link.name.clone(), link.addr)).collect()
     }
 
-    fn stats(&self) -> Stats {
+    pub(super) fn stats(&self) -> Stats {
         Stats {
             protocol: self.engine.counters(),
             kernel_drops: self.sockets.kernel_drops(),
@@ -184,9 +175,8 @@ impl Driver {
         }
     }
 
-    /// Does what the engine wants, sends, and tells the listeners. Returns when the engine wants
-    /// to be called again.
-    fn carry_out(&mut self) -> Instant {
+    /// Does what the engine wants, and sends. Returns when the engine wants to be called again.
+    pub(super) fn carry_out(&mut self) -> Instant {
         let wake = loop {
             match self.engine.poll() {
                 Output::Wake(at) => break at,
@@ -197,20 +187,20 @@ impl Driver {
                 }
                 Output::Leave(group) => self.sockets.leave(group),
                 Output::Event(event) => {
-                    if event == Event::Stopped {
-                        self.state.stopping = Some(self.clock.now());
+                    if event == proto::Event::Stopped {
+                        self.stopped = Some(self.clock.now());
                     }
-                    self.state.notices.push(Notice::Event(event));
+                    self.notices.push_back(Notice::Event(event));
                 }
             }
         };
         self.send();
-        self.tell();
+        self.count_drops();
         wake
     }
 
     fn enqueue(&mut self, bytes: Arc<[u8]>, to: Destination) {
-        let queue = &mut self.state.queue;
+        let queue = &mut self.queue;
         match to {
             Destination::Group(group) => {
                 let to = SocketAddr::V4(group);
@@ -231,21 +221,21 @@ impl Driver {
     }
 
     fn send(&mut self) {
-        if self.state.queue.is_empty() {
+        if self.queue.is_empty() {
             return;
         }
-        let tried: BTreeSet<LinkId> = if self.state.failing.is_empty() {
+        let tried: BTreeSet<LinkId> = if self.failing.is_empty() {
             BTreeSet::new()
         } else {
-            self.state.queue.iter().filter_map(|transmit| transmit.link).collect()
+            self.queue.iter().filter_map(|transmit| transmit.link).collect()
         };
-        let sent = self.sockets.send(&mut self.state.queue);
+        let sent = self.sockets.send(&mut self.queue);
         let failed: BTreeSet<LinkId> = sent.failures.iter().filter_map(|f| f.link).collect();
         for &link in tried.difference(&failed) {
-            if self.state.failing.remove(&link)
+            if self.failing.remove(&link)
                 && let Some(name) = self.name(link)
             {
-                self.state.notices.push(Notice::LinkUp { name });
+                self.notices.push_back(Notice::LinkUp { name });
             }
         }
         self.report(sent.failures);
@@ -259,27 +249,22 @@ impl Driver {
     fn report(&mut self, failures: Vec<LinkFailure>) {
         for failure in failures {
             let Some(link) = failure.link else { continue };
-            if self.state.failing.insert(link) {
+            if self.failing.insert(link) {
                 let name = self.name(link).unwrap_or_else(|| link.to_string());
                 let why = failure.to_string();
-                self.state.notices.push(Notice::LinkDown { name, why });
+                self.notices.push_back(Notice::LinkDown { name, why });
             }
         }
     }
 
-    fn tell(&mut self) {
+    fn count_drops(&mut self) {
         let drops = self.sockets.kernel_drops();
-        if drops > self.state.reported_drops {
-            let count = drops - self.state.reported_drops;
-            self.state.reported_drops = drops;
+        if drops > self.reported_drops {
+            let count = drops - self.reported_drops;
+            self.reported_drops = drops;
             let buffer = self.sockets.receive_buffer();
-            self.state.notices.push(Notice::Dropped { count, buffer });
+            self.notices.push_back(Notice::Dropped { count, buffer });
         }
-        if self.state.notices.is_empty() {
-            return;
-        }
-        let notices = std::mem::take(&mut self.state.notices);
-        self.listeners.retain_mut(|listener| listener.tell(&notices));
     }
 
     /// Looks whether interfaces have come, gone or changed.
@@ -299,13 +284,13 @@ impl Driver {
         }
         let before: Vec<Link> = self.sockets.links().to_vec();
         for gone in before.iter().filter(|old| !links.iter().any(|new| new.id == old.id)) {
-            self.state.failing.remove(&gone.id);
+            self.failing.remove(&gone.id);
             let why = "the interface is gone, down or without address".to_owned();
-            self.state.notices.push(Notice::LinkDown { name: gone.name.clone(), why });
+            self.notices.push_back(Notice::LinkDown { name: gone.name.clone(), why });
         }
         let failures = self.sockets.set_links(&links);
         for new in links.iter().filter(|new| !before.iter().any(|old| old.id == new.id)) {
-            self.state.notices.push(Notice::LinkUp { name: new.name.clone() });
+            self.notices.push_back(Notice::LinkUp { name: new.name.clone() });
         }
         self.report(failures);
         let ids: Vec<LinkId> = links.iter().map(|link| link.id).collect();
