@@ -2,6 +2,7 @@
 
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod net;
 pub mod node;
 pub mod proto;
 pub mod values;

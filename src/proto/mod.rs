@@ -1,10 +1,51 @@
 //! The engine: the protocol, and no I/O at all.
+//!
+//! An [`Engine`] is one node's half of the protocol as a value. It reads no clock, opens no
+//! socket, starts no thread and draws every random number from the seed in its [`Config`]; the
+//! same inputs at the same times give the same outputs, so a recorded list of inputs is a whole
+//! bug report, and a LAN of ten thousand engines runs in one test.
+//!
+//! Each concern has a type of its own, which knows nothing of the others; only the engine wires
+//! them:
+//!
+//! ```text
+//!   Input ─▶ Engine ─▶ Output
+//!             ├── guard       what strangers may cost            Guard, Counters
+//!             ├── peers       who is known, and where            Peers, Paths
+//!             ├── discovery   finding those who are not          Discovery, Answers
+//!             ├── announcer   when to announce oneself           Announcer
+//!             ├── channels    which groups to be a member of     Channels
+//!             ├── outbox      packing what is said               Outbox
+//!             ├── inbox       what was received already          Authors, Assemblies
+//!             └── direct      messages to one peer               Direct
+//! ```
 
+mod announcer;
+mod answers;
+mod channels;
 mod config;
+mod direct;
+mod discovery;
+mod engine;
 mod event;
+mod finding;
+mod greeting;
+mod guard;
+mod inbox;
+mod outbox;
+mod paths;
+mod peers;
+mod recent;
+mod sending;
+mod talking;
+mod timing;
+mod watching;
+mod window;
 
 pub use config::Config;
+pub use engine::Engine;
 pub use event::{
     Command, Destination, Event, Input, Message, Outgoing, Output, PeerInfo, PeerState, Refusal,
     TellError,
 };
+pub use guard::Counters;

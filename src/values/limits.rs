@@ -51,8 +51,8 @@ pub const TOMBSTONES: usize = 4_096;
 /// Addresses kept for one peer. The one heard least recently makes room.
 pub const PATHS: usize = 8;
 
-/// Authors in channels whose sequence numbers are followed. The one heard least recently makes
-/// room.
+/// Authors in channels whose sequence numbers are followed. Those heard least recently are
+/// forgotten first.
 pub const AUTHORS: usize = 8_192;
 
 /// Long messages that are being put together at one time. The oldest makes room.
@@ -73,8 +73,8 @@ pub const LINKS: usize = 64;
 /// Direct messages, in datagrams, that wait for their acknowledgement. More are refused.
 pub const UNACKED: usize = 4_096;
 
-/// Sources (addresses with ports) whose behaviour is remembered. All are forgotten when there are
-/// more.
+/// Sources (addresses with ports) whose behaviour is remembered. Those heard least recently are
+/// forgotten first.
 pub const SOURCES: usize = 4_096;
 
 /// Datagrams a second that cost work and are worth nothing (broken signatures, broken JSON) taken
@@ -90,6 +90,16 @@ pub const UNSIGNED_RATE: u32 = 20;
 
 /// See [`UNSIGNED_RATE`].
 pub const UNSIGNED_BURST: u32 = 100;
+
+/// Answers a second that one node gives to all who ask; [`ANSWER_BURST`] at once. Further
+/// questions are not answered; they are asked again.
+pub const ANSWER_RATE: u32 = 2_000;
+
+/// See [`ANSWER_RATE`].
+pub const ANSWER_BURST: u32 = 2_000;
+
+/// Answers that wait for their moment. Further questions are not answered; they are asked again.
+pub const ANSWERS_WAITING: usize = 1_024;
 
 /// Announcements a second that all nodes of a LAN together make when nothing happens.
 pub const ANNOUNCEMENTS: u32 = 50;

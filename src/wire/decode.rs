@@ -71,6 +71,7 @@ struct Members<'a> {
     to: Option<String>,
     hears: Option<String>,
     after: Option<String>,
+    have: Option<String>,
     #[serde(default)]
     more: bool,
     peers: Option<Vec<ToldMembers>>,
@@ -189,6 +190,15 @@ fn hex(value: Option<&str>, name: &'static str) -> Result<Option<u64>> {
     u64::from_str_radix(text, 16).map(Some).map_err(|_| DecodeError::Member(name))
 }
 
+fn parts(text: &str) -> Result<Vec<u32>> {
+    let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).unwrap_or_default();
+    if bytes.len() != 64 * 4 {
+        return Err(DecodeError::Member("have"));
+    }
+    let (parts, _) = bytes.as_chunks::<4>();
+    Ok(parts.iter().map(|&part| u32::from_be_bytes(part)).collect())
+}
+
 fn id(value: Option<&str>, name: &'static str) -> Result<Option<NodeId>> {
     value.map(|text| text.parse().map_err(|_| DecodeError::Member(name))).transpose()
 }
@@ -280,6 +290,7 @@ impl Members<'_> {
             nonce: need(hex(self.nonce.as_deref(), "nonce")?, "nonce")?,
             token: need(hex(self.token.as_deref(), "token")?, "token")?,
             after: id(self.after.as_deref(), "after")?,
+            have: self.have.as_deref().map(parts).transpose()?,
         })
     }
 

@@ -272,7 +272,7 @@ impl Ack {
 }
 
 /// A text as a JSON string.
-pub fn json_string(text: &str) -> String {
+pub(super) fn json_string(text: &str) -> String {
     let mut json = String::with_capacity(text.len() + 2);
     push_string(&mut json, text);
     json

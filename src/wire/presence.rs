@@ -53,13 +53,22 @@ pub struct Profile {
     pub services: BTreeMap<PeerText, u16>,
 }
 
+impl Profile {
+    /// Bytes that tags and services take in an announcement.
+    pub fn tag_bytes(&self) -> usize {
+        let tags = self.tags.iter().map(|(k, v)| string_len(k.raw()) + string_len(v.raw()) + 2);
+        tags.chain(self.services.keys().map(|name| string_len(name.raw()) + 7)).sum()
+    }
+}
+
 /// What a node knows of the LAN, in one number each, so that two nodes can tell whether they know
 /// the same peers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Peers known, the sender included, visitors not.
     pub count: u32,
-    /// The exclusive or, over those peers, of the first eight bytes of SHA-256 of the id.
+    /// The exclusive or, over those peers, of the first eight bytes of the id, the first byte the
+    /// highest. A hint, no proof: who draws keys until they fit can make two sets look alike.
     pub digest: u64,
 }
 
@@ -217,8 +226,8 @@ impl Presence {
     }
 }
 
-/// `bye`: the sender is leaving.
-pub(crate) fn encode_bye(identity: &Identity, from: Sender, n: u64, visitor: bool) -> Vec<u8> {
+/// Writes and signs `bye`: the sender is leaving.
+pub fn encode_bye(identity: &Identity, from: Sender, n: u64, visitor: bool) -> Vec<u8> {
     let mut object = Object::datagram("bye");
     object.shown("id", from.id).json("epoch", from.epoch).json("n", n);
     if visitor {

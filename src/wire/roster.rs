@@ -11,7 +11,7 @@ use super::sign::Identity;
 use crate::values::{Epoch, NodeId, PeerText};
 
 /// `ask`: tell me whom you know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
     /// The asker.
     pub from: Sender,
@@ -23,6 +23,10 @@ pub struct Ask {
     pub token: u64,
     /// Only peers whose ids are above this one.
     pub after: Option<NodeId>,
+    /// What the asker knows already: for each of 64 parts of the ids, by their first six bits, 32
+    /// bits that are equal if both know the same peers there. Only parts that differ are told.
+    /// (The exclusive or over the part's ids of the first four bytes and the next four.)
+    pub have: Option<Vec<u32>>,
 }
 
 impl Ask {
@@ -36,6 +40,10 @@ impl Ask {
         object.hex("nonce", self.nonce).hex("token", self.token);
         if let Some(after) = self.after {
             object.shown("after", after);
+        }
+        if let Some(have) = &self.have {
+            let bytes: Vec<u8> = have.iter().flat_map(|bits| bits.to_be_bytes()).collect();
+            object.shown("have", data_encoding::BASE64URL_NOPAD.encode_display(&bytes));
         }
         object.sign(identity)
     }

@@ -64,7 +64,14 @@ fn every_type_reads_back_as_it_was_written() {
     let bye = Datagram::Bye { from: sender(), n: 4, visitor: false };
     decodes_to(crate::wire::encode_bye(&me, sender(), 4, false), &bye);
 
-    let ask = Ask { from: sender(), visitor: false, nonce: 1, token: 2, after: Some(me.id()) };
+    let ask = Ask {
+        from: sender(),
+        visitor: false,
+        nonce: 1,
+        token: 2,
+        after: Some(me.id()),
+        have: Some((0..64).collect()),
+    };
     decodes_to(ask.encode(&me), &Datagram::Ask(ask));
 
     let told = |n: u8| Told {

@@ -1,0 +1,376 @@
+//! The sockets of one node: one that everything is sent from, and those that hear the groups.
+//!
+//! What is joined is kept as wanted (groups × links) beside what the kernel granted, and only the
+//! difference is ever changed: so a link that failed is tried again with the next change, a group
+//! is joined once on each link whatever is called how often, and no datagram comes in twice.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::ops::Range;
+
+use mio::{Interest, Registry, Token};
+
+use super::batch::Io;
+use super::endpoint::{Endpoint, OpenError, OpenOptions, is_full};
+use super::{Arrival, Drained, During, Link, LinkFailure, Sent, Transmit};
+use crate::values::LinkId;
+
+/// The most datagrams that one call of [`Sockets::receive`] hands up, so that no socket keeps the
+/// others from their turn.
+const TURN: usize = 256;
+
+/// The sockets of one node.
+///
+/// Open, [`register`](Self::register), [`set_links`](Self::set_links), [`join`](Self::join); then,
+/// for each event of one of the tokens, [`receive`](Self::receive) until it says
+/// [`Drained::Empty`]. The first token is the unicast socket's; a writable event of it says that
+/// [`send`](Self::send) can go on after it was blocked.
+pub struct Sockets {
+    options: OpenOptions,
+    io: Io,
+    unicast: Endpoint,
+    unicast_addr: SocketAddrV4,
+    /// By slot; the first is always there, a closed one's slot is used again.
+    groups: Vec<Option<Endpoint>>,
+    registered: Option<(Registry, Range<usize>)>,
+    /// Whether the unicast socket's writable events are asked for.
+    awaits_writable: bool,
+    links: Vec<Link>,
+    wanted: BTreeSet<Ipv4Addr>,
+    /// What the kernel granted, and in which slot.
+    members: BTreeMap<(Ipv4Addr, LinkId), usize>,
+    drops: u64,
+}
+
+impl Sockets {
+    /// Opens the unicast socket and the first group socket; nothing is joined yet.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; nothing is left open.
+    pub fn open(options: &OpenOptions) -> Result<Self, OpenError> {
+        Self::open_with(options, Io::new())
+    }
+
+    pub(super) fn open_with(options: &OpenOptions, io: Io) -> Result<Self, OpenError> {
+        // The group port first: it may lie where the system picks the unicast port from.
+        let group = Endpoint::group(&io, None, options)?;
+        let unicast = Endpoint::unicast(&io, options)?;
+        let unicast_addr = match unicast.socket.local_addr().map_err(OpenError::System)? {
+            SocketAddr::V4(addr) => addr,
+            SocketAddr::V6(addr) => SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, addr.port()),
+        };
+        Ok(Self {
+            options: options.clone(),
+            io,
+            unicast,
+            unicast_addr,
+            groups: vec![Some(group)],
+            registered: None,
+            awaits_writable: false,
+            links: Vec::new(),
+            wanted: BTreeSet::new(),
+            members: BTreeMap::new(),
+            drops: 0,
+        })
+    }
+
+    /// Registers the sockets under `tokens`: the unicast socket gets the first, the group sockets
+    /// the others, also those that are opened later. The range limits how many there can be.
+    ///
+    /// # Errors
+    /// The system refused, or the range has fewer numbers than there are sockets. The sockets are
+    /// of no use then.
+    pub fn register(&mut self, registry: &Registry, tokens: Range<usize>) -> io::Result<()> {
+        if tokens.len() < self.groups.len() + 1 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "too few tokens"));
+        }
+        let registry = registry.try_clone()?;
+        registry.register(&mut self.unicast.socket, Token(tokens.start), Interest::READABLE)?;
+        for (slot, endpoint) in self.groups.iter_mut().enumerate() {
+            if let Some(endpoint) = endpoint {
+                let token = Token(tokens.start + 1 + slot);
+                registry.register(&mut endpoint.socket, token, Interest::READABLE)?;
+            }
+        }
+        self.registered = Some((registry, tokens));
+        Ok(())
+    }
+
+    /// The port that everything is sent from; the address is unspecified.
+    pub fn unicast_addr(&self) -> SocketAddrV4 {
+        self.unicast_addr
+    }
+
+    /// The links in use.
+    pub fn links(&self) -> &[Link] {
+        &self.links
+    }
+
+    /// Uses just these links from now on: groups are left on those that are gone and joined on
+    /// new ones, on one with a new address (a new address may mean another switch), and where
+    /// joining failed before.
+    ///
+    /// Returns what could not be joined. The link stays in use: it may still send.
+    pub fn set_links(&mut self, links: &[Link]) -> Vec<LinkFailure> {
+        let before = std::mem::replace(&mut self.links, links.to_vec());
+        let kept: BTreeSet<LinkId> = links
+            .iter()
+            .filter(|new| before.iter().any(|old| old.id == new.id && old.addr == new.addr))
+            .map(|link| link.id)
+            .collect();
+        self.leave_where(|_, link| !kept.contains(&link));
+        let failures = self.join_where(|_, _| true);
+        self.close_empty();
+        failures
+    }
+
+    /// Leaves all groups on that link and joins them again, which tells its switch anew who wants
+    /// what: for a cable that was put back, or a host that woke up.
+    ///
+    /// Returns what could not be joined.
+    pub fn rejoin(&mut self, link: LinkId) -> Vec<LinkFailure> {
+        self.leave_where(|_, member| member == link);
+        let failures = self.join_where(|_, member| member == link);
+        self.close_empty();
+        failures
+    }
+
+    /// Joins `group` on every link, where it is not joined yet.
+    ///
+    /// Returns the links on which that failed; the next [`set_links`](Self::set_links) tries
+    /// again.
+    pub fn join(&mut self, group: Ipv4Addr) -> Vec<LinkFailure> {
+        self.wanted.insert(group);
+        self.join_where(|member, _| member == group)
+    }
+
+    /// Leaves `group` on every link.
+    pub fn leave(&mut self, group: Ipv4Addr) {
+        self.wanted.remove(&group);
+        self.leave_where(|member, _| member == group);
+        self.close_empty();
+    }
+
+    /// Receives what is there for `token` and hands each datagram to `sink`, within a bound.
+    ///
+    /// What a socket has to tell of datagrams sent earlier (an ICMP error) is skipped: who does
+    /// not answer is noticed anyway.
+    ///
+    /// # Errors
+    /// The socket does not work any more.
+    pub fn receive(
+        &mut self,
+        token: Token,
+        sink: &mut dyn FnMut(Arrival<'_>),
+    ) -> io::Result<Drained> {
+        let Some((_, tokens)) = &self.registered else { return Ok(Drained::Empty) };
+        let endpoint = match token.0.checked_sub(tokens.start) {
+            Some(0) => Some(&mut self.unicast),
+            Some(number) => self.groups.get_mut(number - 1).and_then(Option::as_mut),
+            None => None,
+        };
+        // An event of a socket that was closed meanwhile.
+        let Some(endpoint) = endpoint else { return Ok(Drained::Empty) };
+        let mut count = 0;
+        while count < TURN {
+            match self.io.receive(endpoint, &self.links, sink) {
+                Ok(batch) => {
+                    count += batch.count;
+                    self.drops += u64::from(endpoint.count_drops(batch.drops));
+                    if batch.empty {
+                        return Ok(Drained::Empty);
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Drained::Empty),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if is_passing(&e) => count += 1,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(Drained::More)
+    }
+
+    /// Sends the queue from its front until it is empty or the system takes no more. A datagram
+    /// that can't be sent is dropped and reported, and the rest goes on.
+    pub fn send(&mut self, out: &mut VecDeque<Transmit>) -> Sent {
+        let mut result = Sent::default();
+        while !out.is_empty() {
+            match self.io.send(&self.unicast.socket, out, &self.links) {
+                Ok(count) => {
+                    result.sent += count;
+                    out.drain(..count.min(out.len()));
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    result.blocked = true;
+                    break;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    if let Some(Transmit { to, link, .. }) = out.pop_front() {
+                        let during = During::Send;
+                        result.failures.push(LinkFailure { link, to: Some(to), during, error });
+                    }
+                }
+            }
+        }
+        if let Err(error) = self.await_writable(result.blocked) {
+            result.failures.push(LinkFailure { link: None, to: None, during: During::Send, error });
+        }
+        result
+    }
+
+    /// Datagrams that the kernel dropped because the sockets were not emptied in time, as far as
+    /// it told: a socket tells of its drops with the next datagram that it receives.
+    pub fn kernel_drops(&self) -> u64 {
+        self.drops
+    }
+
+    /// The smaller of the receive buffers that the system granted, in bytes as it counts them
+    /// (Linux counts its own overhead and reports twice what was asked for).
+    pub fn receive_buffer(&self) -> usize {
+        let groups = self.groups.iter().flatten().map(Endpoint::receive_buffer);
+        groups.fold(self.unicast.receive_buffer(), usize::min)
+    }
+
+    /// Memberships that the kernel granted: pairs of group and link.
+    pub fn memberships(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Open sockets, the unicast socket included.
+    pub fn sockets(&self) -> usize {
+        1 + self.groups.iter().flatten().count()
+    }
+
+    /// Asks for writable events while sending is blocked, and only then: each datagram that left
+    /// would be an event otherwise.
+    fn await_writable(&mut self, blocked: bool) -> io::Result<()> {
+        let Some((registry, tokens)) = &self.registered else { return Ok(()) };
+        if blocked == self.awaits_writable {
+            return Ok(());
+        }
+        let interest =
+            if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        registry.reregister(&mut self.unicast.socket, Token(tokens.start), interest)?;
+        self.awaits_writable = blocked;
+        Ok(())
+    }
+
+    /// Joins what is wanted, picked and not joined yet.
+    fn join_where(&mut self, pick: impl Fn(Ipv4Addr, LinkId) -> bool) -> Vec<LinkFailure> {
+        if !self.options.multicast {
+            return Vec::new();
+        }
+        let mut missing = Vec::new();
+        for link in &self.links {
+            let groups = self.wanted.iter().filter(|group| pick(**group, link.id));
+            missing.extend(groups.map(|group| (*group, link.id)));
+        }
+        let mut failures = Vec::new();
+        for (group, link) in missing {
+            if self.members.contains_key(&(group, link)) {
+                continue;
+            }
+            match self.add(group, link) {
+                Ok(slot) => {
+                    self.members.insert((group, link), slot);
+                }
+                Err(error) => failures.push(LinkFailure {
+                    link: Some(link),
+                    to: Some(SocketAddr::new(IpAddr::V4(group), 0)),
+                    during: During::Join,
+                    error,
+                }),
+            }
+        }
+        failures
+    }
+
+    /// Joins on the first socket that takes it, or a new one, and returns its slot.
+    fn add(&mut self, group: Ipv4Addr, link: LinkId) -> io::Result<usize> {
+        let only = (!self.io.tells_destination()).then_some(group);
+        for (slot, endpoint) in self.groups.iter_mut().enumerate() {
+            let Some(endpoint) = endpoint else { continue };
+            if endpoint.only != only {
+                continue;
+            }
+            match endpoint.join(group, link) {
+                Err(e) if is_full(&e) => {}
+                result => return result.map(|()| slot),
+            }
+        }
+        let mut endpoint =
+            Endpoint::group(&self.io, only, &self.options).map_err(OpenError::into_io)?;
+        endpoint.join(group, link)?;
+        let slot = self.groups.iter().position(Option::is_none).unwrap_or(self.groups.len());
+        if let Some((registry, tokens)) = &self.registered {
+            let token = tokens.start + 1 + slot;
+            if !tokens.contains(&token) {
+                return Err(io::Error::other("no more sockets: too many groups are joined"));
+            }
+            registry.register(&mut endpoint.socket, Token(token), Interest::READABLE)?;
+        }
+        match self.groups.get_mut(slot) {
+            Some(free) => *free = Some(endpoint),
+            None => self.groups.push(Some(endpoint)),
+        }
+        Ok(slot)
+    }
+
+    /// Leaves what is picked.
+    fn leave_where(&mut self, pick: impl Fn(Ipv4Addr, LinkId) -> bool) {
+        let groups = &mut self.groups;
+        self.members.retain(|&(group, link), slot| {
+            let leaves = pick(group, link);
+            if leaves && let Some(endpoint) = groups.get_mut(*slot).and_then(Option::as_mut) {
+                endpoint.leave(group, link);
+            }
+            !leaves
+        });
+    }
+
+    /// Closes the extra sockets on which nothing is joined any more.
+    fn close_empty(&mut self) {
+        for place in self.groups.iter_mut().skip(1) {
+            let Some(endpoint) = place.take_if(|endpoint| endpoint.members == 0) else { continue };
+            if let Some((registry, _)) = &self.registered {
+                // Closing it ends its events as well.
+                let mut endpoint = endpoint;
+                let _closed = registry.deregister(&mut endpoint.socket);
+            }
+        }
+        while self.groups.len() > 1 && self.groups.last().is_some_and(Option::is_none) {
+            self.groups.pop();
+        }
+    }
+}
+
+impl std::fmt::Debug for Sockets {
+    /// Shows what is open and joined, not the buffers.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sockets")
+            .field("unicast", &self.unicast_addr)
+            .field("links", &self.links)
+            .field("members", &self.members)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether an error of receiving tells of a datagram sent earlier, or of a link, and not of the
+/// socket.
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionRefused, ConnectionReset, HostUnreachable, NetworkDown, NetworkUnreachable,
+        PermissionDenied,
+    };
+    matches!(
+        error.kind(),
+        ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | NetworkDown
+            | NetworkUnreachable
+            | PermissionDenied
+    )
+}

@@ -1,0 +1,92 @@
+//! When this node announces itself to the group.
+
+use super::timing;
+use crate::values::{Instant, Rng};
+
+/// The schedule of a node's own announcements.
+#[derive(Debug)]
+pub(crate) struct Announcer {
+    last: Instant,
+    next: Instant,
+}
+
+impl Announcer {
+    /// A visitor announces nothing by itself.
+    pub(crate) fn new(now: Instant, active: bool) -> Self {
+        Self { last: now, next: if active { now } else { Instant::NEVER } }
+    }
+
+    pub(crate) fn next(&self) -> Instant {
+        self.next
+    }
+
+    fn is_active(&self) -> bool {
+        self.next != Instant::NEVER
+    }
+
+    /// Something was announced just now.
+    pub(crate) fn done(&mut self, now: Instant, size: usize, rng: &mut Rng) {
+        if self.is_active() {
+            self.last = now;
+            let interval = timing::announce(size);
+            // Nine to eleven tenths, so that nodes that started together drift apart.
+            self.next = now + interval * 9 / 10 + rng.up_to(interval / 5);
+        }
+    }
+
+    /// Somebody new has come, who wants to know how it hears us.
+    pub(crate) fn newcomer(&mut self, now: Instant, size: usize, rng: &mut Rng) {
+        let soon = timing::announce_soon(size);
+        self.sooner((self.last + soon / 2).max(now) + soon / 5 + rng.up_to(soon / 2));
+    }
+
+    /// This node itself has changed.
+    pub(crate) fn changed(&mut self, now: Instant) {
+        self.sooner(now.max(self.last + timing::CHANGE_SPACING));
+    }
+
+    fn sooner(&mut self, at: Instant) {
+        if self.is_active() {
+            self.next = self.next.min(at);
+        }
+    }
+
+    /// How long ago the last announcement was.
+    #[cfg(test)]
+    fn age(&self, now: Instant) -> std::time::Duration {
+        now.since(self.last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn announcements_slow_down_with_the_group_and_come_sooner_for_a_reason() {
+        let mut rng = Rng::from_number(1);
+        let now = Instant::ZERO + Duration::from_secs(100);
+        let mut announcer = Announcer::new(now, true);
+        announcer.done(now, 10, &mut rng);
+        let wait = announcer.next().since(now);
+        assert!((1.8..=2.2).contains(&wait.as_secs_f64()), "{wait:?}");
+        announcer.done(now, 1_000, &mut rng);
+        let wait = announcer.next().since(now);
+        assert!((18.0..=22.0).contains(&wait.as_secs_f64()), "{wait:?}");
+        announcer.newcomer(now, 10, &mut rng);
+        assert!(announcer.next().since(now) <= Duration::from_millis(1_200));
+        announcer.changed(now);
+        assert_eq!(announcer.next(), now + timing::CHANGE_SPACING);
+        assert_eq!(announcer.age(now), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_visitor_never_announces_itself() {
+        let mut announcer = Announcer::new(Instant::ZERO, false);
+        announcer.changed(Instant::ZERO);
+        announcer.done(Instant::ZERO, 1, &mut Rng::from_number(1));
+        assert_eq!(announcer.next(), Instant::NEVER);
+    }
+}

@@ -1,0 +1,378 @@
+//! The engine itself: its contract, and the way of an input to the concern that it is about.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::announcer::Announcer;
+use super::answers::Answers;
+use super::channels::Channels;
+use super::config::Config;
+use super::direct::Direct;
+use super::discovery::Discovery;
+use super::event::{Command, Event, Input, Output, PeerInfo, Refusal};
+use super::guard::{Counters, Guard};
+use super::inbox::{Assemblies, Authors};
+use super::outbox::Outbox;
+use super::peers::Peers;
+use super::recent::Recent;
+use super::timing;
+use crate::values::{ChannelName, Epoch, Instant, LinkId, NodeId, Rng, limits};
+use crate::wire::{Datagram, DecodeError, Hearing, Packet, Profile, Secret, Summary};
+
+/// One node's protocol.
+///
+/// # How to drive it
+///
+/// 1. Give it the links in use: [`Engine::handle`] with [`Input::Links`]. Until then it does
+///    nothing.
+/// 2. Call [`Engine::handle`] with whatever happens. `now` never runs backwards.
+/// 3. After one or several inputs, call [`Engine::poll`] and carry out what it returns, until it
+///    returns [`Output::Wake`]; then wait for that time or for the next input.
+///
+/// Several inputs before a drain are allowed and useful: what they make the node say is packed
+/// together. One input causes a bounded number of outputs, but outputs not drained pile up.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) config: Config,
+    pub(super) profile: Arc<Profile>,
+    pub(super) rng: Rng,
+    pub(super) now: Instant,
+    pub(super) links: Vec<LinkId>,
+    pub(super) stopped: bool,
+    /// The number of the last announcement.
+    pub(super) announcements: u64,
+    /// What makes this node's tokens unforgeable.
+    pub(super) token_key: [u8; 16],
+    pub(super) peers: Peers,
+    /// The peers that get copies of what goes to the group.
+    pub(super) copies: BTreeSet<NodeId>,
+    pub(super) channels: Channels,
+    pub(super) guard: Guard,
+    pub(super) answers: Answers,
+    pub(super) discovery: Discovery,
+    pub(super) announcer: Announcer,
+    pub(super) outbox: Outbox,
+    pub(super) authors: Authors,
+    /// Of signed messages.
+    pub(super) assemblies: Assemblies,
+    /// Of unsigned ones, so that a stranger's can't push out a known author's.
+    pub(super) claimed_assemblies: Assemblies,
+    /// Datagrams written by hand, by source and content: where each came first, and when.
+    pub(super) by_hand: Recent<(SocketAddr, u64), (LinkId, Instant)>,
+    pub(super) direct: Direct,
+    pub(super) next_review: Instant,
+    pub(super) last_clone_report: Option<Instant>,
+    pub(super) counters: Counters,
+    pub(super) out: VecDeque<Output>,
+}
+
+impl Engine {
+    /// An engine that has not started yet.
+    pub fn new(mut config: Config, now: Instant) -> Self {
+        config.seeds.truncate(limits::SEEDS);
+        let mut rng = Rng::new(config.randomness);
+        let token_key = rng.bytes();
+        Self {
+            profile: Arc::clone(&config.profile),
+            now,
+            links: Vec::new(),
+            stopped: false,
+            announcements: 0,
+            token_key,
+            peers: Peers::new(),
+            copies: BTreeSet::new(),
+            channels: Channels::new(config.group),
+            guard: Guard::new(now),
+            answers: Answers::default(),
+            discovery: Discovery::new(now, config.discover),
+            announcer: Announcer::new(now, config.discover && !config.visitor),
+            outbox: Outbox::default(),
+            authors: Authors::new(),
+            assemblies: Assemblies::new(),
+            claimed_assemblies: Assemblies::new(),
+            by_hand: Recent::new(limits::SOURCES),
+            direct: Direct::default(),
+            next_review: Instant::NEVER,
+            last_clone_report: None,
+            counters: Counters::default(),
+            out: VecDeque::new(),
+            config,
+            rng,
+        }
+    }
+
+    /// Takes an input.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        debug_assert!(now >= self.now, "time runs backwards: {now:?} after {:?}", self.now);
+        self.now = self.now.max(now);
+        if self.stopped {
+            return;
+        }
+        match input {
+            Input::Datagram { packet, source, link, via } => {
+                self.receive(packet, source, link, via);
+            }
+            Input::Command(command) => self.command(command),
+            Input::Links(links) => self.use_links(links),
+            Input::Tick => {}
+        }
+        self.advance();
+    }
+
+    /// The next thing to do. Ends with [`Output::Wake`].
+    pub fn poll(&mut self) -> Output {
+        if self.out.is_empty() && !self.outbox.is_empty() {
+            self.flush_outbox();
+        }
+        match self.out.pop_front() {
+            Some(output) => output,
+            None => Output::Wake(self.next_deadline()),
+        }
+    }
+
+    /// This node's id.
+    pub fn id(&self) -> NodeId {
+        self.config.identity.id()
+    }
+
+    /// This run.
+    pub fn epoch(&self) -> Epoch {
+        self.config.epoch
+    }
+
+    /// The channels of this node, in the order in which they were joined.
+    pub fn channels(&self) -> &[ChannelName] {
+        self.channels.names()
+    }
+
+    /// Everyone known.
+    pub fn peers(&self) -> impl Iterator<Item = PeerInfo> {
+        self.peers.iter().map(|(id, peer)| peer.info(id, peer.state(), self.now))
+    }
+
+    /// The ids of everyone known, which costs less.
+    pub fn peer_ids(&self) -> impl Iterator<Item = NodeId> {
+        self.peers.iter().map(|(id, _)| id)
+    }
+
+    /// Whether everything that was told has been acknowledged or given up.
+    pub fn is_idle(&self) -> bool {
+        self.direct.is_empty() && self.outbox.is_empty()
+    }
+
+    /// How often what has happened.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            assemblies_given_up: self.assemblies.given_up + self.claimed_assemblies.given_up,
+            ..self.counters
+        }
+    }
+
+    /// Nodes of the group, as far as they are known, this one included.
+    pub(super) fn size(&self) -> usize {
+        self.peers.len() + 1
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        self.peers.summary((!self.config.visitor).then(|| self.id()))
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.out.push_back(Output::Event(event));
+    }
+
+    fn use_links(&mut self, links: &[LinkId]) {
+        let first = self.links.is_empty();
+        self.links = links.iter().copied().take(limits::LINKS).collect();
+        if first && self.next_review == Instant::NEVER {
+            if self.config.multicast && !self.config.visitor {
+                self.out.push_back(Output::Join(*self.config.group.addr().ip()));
+            }
+            self.next_review = self.now + timing::REVIEW;
+            return;
+        }
+        for (_, peer) in self.peers.iter_mut() {
+            peer.paths.retain_links(links);
+        }
+        if self.config.discover && !self.links.is_empty() {
+            self.discovery.restart(self.now);
+            self.announcer.changed(self.now);
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Join(name) => self.join(name),
+            Command::Leave(name) => self.leave(&name),
+            Command::Say(channel, what) => self.say(channel, crate::wire::Body::Say, what),
+            Command::Cast(channel, what) => self.say(channel, crate::wire::Body::Cast, what),
+            Command::Tell { to, what, ticket } => self.tell(to, &what, ticket),
+            Command::Profile(profile) => self.set_profile(profile),
+            Command::Stop => self.stop(),
+        }
+    }
+
+    fn join(&mut self, name: ChannelName) {
+        if self.channels.has(&name) {
+            return;
+        }
+        if self.channels.is_full() {
+            return self.event(Event::Refused(Refusal::TooManyChannels));
+        }
+        if let Some(group) = self.channels.join(name)
+            && self.config.multicast
+        {
+            self.out.push_back(Output::Join(group));
+        }
+        self.announcer.changed(self.now);
+    }
+
+    fn leave(&mut self, name: &ChannelName) {
+        if !self.channels.has(name) {
+            return;
+        }
+        if let Some(group) = self.channels.leave(name)
+            && self.config.multicast
+        {
+            self.out.push_back(Output::Leave(group));
+        }
+        self.announcer.changed(self.now);
+    }
+
+    fn set_profile(&mut self, profile: Arc<Profile>) {
+        if profile.tags.len() > limits::TAGS
+            || profile.services.len() > limits::TAGS
+            || profile.tag_bytes() > limits::TAG_BYTES
+        {
+            return self.event(Event::Refused(Refusal::TooManyTags));
+        }
+        if *self.profile != *profile {
+            self.profile = profile;
+            self.announcer.changed(self.now);
+        }
+    }
+
+    fn stop(&mut self) {
+        self.flush_outbox();
+        if self.config.discover {
+            self.say_bye();
+        }
+        self.event(Event::Stopped);
+        self.stopped = true;
+    }
+
+    /// Routes a datagram to those it is about. What costs least to find out comes first.
+    fn receive(&mut self, packet: &Packet, source: SocketAddr, link: LinkId, via: Hearing) {
+        self.counters.datagrams_in += 1;
+        self.counters.bytes_in += packet.bytes().len() as u64;
+        if packet.bytes().len() > limits::DATAGRAM {
+            self.counters.too_long += 1;
+            return;
+        }
+        if self.guard.is_rude(source, self.now) {
+            self.counters.rude_source += 1;
+            return;
+        }
+        let packet = match &self.config.secret {
+            None => packet,
+            Some(secret) => match packet.open(secret) {
+                Some(inner) => inner,
+                None => {
+                    self.counters.not_sealed += 1;
+                    return self.guard.note_bad(source, self.now);
+                }
+            },
+        };
+        let arrival = Arrival { packet, source, link, via };
+        match packet.datagram() {
+            Err(error) => self.count_undecodable(error, source),
+            Ok(Datagram::Presence(presence)) => self.on_presence(&arrival, presence),
+            Ok(Datagram::Bye { from, n, visitor }) => self.on_bye(&arrival, *from, *n, *visitor),
+            Ok(Datagram::Ask(ask)) => self.on_ask(&arrival, ask),
+            Ok(Datagram::Roster(page)) => self.on_roster(&arrival, page),
+            Ok(Datagram::Entry(entry)) => self.on_entry(&arrival, entry),
+            Ok(Datagram::Tell(tell)) => self.on_tell(&arrival, tell),
+            Ok(Datagram::Ack(ack)) => self.on_ack(&arrival, *ack),
+        }
+    }
+
+    fn count_undecodable(&mut self, error: &DecodeError, source: SocketAddr) {
+        match error {
+            DecodeError::TooLong => self.counters.too_long += 1,
+            DecodeError::Malformed(_) | DecodeError::Member(_) => self.counters.malformed += 1,
+            // Newer programs may speak these; they are not rude.
+            DecodeError::Version(_) => return self.counters.wrong_version += 1,
+            DecodeError::UnknownType => return self.counters.unknown_type += 1,
+        }
+        self.guard.note_bad(source, self.now);
+    }
+
+    /// Whether the datagram is signed by who it says; counts it if not.
+    pub(super) fn is_authentic(&mut self, arrival: &Arrival<'_>) -> bool {
+        let authentic = arrival.packet.is_authentic();
+        if !authentic {
+            self.counters.bad_signature += 1;
+            self.guard.note_bad(arrival.source, self.now);
+        }
+        authentic
+    }
+
+    /// Does what is due.
+    fn advance(&mut self) {
+        if self.stopped || self.next_review == Instant::NEVER {
+            return; // not started, or over
+        }
+        self.give_answers();
+        self.search();
+        self.announce_when_due();
+        self.repeat_direct();
+        if self.now >= self.next_review {
+            self.next_review = self.now + timing::REVIEW;
+            self.review_peers();
+            self.assemblies.expire(self.now);
+            self.claimed_assemblies.expire(self.now);
+        }
+    }
+
+    fn next_deadline(&self) -> Instant {
+        if self.stopped || self.next_review == Instant::NEVER {
+            return Instant::NEVER;
+        }
+        // A visitor without anybody to look for has nothing to review.
+        let review = if self.config.discover { self.next_review } else { Instant::NEVER };
+        [
+            self.answers.next(),
+            self.discovery.next(),
+            self.discovery.listening_until(self.now),
+            self.next_told(),
+            self.announcer.next(),
+            self.direct.next(),
+            review,
+        ]
+        .into_iter()
+        .min()
+        .unwrap_or(Instant::NEVER)
+        // Whatever is overdue was done in the last `handle`; nothing is to be asked for twice
+        // within a microsecond.
+        .max(self.now + Duration::from_micros(1))
+    }
+
+    /// Bytes of the longest datagram that this node may write, before it is sealed.
+    pub(super) fn datagram_limit(&self) -> usize {
+        match self.config.secret {
+            None => limits::DATAGRAM,
+            Some(_) => Secret::room(limits::DATAGRAM),
+        }
+    }
+}
+
+/// A datagram with the circumstances of its arrival.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival<'a> {
+    pub(super) packet: &'a Packet,
+    pub(super) source: SocketAddr,
+    pub(super) link: LinkId,
+    pub(super) via: Hearing,
+}

@@ -1,0 +1,285 @@
+//! The engine's search for peers: asking the group, asking those who are told of, asking one peer
+//! for what it knows and others don't.
+
+use super::discovery::Verdict;
+use super::engine::{Arrival, Engine};
+use super::event::{Destination, Event, Output};
+use super::peers::{BUCKETS, Peer, Standing, bucket};
+use super::timing;
+use crate::values::{Instant, NodeId, limits};
+use crate::wire::{Ask, Hearing, PresenceKind, RosterPage, Told};
+
+/// Pages of the roster given for one question.
+const PAGES: usize = 8;
+
+/// Peers to a page at most: the shortest entries.
+const PER_PAGE: usize = 16;
+
+impl Engine {
+    /// Does what the search wants done now.
+    pub(super) fn search(&mut self) {
+        if self.now >= self.discovery.next_hello && !self.links.is_empty() {
+            self.hello();
+        }
+        self.ask_told();
+        let ours = self.summary();
+        match self.discovery.judge(ours, self.now, &mut self.rng) {
+            Verdict::Wait => {}
+            Verdict::Pull(peer) => self.pull(peer),
+            Verdict::Settled(complete) => {
+                self.event(Event::Settled { complete });
+                if self.config.visitor && self.config.multicast {
+                    // It stays longer than to ask, so it listens from now on.
+                    self.out.push_back(Output::Join(*self.config.group.addr().ip()));
+                }
+            }
+        }
+    }
+
+    /// One round of asking the group and the seeds.
+    fn hello(&mut self) {
+        let size = self.size();
+        let round = self.discovery.begin_round(self.now, size, &mut self.rng);
+        let nonce = self.rng.u64();
+        self.discovery.question(nonce, self.now);
+        if self.config.multicast {
+            let mut hello = self.presence(PresenceKind::Hello);
+            hello.nonce = Some(nonce);
+            hello.attempt = round;
+            self.announce(hello);
+        }
+        for seed in self.config.seeds.clone() {
+            let mut hello = self.presence(PresenceKind::Hello);
+            hello.nonce = Some(nonce);
+            hello.attempt = round;
+            self.greet_address(hello, seed);
+        }
+        let size = self.size();
+        self.announcer.done(self.now, size, &mut self.rng);
+    }
+
+    /// Asks those who are only told of whether they are there.
+    fn ask_told(&mut self) {
+        if self.discovery.asking.is_empty() {
+            return;
+        }
+        let now = self.now;
+        let due: Vec<NodeId> = self.discovery.asking.iter().copied().collect();
+        for id in due {
+            let Some(peer) = self.peers.get_mut(id) else {
+                self.discovery.asking.remove(&id);
+                continue;
+            };
+            if now < peer.ask_at {
+                continue;
+            }
+            match &mut peer.standing {
+                Standing::Told { asked } if *asked < timing::TOLD_TRIES => {
+                    peer.ask_at = now + timing::TOLD_RETRY * (1 << *asked);
+                    *asked += 1;
+                    self.ask_peer(id);
+                }
+                _ => {
+                    self.discovery.asking.remove(&id);
+                }
+            }
+        }
+    }
+
+    pub(super) fn next_told(&self) -> Instant {
+        let peers = self.discovery.asking.iter().filter_map(|&id| self.peers.get(id));
+        peers.map(|peer| peer.ask_at).min().unwrap_or(Instant::NEVER)
+    }
+
+    fn pull(&mut self, from: NodeId) {
+        let Some(token) = self.peers.get(from).map(|peer| peer.token) else {
+            return self.discovery.forget(from);
+        };
+        let nonce = self.rng.u64();
+        self.discovery.begin_pull(from, nonce, token.is_some(), self.now);
+        match token {
+            Some(token) => self.ask_roster(from, nonce, token, None),
+            None => self.ask_peer(from), // its answer brings a token
+        }
+    }
+
+    /// The peer from which a pull waits for a token has been heard.
+    pub(super) fn pull_with_token(&mut self, id: NodeId) {
+        let Some(pull) = &mut self.discovery.pull else { return };
+        let Some(token) = self.peers.get(id).and_then(|peer| peer.token) else { return };
+        if pull.from == id && !pull.asked {
+            pull.asked = true;
+            let nonce = pull.nonce;
+            self.ask_roster(id, nonce, token, None);
+        }
+    }
+
+    fn ask_roster(&mut self, of: NodeId, nonce: u64, token: u64, after: Option<NodeId>) {
+        let Some(path) = self.peers.get(of).and_then(|peer| peer.paths.best()).copied() else {
+            return;
+        };
+        let visitor = self.config.visitor;
+        let mut have = self.peers.buckets((!visitor).then(|| self.id()));
+        // What is told to us of the one who tells is nothing new, so it leaves itself out.
+        have.truncate(BUCKETS);
+        let ask = Ask { from: self.sender(), visitor, nonce, token, after, have: Some(have) };
+        let bytes = ask.encode(&self.config.identity);
+        self.transmit(bytes, Destination::Address(path.addr, path.link));
+    }
+
+    pub(super) fn on_ask(&mut self, arrival: &Arrival<'_>, ask: &Ask) {
+        if ask.from.id == self.id() {
+            return self.on_own(arrival, ask.from);
+        }
+        if self.config.visitor || ask.token != self.token(arrival.source) {
+            // A token of an earlier run: the asker will hear the new one when it greets again.
+            self.counters.misdirected += 1;
+            return;
+        }
+        if !self.is_authentic(arrival) {
+            return;
+        }
+        if !self.guard.allows_answer(self.now) {
+            self.counters.answers_over_rate += 1;
+            return;
+        }
+        let theirs = ask.have.as_deref();
+        let ours = self.peers.buckets(Some(self.id()));
+        let differs = |id: NodeId| theirs.is_none_or(|have| have[bucket(id)] != ours[bucket(id)]);
+        let told = |(id, peer): (NodeId, &Peer)| self.told(id, peer, arrival);
+        let mut peers: Vec<Told> = self
+            .peers
+            .after(ask.after)
+            .filter(|&(id, _)| id != ask.from.id && differs(id))
+            .filter_map(told)
+            .take(PAGES * PER_PAGE + 1)
+            .collect();
+        let summary = self.summary();
+        let limit = self.datagram_limit();
+        let mut after = ask.after;
+        for page in 0..PAGES {
+            let on_page: Vec<Told> = peers.iter().take(PER_PAGE).cloned().collect();
+            let more = peers.len() > on_page.len();
+            let mut roster = RosterPage {
+                from: self.sender(),
+                re: ask.nonce,
+                summary,
+                after,
+                more,
+                peers: on_page,
+            };
+            let (bytes, fitted) = roster.encode(&self.config.identity, limit);
+            if fitted == 0 && page > 0 {
+                return;
+            }
+            self.reply(bytes, arrival.source, arrival.link);
+            after = roster.peers.drain(..fitted).next_back().map(|told| told.id).or(after);
+            peers.drain(..fitted);
+            if peers.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// What to tell of a peer to somebody at `arrival`, if it can be reached from there.
+    fn told(&self, id: NodeId, peer: &Peer, arrival: &Arrival<'_>) -> Option<Told> {
+        // An address of this host's own loop is of use only to those who share it.
+        let mut paths: Vec<_> = peer
+            .paths
+            .iter()
+            .filter(|path| !path.addr.ip().is_loopback() || arrival.source.ip().is_loopback())
+            .collect();
+        // Best is what the asker is likely to share: an address heard on the link of its own.
+        paths.sort_by_key(|path| (path.link == Some(arrival.link), path.proven, path.heard));
+        let path = paths.last()?;
+        Some(Told {
+            id,
+            addr: path.addr,
+            epoch: peer.epoch,
+            nick: peer.profile.nick.clone(),
+            unicast: peer.path(self.now) == Hearing::Unicast,
+        })
+    }
+
+    pub(super) fn on_roster(&mut self, arrival: &Arrival<'_>, page: &RosterPage) {
+        let expected = self
+            .discovery
+            .pull
+            .as_ref()
+            .is_some_and(|pull| pull.from == page.from.id && pull.nonce == page.re);
+        if !expected {
+            self.counters.stale += 1;
+            return;
+        }
+        if !self.is_authentic(arrival) {
+            return;
+        }
+        let mut found = 0;
+        for told in &page.peers {
+            found += usize::from(self.hear_of(told));
+        }
+        let ours = self.summary();
+        let (now, patience) = (self.now, self.discovery.pull_patience());
+        let Some(pull) = &mut self.discovery.pull else { return };
+        pull.found += found;
+        pull.until = now + patience;
+        let mut go_on = None;
+        let mut done = false;
+        if page.after == pull.cursor {
+            pull.pages += 1;
+            pull.cursor = page.peers.last().map(|told| told.id).or(pull.cursor);
+            done = !page.more;
+            if !done && pull.pages >= PAGES {
+                pull.pages = 0;
+                go_on = Some((pull.from, pull.nonce, pull.cursor));
+            }
+        }
+        if done {
+            self.discovery.end_pull(now);
+        }
+        self.discovery.heard(page.from.id, page.summary, ours, now, &mut self.rng);
+        if let Some((from, nonce, cursor)) = go_on
+            && let Some(token) = self.peers.get(from).and_then(|peer| peer.token)
+        {
+            self.ask_roster(from, nonce, token, cursor);
+        }
+    }
+
+    /// Takes up a peer from hearsay, if it is news; `true` if so.
+    fn hear_of(&mut self, told: &Told) -> bool {
+        if told.id == self.id() || self.peers.get(told.id).is_some() {
+            return false;
+        }
+        if self.peers.is_full() {
+            self.counters.peers_full += 1;
+            return false;
+        }
+        // The teller may not know yet that it has gone.
+        let gone = self.peers.gone(told.id).is_some_and(|gone| {
+            told.epoch < gone.epoch
+                || told.epoch == gone.epoch && self.now.since(gone.at) < timing::TOLD_FORGET
+        });
+        if gone {
+            return false;
+        }
+        let now = self.now;
+        let mut peer = Peer::new(told.epoch, Standing::Told { asked: 0 }, now);
+        peer.paths.heard(None, told.addr, now);
+        peer.profile = std::sync::Arc::new(crate::wire::Profile {
+            nick: told.nick.clone(),
+            ..Default::default()
+        });
+        peer.met_by_unicast = told.unicast;
+        // One after the other, so that a long roster does not set off a burst of questions.
+        let place = self.discovery.asking.len() as u32;
+        peer.ask_at = now + std::time::Duration::from_micros(50) * place;
+        let few = self.peers.len() <= timing::FEW;
+        self.peers.insert(told.id, peer);
+        if (few || told.unicast || !self.config.multicast)
+            && self.discovery.asking.len() < limits::PEERS
+        {
+            self.discovery.asking.insert(told.id);
+        }
+        true
+    }
+}

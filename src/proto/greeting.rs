@@ -1,0 +1,402 @@
+//! The engine's way with announcements: others' are believed, answered and compared with what is
+//! known; its own go out in time.
+
+use std::sync::Arc;
+
+use super::answers::{self, Answer};
+use super::engine::{Arrival, Engine};
+use super::event::{Event, PeerState};
+use super::peers::{Peer, Standing};
+use super::timing;
+use crate::values::{Instant, NodeId, PeerText, limits};
+use crate::wire::{Hearing, Presence, PresenceKind, Profile, Sender};
+
+/// What an announcement has changed.
+struct News {
+    /// The peer was not known, or only from hearsay.
+    joined: bool,
+    /// It was suspect.
+    recovered: bool,
+    /// It is heard by multicast again, and should know.
+    hears_again: bool,
+    was: Option<PeerText>,
+    status: bool,
+    /// It was heard announcing itself without having asked: it may not know of us.
+    unasked: bool,
+}
+
+impl Engine {
+    pub(super) fn on_presence(&mut self, arrival: &Arrival<'_>, presence: &Presence) {
+        if presence.from.id == self.id() {
+            return self.on_own(arrival, presence.from);
+        }
+        if presence.to.is_some_and(|to| to != self.id()) {
+            self.counters.misdirected += 1;
+            return;
+        }
+        if presence.visitor {
+            return self.on_visitor(arrival, presence);
+        }
+        if self.peers.is_stale(presence.from, presence.n) {
+            return self.on_repeated(arrival, presence);
+        }
+        if self.peers.get(presence.from.id).is_none() && self.peers.is_full() {
+            self.counters.peers_full += 1;
+            return;
+        }
+        if !self.is_authentic(arrival) {
+            return;
+        }
+        let news = self.learn(arrival, presence);
+        self.confirm(arrival, presence);
+        self.tell_news(presence.from.id, news);
+        self.note_summary(presence);
+        match presence.kind {
+            PresenceKind::Hello => self.plan_answer(arrival, presence),
+            PresenceKind::Here if presence.nonce.is_some() => {
+                self.answer_at_once(arrival, presence)
+            }
+            PresenceKind::Here => {}
+        }
+    }
+
+    /// This node's own announcement, come back by the loop that lets nodes of one host hear each
+    /// other; or somebody else who uses its identity.
+    pub(super) fn on_own(&mut self, arrival: &Arrival<'_>, from: Sender) {
+        self.counters.own += 1;
+        if from.epoch == self.epoch() || !self.is_authentic(arrival) {
+            return;
+        }
+        self.counters.cloned += 1;
+        // Once a minute: a clone goes on announcing itself.
+        let minute = std::time::Duration::from_secs(60);
+        if self.last_clone_report.is_none_or(|last| self.now.since(last) >= minute) {
+            self.last_clone_report = Some(self.now);
+            self.event(Event::Cloned { addr: arrival.source });
+        }
+    }
+
+    /// Who passes through is answered and not remembered.
+    fn on_visitor(&mut self, arrival: &Arrival<'_>, presence: &Presence) {
+        let asks = presence.kind == PresenceKind::Hello && !self.config.visitor;
+        if asks && self.is_authentic(arrival) {
+            self.plan_answer(arrival, presence);
+        }
+    }
+
+    /// A copy of an announcement that has come already shows a further path, if it is genuine.
+    fn on_repeated(&mut self, arrival: &Arrival<'_>, presence: &Presence) {
+        let known = self.peers.get(presence.from.id).filter(|p| p.epoch == presence.from.epoch);
+        let Some(peer) = known else {
+            self.counters.stale += 1;
+            return;
+        };
+        self.counters.duplicates += 1;
+        let is_new = !peer.paths.has(arrival.link, arrival.source);
+        if is_new && self.is_authentic(arrival) {
+            let now = self.now;
+            if let Some(peer) = self.peers.get_mut(presence.from.id) {
+                peer.paths.heard(Some(arrival.link), arrival.source, now);
+            }
+        }
+    }
+
+    /// Takes in what a peer says of itself, and how it was heard.
+    fn learn(&mut self, arrival: &Arrival<'_>, presence: &Presence) -> News {
+        let (id, now, size) = (presence.from.id, self.now, self.size());
+        if self.peers.get(id).is_none() {
+            self.peers.insert(id, Peer::new(presence.from.epoch, Standing::Told { asked: 0 }, now));
+        }
+        let mut news = News {
+            joined: false,
+            recovered: false,
+            hears_again: false,
+            was: None,
+            status: false,
+            unasked: presence.kind == PresenceKind::Here && arrival.via == Hearing::Multicast,
+        };
+        let Some(peer) = self.peers.get_mut(id) else { return news };
+        if presence.from.epoch > peer.epoch {
+            // It has started again: the same peer, with nothing left of its last run but its name.
+            peer.epoch = presence.from.epoch;
+            peer.seen = super::window::Window::new();
+            peer.profile_n = 0;
+            peer.token = None;
+            peer.copies_until = None;
+        }
+        peer.seen.mark(presence.n);
+        news.joined = matches!(peer.standing, Standing::Told { .. });
+        news.recovered = matches!(peer.standing, Standing::Suspect { .. });
+        peer.standing = Standing::Alive;
+        if news.joined {
+            peer.since = now;
+        }
+        peer.heard = now;
+        peer.paths.heard(Some(arrival.link), arrival.source, now);
+        if presence.n > peer.profile_n {
+            peer.profile_n = presence.n;
+            let profile = merge(&peer.profile, presence);
+            if !news.joined {
+                news.was = (peer.profile.nick != profile.nick).then(|| peer.profile.nick.clone());
+                news.status = peer.profile.away != profile.away
+                    || peer.profile.tags != profile.tags
+                    || peer.profile.services != profile.services;
+            }
+            peer.profile = profile;
+            if presence.channels_at == 0 || presence.channels_at == peer.channels.len() {
+                peer.channels.truncate(presence.channels_at);
+                peer.channels.extend_from_slice(&presence.channels);
+                peer.channels_complete = peer.channels.len() == presence.channels_of;
+            }
+        }
+        match arrival.via {
+            Hearing::Multicast => {
+                news.hears_again = peer.deaf_to_it;
+                peer.heard_multicast = Some(now);
+                peer.deaf_to_it = false;
+                // What came by multicast one way will mostly go the other way, too; if it does
+                // not, the peer will say so.
+                peer.met_by_unicast = false;
+            }
+            Hearing::Unicast => {
+                let asked_alone = presence.kind == PresenceKind::Hello;
+                if asked_alone && news.joined && peer.heard_multicast.is_none() {
+                    peer.met_by_unicast = true;
+                }
+            }
+        }
+        if presence.to == Some(self.config.identity.id()) {
+            match presence.hears {
+                Some(Hearing::Unicast) => {
+                    peer.copies_until = Some(now + timing::copies(size));
+                }
+                Some(Hearing::Multicast) => {
+                    peer.copies_until = None;
+                    peer.met_by_unicast = false;
+                }
+                None => {}
+            }
+        }
+        if presence.token.is_some() {
+            peer.token = presence.token;
+        }
+        news
+    }
+
+    /// If the announcement answers a question of ours, the peer is where the question went.
+    fn confirm(&mut self, arrival: &Arrival<'_>, presence: &Presence) {
+        let Some(re) = presence.re else { return };
+        let (id, now) = (presence.from.id, self.now);
+        let asked_all = self.discovery.asked(re);
+        let seed = asked_all.is_some() && self.config.seeds.contains(&arrival.source);
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        let asked_it = peer.nonce.filter(|(nonce, _)| *nonce == re).map(|(_, at)| at);
+        if let Some(asked) = asked_it.or(asked_all) {
+            peer.paths.prove(arrival.link, arrival.source, now);
+            let held = std::time::Duration::from_micros(presence.held.into());
+            let rtt = now.since(asked).saturating_sub(held);
+            // A question sent to all may be answered late for reasons of the answerer's; the
+            // least of the last times is nearest to the truth.
+            peer.rtt = Some(peer.rtt.map_or(rtt, |old| rtt.min(old * 5 / 4)));
+            // Whoever had to be asked alone probably does not hear what goes to the group.
+            if (asked_it.is_some() || seed) && peer.heard_multicast.is_none() {
+                peer.met_by_unicast |= presence.hears.is_none();
+            }
+        }
+        if asked_all.is_some() {
+            self.discovery.answered();
+        }
+    }
+
+    fn tell_news(&mut self, id: NodeId, news: News) {
+        self.review_copies(id);
+        self.discovery.asking.remove(&id);
+        let Some(peer) = self.peers.get(id) else { return };
+        let info = peer.info(id, PeerState::Alive, self.now);
+        if news.joined {
+            self.event(Event::Joined(info));
+            let size = self.size();
+            self.announcer.newcomer(self.now, size, &mut self.rng);
+            if news.unasked && answers::is_chosen(size, 0, &mut self.rng) {
+                self.ask_peer(id);
+            }
+        } else if news.recovered {
+            self.event(Event::Alive(info));
+        } else {
+            if let Some(was) = news.was {
+                self.event(Event::Renamed { peer: info.clone(), was });
+            }
+            if news.status {
+                self.event(Event::Status(info));
+            }
+        }
+        if news.hears_again {
+            let presence = self.presence(PresenceKind::Here);
+            self.greet_peer(presence, id);
+        }
+    }
+
+    fn note_summary(&mut self, presence: &Presence) {
+        let ours = self.summary();
+        let id = presence.from.id;
+        self.discovery.heard(id, presence.summary, ours, self.now, &mut self.rng);
+        self.pull_with_token(id);
+    }
+
+    /// Plans the answer to a `hello`, if this node is among those to answer.
+    fn plan_answer(&mut self, arrival: &Arrival<'_>, hello: &Presence) {
+        if self.config.visitor {
+            return;
+        }
+        let size = self.size();
+        let to_all = arrival.via == Hearing::Multicast;
+        if to_all && !answers::is_chosen(size, hello.attempt, &mut self.rng) {
+            return;
+        }
+        let delay = if to_all { self.rng.up_to(answers::spread(size)) } else { Default::default() };
+        let answer = Answer {
+            to: hello.from.id,
+            visitor: hello.visitor,
+            addr: arrival.source,
+            link: arrival.link,
+            nonce: hello.nonce,
+            asked: self.now,
+            budget: arrival.packet.bytes().len(),
+        };
+        if !self.guard.allows_answer(self.now) || !self.answers.push(answer, delay) {
+            self.counters.answers_over_rate += 1;
+        }
+    }
+
+    /// A `here` that asks back: its sender wants to know that this node is where it seems to be.
+    fn answer_at_once(&mut self, arrival: &Arrival<'_>, here: &Presence) {
+        if self.config.visitor || !self.guard.allows_answer(self.now) {
+            self.counters.answers_over_rate += u64::from(!self.config.visitor);
+            return;
+        }
+        let answer = Answer {
+            to: here.from.id,
+            visitor: false,
+            addr: arrival.source,
+            link: arrival.link,
+            nonce: here.nonce,
+            asked: self.now,
+            budget: arrival.packet.bytes().len(),
+        };
+        self.give(&answer);
+    }
+
+    pub(super) fn give_answers(&mut self) {
+        while let Some(answer) = self.answers.pop(self.now) {
+            self.give(&answer);
+        }
+    }
+
+    fn give(&mut self, answer: &Answer) {
+        let mut here = self.presence(PresenceKind::Here);
+        here.re = answer.nonce;
+        here.held = u32::try_from(self.now.since(answer.asked).as_micros()).unwrap_or(u32::MAX);
+        here.token = Some(self.token(answer.addr));
+        here.to = Some(answer.to);
+        let mut limit = answer.budget;
+        if !answer.visitor
+            && let Some(peer) = self.peers.get_mut(answer.to)
+        {
+            if peer.paths.is_proven(answer.addr) {
+                limit = limits::DATAGRAM;
+            } else {
+                let nonce = self.rng.u64();
+                peer.nonce = Some((nonce, self.now));
+                here.nonce = Some(nonce);
+            }
+            let peer = &*peer;
+            here.hears = if !self.config.multicast || peer.deaf_to_it {
+                Some(Hearing::Unicast)
+            } else {
+                peer.heard_multicast.map(|_| Hearing::Multicast)
+            };
+        }
+        let limit = limit.min(self.datagram_limit());
+        let (bytes, _) = here.encode(&self.config.identity, limit, 0);
+        if bytes.len() <= limit {
+            self.reply(bytes, answer.addr, answer.link);
+        }
+    }
+
+    pub(super) fn on_bye(&mut self, arrival: &Arrival<'_>, from: Sender, n: u64, visitor: bool) {
+        if from.id == self.id() {
+            return self.on_own(arrival, from);
+        }
+        let known = self.peers.get(from.id).is_some_and(|peer| peer.epoch <= from.epoch);
+        if visitor || !known || self.peers.is_stale(from, n) {
+            self.counters.stale += u64::from(!visitor);
+            return;
+        }
+        if !self.is_authentic(arrival) {
+            return;
+        }
+        if let Some(peer) = self.peers.get_mut(from.id) {
+            peer.epoch = from.epoch;
+            peer.seen.mark(n);
+        }
+        self.lose(from.id, PeerState::Left);
+    }
+
+    /// Forgets a peer that has left or died, and says so if it was more than hearsay.
+    pub(super) fn lose(&mut self, id: NodeId, state: PeerState) {
+        let Some(peer) = self.peers.remove(id, self.now) else { return };
+        self.copies.remove(&id);
+        self.discovery.forget(id);
+        if matches!(peer.standing, Standing::Told { .. }) {
+            return;
+        }
+        let info = peer.info(id, state, self.now);
+        self.event(match state {
+            PeerState::Left => Event::Left(info),
+            _ => Event::Dead(info),
+        });
+    }
+
+    pub(super) fn announce_when_due(&mut self) {
+        if self.now < self.announcer.next() || self.links.is_empty() {
+            return;
+        }
+        let size = self.size();
+        self.announcer.done(self.now, size, &mut self.rng);
+        // The first announcement is the first question.
+        if self.discovery.next_hello != Instant::NEVER && self.now >= self.discovery.next_hello {
+            return;
+        }
+        let here = self.presence(PresenceKind::Here);
+        self.announce(here);
+        // Who hears us by unicast only has had a copy; who is heard by unicast only must be told
+        // so again, or it stops sending copies; both in one.
+        let renew: Vec<NodeId> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| self.hears(peer) == Some(Hearing::Unicast))
+            .filter(|(_, peer)| peer.paths.best().is_some_and(|path| path.proven))
+            .map(|(id, _)| id)
+            .collect();
+        for id in renew {
+            let here = self.presence(PresenceKind::Here);
+            self.greet_peer(here, id);
+        }
+    }
+}
+
+/// What is known of a peer after its announcement, given what was known before.
+fn merge(old: &Arc<Profile>, presence: &Presence) -> Arc<Profile> {
+    if !presence.partial {
+        if **old == *presence.profile {
+            return Arc::clone(old);
+        }
+        return Arc::clone(&presence.profile);
+    }
+    Arc::new(Profile {
+        nick: presence.profile.nick.clone(),
+        host: presence.profile.host.clone(),
+        version: presence.profile.version.clone(),
+        ..(**old).clone()
+    })
+}

@@ -1,0 +1,189 @@
+//! What strangers may cost: how much is counted, and what is dropped unread.
+//!
+//! Nothing here trusts an address: whoever can write datagrams can write them with any source. A
+//! limit per source keeps one broken or rude host from costing much; what an attacker with many
+//! addresses can cost is bounded by the price of one signature check per datagram.
+
+use std::net::SocketAddr;
+
+use super::recent::Recent;
+use crate::values::{Instant, limits};
+
+/// How often something happened. Every drop and every limit reached shows up in one of these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names are the documentation; `rows` shows them to people")]
+pub struct Counters {
+    pub datagrams_in: u64,
+    pub datagrams_out: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub own: u64,
+    pub duplicates: u64,
+    pub too_long: u64,
+    pub malformed: u64,
+    pub wrong_version: u64,
+    pub unknown_type: u64,
+    pub not_sealed: u64,
+    pub bad_signature: u64,
+    pub stale: u64,
+    pub misdirected: u64,
+    pub other_channel: u64,
+    pub rude_source: u64,
+    pub unsigned_over_rate: u64,
+    pub peers_full: u64,
+    pub answers_over_rate: u64,
+    pub assemblies_given_up: u64,
+    pub undecryptable: u64,
+    pub cloned: u64,
+}
+
+impl Counters {
+    /// Names and values, for people and programs.
+    pub fn rows(&self) -> [(&'static str, u64); 22] {
+        [
+            ("datagrams_in", self.datagrams_in),
+            ("datagrams_out", self.datagrams_out),
+            ("bytes_in", self.bytes_in),
+            ("bytes_out", self.bytes_out),
+            ("own", self.own),
+            ("duplicates", self.duplicates),
+            ("too_long", self.too_long),
+            ("malformed", self.malformed),
+            ("wrong_version", self.wrong_version),
+            ("unknown_type", self.unknown_type),
+            ("not_sealed", self.not_sealed),
+            ("bad_signature", self.bad_signature),
+            ("stale", self.stale),
+            ("misdirected", self.misdirected),
+            ("other_channel", self.other_channel),
+            ("rude_source", self.rude_source),
+            ("unsigned_over_rate", self.unsigned_over_rate),
+            ("peers_full", self.peers_full),
+            ("answers_over_rate", self.answers_over_rate),
+            ("assemblies_given_up", self.assemblies_given_up),
+            ("undecryptable", self.undecryptable),
+            ("cloned", self.cloned),
+        ]
+    }
+}
+
+/// A token bucket: so many a second, so many at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bucket {
+    /// Millionths of a token.
+    level: u64,
+    filled: Instant,
+}
+
+impl Bucket {
+    const TOKEN: u64 = 1_000_000;
+
+    pub(crate) fn full(now: Instant, burst: u32) -> Self {
+        Self { level: u64::from(burst) * Self::TOKEN, filled: now }
+    }
+
+    fn fill(&mut self, now: Instant, rate: u32, burst: u32) {
+        let micros = now.as_micros().saturating_sub(self.filled.as_micros());
+        let full = u64::from(burst) * Self::TOKEN;
+        // A token a second is one millionth of a token a microsecond.
+        self.level = self.level.saturating_add(micros.saturating_mul(rate.into())).min(full);
+        self.filled = now;
+    }
+
+    /// Takes a token if there is one.
+    pub(crate) fn take(&mut self, now: Instant, rate: u32, burst: u32) -> bool {
+        self.fill(now, rate, burst);
+        match self.level.checked_sub(Self::TOKEN) {
+            Some(rest) => {
+                self.level = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn is_empty(&mut self, now: Instant, rate: u32, burst: u32) -> bool {
+        self.fill(now, rate, burst);
+        self.level < Self::TOKEN
+    }
+}
+
+/// The behaviour of sources.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    bad: Recent<SocketAddr, Bucket>,
+    unsigned: Recent<SocketAddr, Bucket>,
+    answers: Bucket,
+}
+
+impl Guard {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            bad: Recent::new(limits::SOURCES),
+            unsigned: Recent::new(limits::SOURCES),
+            answers: Bucket::full(now, limits::ANSWER_BURST),
+        }
+    }
+
+    /// Whether a source has sent so much rubbish that it is not read for now.
+    pub(crate) fn is_rude(&mut self, source: SocketAddr, now: Instant) -> bool {
+        if self.bad.peek(&source).is_none() {
+            return false;
+        }
+        let bucket = self.bad.entry(&source, || Bucket::full(now, limits::BAD_BURST));
+        bucket.is_empty(now, limits::BAD_RATE, limits::BAD_BURST)
+    }
+
+    /// A source has sent something that cost work and was worth nothing.
+    pub(crate) fn note_bad(&mut self, source: SocketAddr, now: Instant) {
+        let bucket = self.bad.entry(&source, || Bucket::full(now, limits::BAD_BURST));
+        bucket.take(now, limits::BAD_RATE, limits::BAD_BURST);
+    }
+
+    /// Whether one more unsigned message of a source is shown.
+    pub(crate) fn allows_unsigned(&mut self, source: SocketAddr, now: Instant) -> bool {
+        let bucket = self.unsigned.entry(&source, || Bucket::full(now, limits::UNSIGNED_BURST));
+        bucket.take(now, limits::UNSIGNED_RATE, limits::UNSIGNED_BURST)
+    }
+
+    /// Whether one more answer may be given.
+    pub(crate) fn allows_answer(&mut self, now: Instant) -> bool {
+        self.answers.take(now, limits::ANSWER_RATE, limits::ANSWER_BURST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_its_rate() {
+        let mut now = Instant::ZERO;
+        let mut bucket = Bucket::full(now, 5);
+        assert_eq!((0..10).filter(|_| bucket.take(now, 2, 5)).count(), 5);
+        now = now + Duration::from_millis(499);
+        assert!(!bucket.take(now, 2, 5));
+        now = now + Duration::from_millis(1);
+        assert!(bucket.take(now, 2, 5));
+        now = now + Duration::from_secs(3_600);
+        assert_eq!((0..10).filter(|_| bucket.take(now, 2, 5)).count(), 5);
+    }
+
+    #[test]
+    fn a_rude_source_is_not_read_for_a_while_and_others_are() {
+        let [rude, other]: [SocketAddr; 2] =
+            ["10.0.0.1:1", "10.0.0.2:1"].map(|a| a.parse().unwrap());
+        let mut now = Instant::ZERO;
+        let mut guard = Guard::new(now);
+        for _ in 0..limits::BAD_BURST {
+            assert!(!guard.is_rude(rude, now));
+            guard.note_bad(rude, now);
+        }
+        assert!(guard.is_rude(rude, now) && !guard.is_rude(other, now));
+        now = now + Duration::from_secs(1);
+        assert!(!guard.is_rude(rude, now));
+    }
+}

@@ -1,0 +1,189 @@
+//! What has been received already, and long messages whose parts are still coming.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::recent::Recent;
+use super::window::Window;
+use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
+use crate::wire::Body;
+
+/// One log of one author.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LogKey {
+    pub(crate) id: NodeId,
+    pub(crate) epoch: Epoch,
+    /// `None` for what is told to us alone.
+    pub(crate) channel: Option<ChannelName>,
+    pub(crate) body: Body,
+    /// Set where a claim of authorship comes from an address at which the author was never
+    /// heard: it gets a log of its own, and can't spoil the author's.
+    pub(crate) claimed_at: Option<IpAddr>,
+}
+
+/// Which messages have come already.
+#[derive(Debug)]
+pub(crate) struct Authors {
+    logs: Recent<LogKey, Window<16>>,
+    /// The latest run of each author of signed messages.
+    epochs: Recent<NodeId, Epoch>,
+}
+
+impl Authors {
+    pub(crate) fn new() -> Self {
+        Self { logs: Recent::new(limits::AUTHORS), epochs: Recent::new(limits::AUTHORS) }
+    }
+
+    /// Whether the message has come already, or lies so far back that it counts as such.
+    pub(crate) fn has(&self, key: &LogKey, seq: u64) -> bool {
+        self.logs.peek(key).is_some_and(|window| window.has(seq))
+    }
+
+    /// Whether a later run of the author has been heard.
+    pub(crate) fn is_over(&self, id: NodeId, epoch: Epoch) -> bool {
+        self.epochs.peek(&id).is_some_and(|&latest| epoch < latest)
+    }
+
+    /// Marks messages as come. `authentic`: only then may they end the author's earlier runs.
+    pub(crate) fn mark(&mut self, key: &LogKey, seq: u64, count: u64, authentic: bool) {
+        let window = self.logs.entry(key, Window::new);
+        for n in seq..seq.saturating_add(count) {
+            window.mark(n);
+        }
+        if authentic {
+            let latest = self.epochs.entry(&key.id, || key.epoch);
+            *latest = (*latest).max(key.epoch);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Assembly {
+    begun: Instant,
+    pieces: Vec<Option<Box<str>>>,
+    missing: usize,
+    bytes: usize,
+}
+
+/// Long messages being put together, their parts in any order.
+#[derive(Debug)]
+pub(crate) struct Assemblies {
+    map: BTreeMap<(LogKey, u64), Assembly>,
+    bytes: usize,
+    /// How many were given up for want of room or time.
+    pub(crate) given_up: u64,
+}
+
+impl Assemblies {
+    pub(crate) fn new() -> Self {
+        Self { map: BTreeMap::new(), bytes: 0, given_up: 0 }
+    }
+
+    /// Adds a part; returns the whole when it is the last that was missing. `first` is the number
+    /// of the message's first part.
+    pub(crate) fn add(
+        &mut self,
+        key: LogKey,
+        first: u64,
+        (part, parts): (u32, u32),
+        piece: &str,
+        now: Instant,
+    ) -> Option<String> {
+        let key = (key, first);
+        let assembly = self.map.entry(key.clone()).or_insert_with(|| Assembly {
+            begun: now,
+            pieces: vec![None; parts as usize],
+            missing: parts as usize,
+            bytes: 0,
+        });
+        // Parts of another cut of the message do not fit; they are as good as lost.
+        if assembly.pieces.len() == parts as usize {
+            let slot = &mut assembly.pieces[part as usize];
+            if slot.is_none() {
+                *slot = Some(piece.into());
+                assembly.missing -= 1;
+                assembly.bytes += piece.len();
+                self.bytes += piece.len();
+            }
+        }
+        if assembly.missing == 0 {
+            let assembly = self.map.remove(&key)?;
+            self.bytes -= assembly.bytes;
+            return Some(assembly.pieces.into_iter().flatten().collect());
+        }
+        while self.map.len() > limits::ASSEMBLIES || self.bytes > limits::ASSEMBLY_BYTES {
+            self.drop_oldest();
+        }
+        None
+    }
+
+    fn drop_oldest(&mut self) {
+        let oldest = self.map.iter().min_by_key(|(_, a)| a.begun).map(|(key, _)| key.clone());
+        if let Some(assembly) = oldest.and_then(|key| self.map.remove(&key)) {
+            self.bytes -= assembly.bytes;
+            self.given_up += 1;
+        }
+    }
+
+    /// Gives up what has waited for too long.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        let before = self.map.len();
+        self.map.retain(|_, assembly| {
+            let keep = now.since(assembly.begun) < limits::ASSEMBLY_TIME;
+            if !keep {
+                self.bytes -= assembly.bytes;
+            }
+            keep
+        });
+        self.given_up += (before - self.map.len()) as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: u8) -> LogKey {
+        let channel = Some(ChannelName::lobby());
+        LogKey { id: NodeId([n; 32]), epoch: 1, channel, body: Body::Say, claimed_at: None }
+    }
+
+    #[test]
+    fn each_message_is_new_once_and_earlier_runs_are_over() {
+        let mut authors = Authors::new();
+        assert!(!authors.has(&key(1), 1));
+        authors.mark(&key(1), 1, 3, true);
+        assert!(authors.has(&key(1), 3) && !authors.has(&key(1), 4) && !authors.has(&key(2), 1));
+        assert!(!authors.is_over(key(1).id, 1));
+        authors.mark(&LogKey { epoch: 2, ..key(1) }, 1, 1, true);
+        assert!(authors.is_over(key(1).id, 1));
+        authors.mark(&LogKey { epoch: 9, ..key(1) }, 1, 1, false);
+        assert!(!authors.is_over(key(1).id, 2));
+    }
+
+    #[test]
+    fn parts_make_a_whole_in_any_order_and_twice_is_once() {
+        let mut assemblies = Assemblies::new();
+        let now = Instant::ZERO;
+        let mut add = |part, piece| assemblies.add(key(1), 5, (part, 3), piece, now);
+        assert_eq!(add(2, "c"), None);
+        assert_eq!(add(2, "c"), None);
+        assert_eq!(add(0, "a"), None);
+        assert_eq!(add(1, "b").as_deref(), Some("abc"));
+        assert_eq!((assemblies.map.len(), assemblies.bytes), (0, 0));
+    }
+
+    #[test]
+    fn unfinished_messages_take_bounded_room_and_time() {
+        let mut assemblies = Assemblies::new();
+        let piece = "x".repeat(1_000);
+        for first in 0..2_000 {
+            assemblies.add(key(1), first, (0, 2), &piece, Instant::from_micros(first));
+            assert!(assemblies.map.len() <= limits::ASSEMBLIES);
+        }
+        assert_eq!(assemblies.given_up, 2_000 - limits::ASSEMBLIES as u64);
+        assemblies.expire(Instant::ZERO + limits::ASSEMBLY_TIME * 2);
+        assert_eq!((assemblies.map.len(), assemblies.bytes), (0, 0));
+        assert_eq!(assemblies.given_up, 2_000);
+    }
+}

@@ -1,0 +1,290 @@
+//! Who is known: one entry per peer, whatever its addresses and however often it restarts.
+//!
+//! The table keeps its own digest, so that two nodes can compare what they know without listing
+//! it. A peer that has gone leaves a tombstone, by which its old announcements are recognised; no
+//! tombstone is ever told to others.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event::{PeerInfo, PeerState};
+use super::paths::Paths;
+use super::recent::Recent;
+use super::window::Window;
+use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
+use crate::wire::{Hearing, Profile, Sender, Summary};
+
+/// Parts into which ids are divided by their first bits, for comparing two rosters.
+pub(crate) const BUCKETS: usize = 64;
+
+/// How far a peer is trusted to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Only others speak of it. It is asked itself, where the group is small.
+    Told {
+        /// Questions it has not answered.
+        asked: u8,
+    },
+    /// It was heard from.
+    Alive,
+    /// It has been silent for too long.
+    Suspect {
+        /// Questions it has not answered.
+        asked: u8,
+    },
+}
+
+/// One peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) epoch: Epoch,
+    /// The announcements heard in this epoch.
+    pub(crate) seen: Window<2>,
+    pub(crate) profile: Arc<Profile>,
+    /// The announcement that `profile` is from.
+    pub(crate) profile_n: u64,
+    pub(crate) channels: Vec<ChannelName>,
+    /// Whether `channels` is the whole list.
+    pub(crate) channels_complete: bool,
+    pub(crate) standing: Standing,
+    pub(crate) since: Instant,
+    /// Its own last word; while it is only told of, when it was told of first.
+    pub(crate) heard: Instant,
+    pub(crate) heard_multicast: Option<Instant>,
+    /// Whether it is heard by unicast only.
+    pub(crate) deaf_to_it: bool,
+    /// Until when it is to get copies, because it said that it hears us by unicast only.
+    pub(crate) copies_until: Option<Instant>,
+    /// Whether it was reached by unicast first and has not said yet how it hears us.
+    pub(crate) met_by_unicast: bool,
+    pub(crate) paths: Paths,
+    pub(crate) rtt: Option<Duration>,
+    /// The number last sent to it alone, and when.
+    pub(crate) nonce: Option<(u64, Instant)>,
+    /// What to show it when asking for its roster.
+    pub(crate) token: Option<u64>,
+    /// When it is to be asked next, while it is told of or suspect.
+    pub(crate) ask_at: Instant,
+}
+
+impl Peer {
+    pub(crate) fn new(epoch: Epoch, standing: Standing, now: Instant) -> Self {
+        Self {
+            epoch,
+            seen: Window::new(),
+            profile: Arc::default(),
+            profile_n: 0,
+            channels: Vec::new(),
+            channels_complete: false,
+            standing,
+            since: now,
+            heard: now,
+            heard_multicast: None,
+            deaf_to_it: false,
+            copies_until: None,
+            met_by_unicast: false,
+            paths: Paths::default(),
+            rtt: None,
+            nonce: None,
+            token: None,
+            ask_at: now,
+        }
+    }
+
+    /// Whether what goes to the group has to go to this peer's address as well.
+    pub(crate) fn wants_copies(&self, now: Instant) -> bool {
+        self.met_by_unicast || self.copies_until.is_some_and(|until| now < until)
+    }
+
+    /// How it and this node hear each other: by multicast only if both do.
+    pub(crate) fn path(&self, now: Instant) -> Hearing {
+        if self.deaf_to_it || self.wants_copies(now) {
+            Hearing::Unicast
+        } else {
+            Hearing::Multicast
+        }
+    }
+
+    pub(crate) fn is_in(&self, channel: &ChannelName) -> bool {
+        !self.channels_complete || self.channels.contains(channel)
+    }
+
+    pub(crate) fn info(&self, id: NodeId, state: PeerState, now: Instant) -> PeerInfo {
+        PeerInfo {
+            id,
+            epoch: self.epoch,
+            profile: Arc::clone(&self.profile),
+            channels: self.channels.clone(),
+            addr: self.paths.best().map(|path| path.addr),
+            state,
+            path: self.path(now),
+            rtt: self.rtt,
+            since: self.since,
+            verified: !matches!(self.standing, Standing::Told { .. }),
+        }
+    }
+
+    pub(crate) fn state(&self) -> PeerState {
+        match self.standing {
+            Standing::Told { .. } | Standing::Alive => PeerState::Alive,
+            Standing::Suspect { .. } => PeerState::Suspect,
+        }
+    }
+}
+
+/// What is remembered of a peer that has gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gone {
+    pub(crate) epoch: Epoch,
+    /// Its last announcement.
+    pub(crate) n: u64,
+    pub(crate) at: Instant,
+}
+
+/// All peers.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    map: BTreeMap<NodeId, Peer>,
+    gone: Recent<NodeId, Gone>,
+    buckets: Box<[u64; BUCKETS]>,
+}
+
+/// What an id adds to a digest.
+pub(crate) fn mark(id: NodeId) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = id.0;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// In which part of the ids an id is.
+pub(crate) fn bucket(id: NodeId) -> usize {
+    usize::from(id.0[0] >> 2)
+}
+
+impl Peers {
+    pub(crate) fn new() -> Self {
+        let buckets = Box::new([0; BUCKETS]);
+        Self { map: BTreeMap::new(), gone: Recent::new(limits::TOMBSTONES), buckets }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.map.len() >= limits::PEERS
+    }
+
+    pub(crate) fn get(&self, id: NodeId) -> Option<&Peer> {
+        self.map.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: NodeId) -> Option<&mut Peer> {
+        self.map.get_mut(&id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
+        self.map.iter().map(|(&id, peer)| (id, peer))
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (NodeId, &mut Peer)> {
+        self.map.iter_mut().map(|(&id, peer)| (id, peer))
+    }
+
+    /// The peers behind an id, in the order of their ids.
+    pub(crate) fn after(&self, id: Option<NodeId>) -> impl Iterator<Item = (NodeId, &Peer)> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = id.map_or(Unbounded, Excluded);
+        self.map.range((from, Unbounded)).map(|(&id, peer)| (id, peer))
+    }
+
+    /// Takes up a peer that is not known; the caller has asked [`Peers::is_full`].
+    pub(crate) fn insert(&mut self, id: NodeId, peer: Peer) {
+        debug_assert!(!self.map.contains_key(&id) && !self.is_full());
+        self.buckets[bucket(id)] ^= mark(id);
+        self.gone.remove(&id);
+        self.map.insert(id, peer);
+    }
+
+    /// Forgets a peer but for its tombstone.
+    pub(crate) fn remove(&mut self, id: NodeId, now: Instant) -> Option<Peer> {
+        let peer = self.map.remove(&id)?;
+        self.buckets[bucket(id)] ^= mark(id);
+        let gone = Gone { epoch: peer.epoch, n: peer.seen.top(), at: now };
+        self.gone.insert(&id, gone);
+        Some(peer)
+    }
+
+    /// The tombstone of a peer.
+    pub(crate) fn gone(&self, id: NodeId) -> Option<&Gone> {
+        self.gone.peek(&id)
+    }
+
+    /// Whether announcement `n` of a sender is old news, by what is known of its number alone.
+    pub(crate) fn is_stale(&self, from: Sender, n: u64) -> bool {
+        match (self.map.get(&from.id), self.gone.peek(&from.id)) {
+            (Some(peer), _) => {
+                from.epoch < peer.epoch || from.epoch == peer.epoch && peer.seen.has(n)
+            }
+            (None, Some(gone)) => {
+                from.epoch < gone.epoch || from.epoch == gone.epoch && n <= gone.n
+            }
+            (None, None) => false,
+        }
+    }
+
+    /// Whom this node knows, itself included unless it is a visitor.
+    pub(crate) fn summary(&self, own: Option<NodeId>) -> Summary {
+        let digest = self.buckets.iter().fold(own.map_or(0, mark), |all, bucket| all ^ bucket);
+        Summary { count: (self.map.len() + usize::from(own.is_some())) as u32, digest }
+    }
+
+    /// The same, part by part, 32 bits each.
+    pub(crate) fn buckets(&self, own: Option<NodeId>) -> Vec<u32> {
+        let mut buckets = *self.buckets;
+        if let Some(own) = own {
+            buckets[bucket(own)] ^= mark(own);
+        }
+        buckets.iter().map(|bits| (bits >> 32 ^ bits) as u32).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> NodeId {
+        NodeId(std::array::from_fn(|i| n.wrapping_mul(31).wrapping_add(i as u8)))
+    }
+
+    #[test]
+    fn two_nodes_with_the_same_peers_have_the_same_summary_whoever_they_are() {
+        let now = Instant::ZERO;
+        let peer = || Peer::new(1, Standing::Alive, now);
+        let (mut a, mut b) = (Peers::new(), Peers::new());
+        a.insert(id(2), peer());
+        a.insert(id(3), peer());
+        b.insert(id(3), peer());
+        b.insert(id(1), peer());
+        assert_eq!(a.summary(Some(id(1))), b.summary(Some(id(2))));
+        assert_eq!(a.buckets(Some(id(1))), b.buckets(Some(id(2))));
+        assert_ne!(a.summary(None), b.summary(None));
+        a.remove(id(3), now);
+        assert_eq!(a.summary(None).digest, mark(id(2)));
+        assert_eq!(a.summary(None).count, 1);
+    }
+
+    #[test]
+    fn a_peer_that_has_gone_is_known_by_its_old_announcements() {
+        let mut peers = Peers::new();
+        let mut peer = Peer::new(5, Standing::Alive, Instant::ZERO);
+        peer.seen.mark(7);
+        peers.insert(id(1), peer);
+        let from = |epoch| Sender { id: id(1), epoch };
+        assert!(peers.is_stale(from(5), 7) && peers.is_stale(from(4), 9));
+        assert!(!peers.is_stale(from(5), 6) && !peers.is_stale(from(5), 8));
+        peers.remove(id(1), Instant::ZERO);
+        assert!(peers.is_stale(from(5), 6) && peers.is_stale(from(5), 7));
+        assert!(!peers.is_stale(from(5), 8) && !peers.is_stale(from(6), 1));
+    }
+}

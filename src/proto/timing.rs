@@ -1,0 +1,103 @@
+//! Every time span of the protocol, and the few formulas for them.
+
+use std::time::Duration;
+
+use crate::values::limits;
+
+/// Up to this many nodes all answer a question to all, and all ask a peer that they are told of.
+pub(crate) const FEW: usize = 40;
+
+/// In larger groups, how many answer on average when first asked.
+pub(crate) const ANSWERERS: u64 = 6;
+
+/// Each answerer adds this much to the time over which answers are spread. Checking and signing
+/// takes a slow host some 200 µs, so the asker keeps up.
+pub(crate) const ANSWER_SPACING: Duration = Duration::from_micros(100);
+
+/// Nodes of a small group announce themselves this often.
+const ANNOUNCE: Duration = Duration::from_secs(2);
+
+/// A node announces itself again within this time when somebody new has come, so that the
+/// newcomer soon knows how it hears whom. Also the least time between two announcements, but for
+/// changes of one's own.
+const ANNOUNCE_SOON: Duration = Duration::from_secs(1);
+
+/// Changes of one's own are announced at most this often.
+pub(crate) const CHANGE_SPACING: Duration = Duration::from_millis(200);
+
+/// Looks at every peer's silence this often.
+pub(crate) const REVIEW: Duration = Duration::from_millis(500);
+
+/// When a node that starts asks the group, counted from its start. The first question may be lost,
+/// and its link may not carry anything yet.
+pub(crate) const HELLOS: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::from_millis(20),
+    Duration::from_millis(60),
+    Duration::from_millis(140),
+    Duration::from_millis(300),
+    Duration::from_millis(620),
+];
+
+/// A node that nobody has answered by then is alone.
+pub(crate) const ALONE: Duration = Duration::from_millis(1_000);
+
+/// What a node knows by then is all that it will know at first.
+pub(crate) const SETTLE: Duration = Duration::from_millis(1_500);
+
+/// Beyond the spread of the answers, the time that the slowest of them may take.
+pub(crate) const ANSWER_GRACE: Duration = Duration::from_millis(5);
+
+/// Between one question for the roster and the next, doubling.
+pub(crate) const PULL_RETRY: Duration = Duration::from_millis(15);
+
+/// Between one question to a peer that was told of and the next, doubling; and how many.
+pub(crate) const TOLD_RETRY: Duration = Duration::from_millis(15);
+pub(crate) const TOLD_TRIES: u8 = 6;
+
+/// A peer that was told of and has never answered is forgotten after this time, and not taken up
+/// again by hearsay for as long.
+pub(crate) const TOLD_FORGET: Duration = Duration::from_secs(30);
+
+/// Between one question to a suspect and the next, and how many before it is given up.
+pub(crate) const SUSPECT_RETRY: Duration = Duration::from_millis(500);
+pub(crate) const SUSPECT_TRIES: u8 = 5;
+
+/// Rosters that differ for this long are compared.
+pub(crate) const COMPARE: Duration = Duration::from_millis(1_000);
+
+/// A direct message is repeated after this time at least, doubling, and given up after so many.
+pub(crate) const TELL_RETRY: Duration = Duration::from_millis(50);
+pub(crate) const TELL_TRIES: u8 = 7;
+
+/// How often each node of a group of `size` announces itself: so that all of them together stay
+/// below [`limits::ANNOUNCEMENTS`] (RFC 3550 §6.2 scales its reports the same way).
+pub(crate) fn announce(size: usize) -> Duration {
+    ANNOUNCE.max(Duration::from_secs(size as u64) / limits::ANNOUNCEMENTS)
+}
+
+/// When a node announces itself after somebody new has come.
+pub(crate) fn announce_soon(size: usize) -> Duration {
+    ANNOUNCE_SOON.max(Duration::from_secs(size as u64) / limits::ANNOUNCEMENTS)
+}
+
+/// A silence after which a peer is suspect: three announcements in a row are missing.
+pub(crate) fn suspect(size: usize) -> Duration {
+    announce(size) * 3
+}
+
+/// A peer from which no multicast was heard for so long, though it is there, is not heard by
+/// multicast.
+pub(crate) fn deaf(size: usize) -> Duration {
+    announce(size) * 5 / 2
+}
+
+/// The same for a peer that has never been heard by multicast.
+pub(crate) fn deaf_at_first(size: usize) -> Duration {
+    announce_soon(size) * 2
+}
+
+/// A wish for copies holds for this long, unless it is renewed with the next announcement.
+pub(crate) fn copies(size: usize) -> Duration {
+    announce(size) * 4
+}

@@ -1,0 +1,100 @@
+//! The engine's watch over its peers: who has fallen silent, and who is heard by unicast only.
+
+use super::engine::Engine;
+use super::event::{Event, PeerState};
+use super::peers::Standing;
+use super::timing;
+use crate::values::NodeId;
+
+/// What the review of a peer calls for.
+enum Finding {
+    Suspect(NodeId),
+    Ask(NodeId),
+    Dead(NodeId),
+    Forget(NodeId),
+    Deaf(NodeId),
+    Copies(NodeId),
+}
+
+impl Engine {
+    /// Looks at every peer.
+    pub(super) fn review_peers(&mut self) {
+        let findings = self.find();
+        for finding in findings {
+            match finding {
+                Finding::Suspect(id) => {
+                    if let Some(peer) = self.peers.get(id) {
+                        let info = peer.info(id, PeerState::Suspect, self.now);
+                        self.event(Event::Suspect(info));
+                    }
+                    self.ask_peer(id);
+                }
+                Finding::Ask(id) => self.ask_peer(id),
+                Finding::Dead(id) => self.lose(id, PeerState::Dead),
+                Finding::Forget(id) => self.lose(id, PeerState::Left),
+                Finding::Deaf(id) => {
+                    let here = self.presence(crate::wire::PresenceKind::Here);
+                    self.greet_peer(here, id);
+                }
+                Finding::Copies(id) => self.review_copies(id),
+            }
+        }
+    }
+
+    fn find(&mut self) -> Vec<Finding> {
+        let (now, size) = (self.now, self.size());
+        let (suspect, deaf) = (timing::suspect(size), timing::deaf(size));
+        let deaf_at_first = timing::deaf_at_first(size);
+        let multicast = self.config.multicast;
+        let asking = &self.discovery.asking;
+        let mut findings = Vec::new();
+        for (id, peer) in self.peers.iter_mut() {
+            let silence = now.since(peer.heard);
+            match &mut peer.standing {
+                Standing::Told { asked } => {
+                    // Nobody vouches for it any more; in large groups it is asked once, late.
+                    let patience = timing::TOLD_FORGET.max(suspect);
+                    if silence > patience * 2 {
+                        findings.push(Finding::Forget(id));
+                    } else if silence > patience && !asking.contains(&id) {
+                        if *asked >= timing::TOLD_TRIES {
+                            findings.push(Finding::Forget(id));
+                        } else {
+                            *asked += 1;
+                            findings.push(Finding::Ask(id));
+                        }
+                    }
+                }
+                Standing::Alive if silence > suspect => {
+                    peer.standing = Standing::Suspect { asked: 1 };
+                    peer.ask_at = now + timing::SUSPECT_RETRY;
+                    findings.push(Finding::Suspect(id));
+                }
+                Standing::Alive => {
+                    let since = peer.heard_multicast.unwrap_or(peer.since);
+                    let patience =
+                        if peer.heard_multicast.is_some() { deaf } else { deaf_at_first };
+                    if multicast && !peer.deaf_to_it && now.since(since) > patience {
+                        peer.deaf_to_it = true;
+                        findings.push(Finding::Deaf(id));
+                    }
+                }
+                Standing::Suspect { asked } if now >= peer.ask_at => {
+                    if *asked >= timing::SUSPECT_TRIES {
+                        findings.push(Finding::Dead(id));
+                    } else {
+                        *asked += 1;
+                        peer.ask_at = now + timing::SUSPECT_RETRY;
+                        findings.push(Finding::Ask(id));
+                    }
+                }
+                Standing::Suspect { .. } => {}
+            }
+            if peer.copies_until.is_some_and(|until| until <= now) {
+                peer.copies_until = None;
+                findings.push(Finding::Copies(id));
+            }
+        }
+        findings
+    }
+}

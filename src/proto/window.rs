@@ -1,0 +1,85 @@
+//! Which numbers of a growing sequence have been seen already.
+
+/// The last numbers seen, as RFC 4303 §3.4.3 does it for replays: everything above the window is
+/// new, everything below it counts as seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Window<const WORDS: usize> {
+    /// The bit of number `n` is bit `n % 64` of word `n / 64 % WORDS`.
+    bits: [u64; WORDS],
+    /// The highest number seen.
+    top: u64,
+}
+
+impl<const WORDS: usize> Window<WORDS> {
+    pub(crate) fn new() -> Self {
+        Self { bits: [0; WORDS], top: 0 }
+    }
+
+    /// The highest number seen; 0 if none was.
+    pub(crate) fn top(&self) -> u64 {
+        self.top
+    }
+
+    /// Whether `n` has been seen, or is so far behind that it counts as seen. 0 always is.
+    pub(crate) fn has(&self, n: u64) -> bool {
+        if n > self.top {
+            return false;
+        }
+        // The word that `top` moves into is wiped as a whole, so the oldest word is not trusted.
+        n == 0 || self.top / 64 - n / 64 >= WORDS as u64 || self.word(n) & (1 << (n % 64)) != 0
+    }
+
+    /// Marks `n` as seen; `false` if it was already.
+    pub(crate) fn mark(&mut self, n: u64) -> bool {
+        if self.has(n) {
+            return false;
+        }
+        if n > self.top {
+            let (from, to) = (self.top / 64, n / 64);
+            for word in (from + 1)..=to.min(from + WORDS as u64) {
+                self.bits[(word % WORDS as u64) as usize] = 0;
+            }
+            self.top = n;
+        }
+        self.bits[(n / 64 % WORDS as u64) as usize] |= 1 << (n % 64);
+        true
+    }
+
+    fn word(&self, n: u64) -> u64 {
+        self.bits[(n / 64 % WORDS as u64) as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn within_its_span_each_number_is_new_once(steps in prop::collection::vec(-200_i64..300, 1..400)) {
+            let mut window = Window::<4>::new();
+            let (mut seen, mut at, mut top) = (BTreeSet::new(), 1_000_i64, 0);
+            for step in steps {
+                at = (at + step).max(1);
+                let n = at as u64;
+                let behind = top / 64 >= n / 64 + 4;
+                prop_assert_eq!(window.mark(n), !behind && seen.insert(n));
+                prop_assert!(window.has(n));
+                top = top.max(n);
+                prop_assert_eq!(window.top(), top);
+            }
+        }
+    }
+
+    #[test]
+    fn a_jump_over_the_whole_window_forgets_all_bits() {
+        let mut window = Window::<2>::new();
+        assert!(!window.mark(0));
+        assert!(window.mark(1) && window.mark(u64::MAX));
+        assert!(window.has(1) && window.mark(u64::MAX - 1));
+    }
+}
