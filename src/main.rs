@@ -1,3 +1,7 @@
-//! The `cooee` program.
+//! The `cooee` program: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cooee::cli::main()
+}

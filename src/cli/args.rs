@@ -1,0 +1,183 @@
+//! What was typed. Parsing touches nothing: no file, no environment, no network. What it comes
+//! to is worked out in [`super::options`].
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+use super::{duration, help};
+use crate::values::{ChannelName, Json, Level};
+
+/// A command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cooee",
+    version,
+    about = "The hosts of a LAN find each other and talk",
+    long_about = help::COOEE,
+    after_help = help::after(),
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub(super) struct Args {
+    /// Options that every command has.
+    #[command(flatten)]
+    pub(super) globals: Globals,
+    /// The command.
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// The options that every command has, as typed; each is also an environment variable and a key
+/// of the configuration file.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Global options")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag on its own")]
+pub(super) struct Globals {
+    /// The multicast address and port that the nodes share [default: 239.255.26.33:26633]
+    #[arg(long, global = true, value_name = "ADDR[:PORT]")]
+    pub(super) group: Option<String>,
+    /// Use just this interface (repeatable) [default: all that are fit]
+    #[arg(long, global = true, value_name = "NAME|ADDR", action = ArgAction::Append)]
+    pub(super) iface: Vec<String>,
+    /// Ask this host by unicast too, for where multicast is filtered (repeatable)
+    #[arg(long, global = true, value_name = "HOST[:PORT]", action = ArgAction::Append)]
+    pub(super) peer: Vec<String>,
+    /// Never use multicast; needs --peer to find anybody
+    #[arg(long, global = true)]
+    pub(super) no_multicast: bool,
+    /// The name to appear under [default: the host's name]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) nick: Option<String>,
+    /// How far multicast goes: 1 stays on the LAN, each router takes one [default: 1]
+    #[arg(long, global = true, value_name = "N", allow_hyphen_values = true)]
+    pub(super) ttl: Option<String>,
+    /// A file with the sealed group's secret
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) secret_file: Option<PathBuf>,
+    /// Go without an agent; accepted for scripts, this version always does
+    #[arg(long, global = true)]
+    pub(super) no_agent: bool,
+    /// The agent's socket; accepted for scripts, this version has no agent
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
+    /// The configuration file [default: ~/.config/cooee/config.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Print nothing but the answer and errors
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+    /// Print more of what happens, on standard error
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(super) verbose: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// List who is here
+    #[command(long_about = help::PEERS, after_long_help = help::PEERS_EXAMPLES)]
+    Peers(Peers),
+    /// Say something to everyone in a channel, or tell it to one peer
+    #[command(long_about = help::SAY, after_long_help = help::SAY_EXAMPLES)]
+    Say(Say),
+    /// Say something, best effort, and be gone: for high rates
+    #[command(long_about = help::CAST, after_long_help = help::CAST_EXAMPLES)]
+    Cast(Words),
+    /// Print what arrives, or run a command for each message
+    #[command(long_about = help::LISTEN, after_long_help = help::LISTEN_EXAMPLES)]
+    Listen(Listen),
+    /// Talk, line by line
+    #[command(long_about = help::CHAT, after_long_help = help::CHAT_EXAMPLES)]
+    Chat(Chat),
+}
+
+/// `cooee peers`
+#[derive(Debug, clap::Args)]
+pub(super) struct Peers {
+    /// How long to wait for answers at most [default: 1s]
+    #[arg(long, value_name = "D", value_parser = duration::parse)]
+    pub(super) wait: Option<Duration>,
+    /// Wait for this many peers; fewer in time is exit code 1
+    #[arg(long, value_name = "N", conflicts_with = "watch")]
+    pub(super) need: Option<usize>,
+    /// Stay, and print who comes and goes
+    #[arg(long)]
+    pub(super) watch: bool,
+    /// Only peers with this tag, and this value of it (repeatable)
+    #[arg(long, value_name = "K[=V]", action = ArgAction::Append)]
+    pub(super) tag: Vec<String>,
+    /// Only peers that offer this service (repeatable)
+    #[arg(long, value_name = "NAME", action = ArgAction::Append)]
+    pub(super) service: Vec<String>,
+}
+
+/// What is to be said, and where.
+#[derive(Debug, clap::Args)]
+pub(super) struct Words {
+    /// The channel to say it in
+    #[arg(long, value_name = "C", default_value = ChannelName::LOBBY)]
+    pub(super) channel: ChannelName,
+    /// How urgent it is: debug, info, warn or error
+    #[arg(long, value_name = "L", default_value = "info")]
+    pub(super) level: Level,
+    /// JSON that goes with the text, for programs
+    #[arg(long, value_name = "JSON", value_parser = Json::parse)]
+    pub(super) data: Option<Json>,
+    /// The text; `-` says each line of standard input
+    #[arg(value_name = "TEXT", required_unless_present = "data")]
+    pub(super) text: Vec<String>,
+}
+
+/// `cooee say`
+#[derive(Debug, clap::Args)]
+pub(super) struct Say {
+    /// What and where.
+    #[command(flatten)]
+    pub(super) words: Words,
+    /// Tell it to this peer alone, encrypted: its nick, its id, or the first characters of its id
+    #[arg(long, value_name = "PEER", conflicts_with = "channel")]
+    pub(super) to: Option<String>,
+    /// How long to look for peers first, at most
+    #[arg(long, value_name = "D", default_value = "1s", value_parser = duration::parse)]
+    pub(super) wait: Duration,
+}
+
+/// `cooee listen`
+#[derive(Debug, clap::Args)]
+pub(super) struct Listen {
+    /// A channel to listen in (repeatable) [default: lobby]
+    #[arg(long, value_name = "C", action = ArgAction::Append)]
+    pub(super) channel: Vec<ChannelName>,
+    /// Stop after this many messages
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: Option<u64>,
+    /// Stop after this time; with --count, fewer messages by then are exit code 1
+    #[arg(long = "for", value_name = "D", value_parser = duration::parse)]
+    pub(super) lasting: Option<Duration>,
+    /// Print also who comes and goes, and what happens to the links
+    #[arg(long)]
+    pub(super) events: bool,
+    /// How long a command started by --exec may run
+    #[arg(long, value_name = "D", default_value = "30s", value_parser = duration::parse)]
+    pub(super) exec_timeout: Duration,
+    /// Run this for each message, without a shell; everything that follows is CMD and its ARGs
+    #[arg(long, value_names = ["CMD", "ARG"], num_args = 1.., allow_hyphen_values = true)]
+    pub(super) exec: Option<Vec<OsString>>,
+}
+
+/// `cooee chat`
+#[derive(Debug, clap::Args)]
+pub(super) struct Chat {
+    /// The channel to begin in
+    #[arg(long, value_name = "C", default_value = ChannelName::LOBBY)]
+    pub(super) channel: ChannelName,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! `config.toml`: the global options as keys, and what this host announces of itself.
+//!
+//! ```toml
+//! nick = "ada"
+//! iface = ["eth0"]
+//! [tags]
+//! role = "web"
+//! [services]
+//! http = 80
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::exit::Failure;
+use super::options::Layer;
+
+/// The file as written. A key that is not here is refused.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct File {
+    group: Option<String>,
+    iface: Option<Vec<String>>,
+    peer: Option<Vec<String>>,
+    no_multicast: Option<bool>,
+    nick: Option<String>,
+    ttl: Option<i64>,
+    secret_file: Option<PathBuf>,
+    no_agent: Option<bool>,
+    socket: Option<PathBuf>,
+    json: Option<bool>,
+    quiet: Option<bool>,
+    verbose: Option<bool>,
+    /// Labels that this host announces.
+    pub(super) tags: BTreeMap<String, String>,
+    /// Services that this host announces, with their ports.
+    pub(super) services: BTreeMap<String, u16>,
+}
+
+impl File {
+    /// Reads the file. One that nobody named need not exist.
+    pub(super) fn read(path: &Path, named: bool) -> Result<Self, Failure> {
+        match fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, path),
+            Err(e) if e.kind() == io::ErrorKind::NotFound && !named => Ok(Self::default()),
+            Err(e) => Err(Failure::Refused(format!(
+                "the configuration {} can't be read: {e}",
+                path.display()
+            ))),
+        }
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, Failure> {
+        toml::from_str(text).map_err(|e| {
+            Failure::Usage(format!("the configuration {} is wrong: {e}", path.display()))
+        })
+    }
+
+    /// The global options in it.
+    pub(super) fn layer(&self) -> Layer {
+        Layer {
+            group: self.group.clone(),
+            iface: self.iface.clone(),
+            peer: self.peer.clone(),
+            no_multicast: self.no_multicast,
+            nick: self.nick.clone(),
+            ttl: self.ttl.map(|n| n.to_string()),
+            secret_file: self.secret_file.clone(),
+            no_agent: self.no_agent,
+            socket: self.socket.clone(),
+            json: self.json,
+            quiet: self.quiet,
+            verbose: self.verbose,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_global_option_is_a_key() {
+        let text = r#"
+            group = "239.1.1.1"
+            iface = ["eth0", "10.0.0.1"]
+            peer = ["web1", "web2:9"]
+            no-multicast = true
+            nick = "ada"
+            ttl = 4
+            secret-file = "/etc/cooee/secret"
+            no-agent = true
+            socket = "/run/cooee"
+            json = true
+            quiet = false
+            verbose = true
+            [tags]
+            role = "web"
+            [services]
+            http = 80
+        "#;
+        let file = File::parse(text, Path::new("c.toml")).unwrap();
+        let layer = file.layer();
+        assert_eq!(layer.group.as_deref(), Some("239.1.1.1"));
+        assert_eq!(layer.peer, Some(vec!["web1".to_owned(), "web2:9".to_owned()]));
+        assert_eq!((layer.ttl.as_deref(), layer.verbose), (Some("4"), Some(true)));
+        assert_eq!(file.tags["role"], "web");
+        assert_eq!(file.services["http"], 80);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        for bad in ["nick = \"ada\"\nnicks = \"bob\"\n", "\n[services]\nhttp = 80\ndns = 70000\n"] {
+            let error = File::parse(bad, Path::new("c.toml")).unwrap_err();
+            assert!(matches!(error, Failure::Usage(_)));
+            let text = error.to_string();
+            assert!(text.contains("c.toml") && text.contains("line "), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_file_that_was_named_must_exist() {
+        let nowhere = Path::new("/nonexistent/config.toml");
+        assert!(File::read(nowhere, false).is_ok());
+        assert!(matches!(File::read(nowhere, true), Err(Failure::Refused(_))));
+    }
+}

@@ -1,0 +1,102 @@
+//! The long texts of `--help`. Every line of an example is parsed by a test.
+
+use super::exit::Exit;
+
+/// What `cooee --help` begins with.
+pub(super) const COOEE: &str = "\
+The hosts of a LAN find each other over UDP multicast and talk: no server, no account, no \
+configuration. A person chats, a script announces and listens, and each knows who is there.";
+
+/// What every help page ends with that of the program itself.
+pub(super) fn after() -> String {
+    format!(
+        "\
+Examples:
+  cooee chat                          talk to everyone on this LAN
+  cooee peers                         who is here?
+  cooee say 'back in five minutes'    tell everyone
+  cooee listen                        print what is said
+
+Each global option is also an environment variable (--secret-file is COOEE_SECRET_FILE; lists are \
+separated by commas) and a key of config.toml (secret-file = \"FILE\"). What is typed goes before \
+the environment, the environment before the file. The file may have [tags] and [services] too, \
+which this host then announces.
+
+{}",
+        Exit::help()
+    )
+}
+
+pub(super) const PEERS: &str = "\
+Lists who is on this LAN. It returns as soon as the answer is complete, within milliseconds where \
+anybody is there, and after --wait at the latest. Whoever only asks is not listed by others.
+
+Exit code 1 says that nobody (that fits) answered, or fewer than --need.";
+
+pub(super) const PEERS_EXAMPLES: &str = "\
+Examples:
+  cooee peers
+  cooee peers --json
+  cooee peers --need 3 --wait 10s      wait until three are there
+  cooee peers --tag role=web           only those with the tag
+  cooee peers --watch                  print who comes and goes
+  cooee --peer 192.168.1.20 peers      where multicast is filtered";
+
+pub(super) const SAY: &str = "\
+Says something to everyone in a channel. It arrives once at each listener, in order, and what is \
+lost on the way is sent again. With --to it is told to one peer alone, encrypted, and acknowledged: \
+exit code 1 says that it did not arrive.
+
+Several words are joined by blanks. With - each line of standard input is a message. A text has at \
+most 65536 bytes.";
+
+pub(super) const SAY_EXAMPLES: &str = "\
+Examples:
+  cooee say hello
+  cooee say --channel ops --level warn 'disk nearly full on web1'
+  cooee say --to ada 'lunch?'
+  cooee say --data '{\"load\":0.7}' load
+  uptime | cooee say -";
+
+pub(super) const CAST: &str = "\
+Sends a message best effort: unsigned, never sent again, not even after the network dropped it. \
+The command looks for nobody and is gone at once, so thousands can run in a row; with - many \
+messages share a datagram when they come fast. Where the message matters, use `cooee say`.";
+
+pub(super) const CAST_EXAMPLES: &str = "\
+Examples:
+  cooee cast tick
+  cooee cast --channel sensors --data '{\"celsius\":21.5}' temperature
+  seq 100000 | cooee cast --channel load -";
+
+pub(super) const LISTEN: &str = "\
+Prints what is said in the channels, and what is told to this node alone, until it is stopped. \
+While it runs, this host is listed by `cooee peers` elsewhere.
+
+--exec runs a command for each message, without a shell: the message as JSON on its standard input, \
+and COOEE_TEXT, COOEE_CHANNEL (empty for what was told to this node alone), COOEE_FROM (the \
+author's id), COOEE_FROM_NICK, COOEE_LEVEL, COOEE_AT and COOEE_VERIFIED (true or false: whether \
+the author signed it) in its environment. At most 4 run at a time and 1,000 messages wait; what is \
+more is dropped and reported. When a command ends, or has run for --exec-timeout, whatever it has \
+started ends too. With -q only the commands print.
+
+Text in COOEE_TEXT and in the JSON is a stranger's: quote it, and never hand it to a shell to run.";
+
+pub(super) const LISTEN_EXAMPLES: &str = "\
+Examples:
+  cooee listen
+  cooee listen --channel ops --channel lobby
+  cooee listen --json --events
+  cooee listen --count 1 --for 30s     wait half a minute for one message
+  cooee listen --channel ops --exec sh -c 'echo \"$COOEE_FROM_NICK: $COOEE_TEXT\" >> ops.log'";
+
+pub(super) const CHAT: &str = "\
+Talks, line by line. On a terminal what arrives is printed above the line being typed; on pipes \
+each line in is a message and each line out is what arrived. A line that begins with / is a \
+command, /help lists them; // says a line that begins with a slash. Ctrl-C, Ctrl-D or /quit leaves.";
+
+pub(super) const CHAT_EXAMPLES: &str = "\
+Examples:
+  cooee chat
+  cooee chat --channel ops --nick ada
+  printf 'hello\\n/who\\n' | cooee chat";

@@ -1,0 +1,185 @@
+//! `cooee listen`: prints what arrives, or runs a command for each message.
+
+use std::time::{Duration, Instant};
+
+use super::args;
+use super::duration;
+use super::exec::{Job, Runner};
+use super::exit::{Exit, Failure};
+use super::hub::{Happening, Hub};
+use super::options::Settings;
+use super::output::json::Clocks;
+use super::output::text::Style;
+use super::output::{Out, json, note};
+use super::session::{self, Role};
+use crate::node::{Node, Notice, Stopped};
+use crate::proto::{Event, Message};
+use crate::values::{ChannelName, limits};
+
+/// Runs the command.
+pub(super) fn run(args: args::Listen, mut settings: Settings) -> Result<Exit, Failure> {
+    let until = args.lasting.map(|lasting| Instant::now() + lasting);
+    let mut channels = args.channel;
+    channels.sort_unstable();
+    channels.dedup();
+    if channels.is_empty() {
+        channels.push(ChannelName::lobby());
+    }
+    if channels.len() > limits::CHANNELS {
+        let (count, limit) = (channels.len(), limits::CHANNELS);
+        let cause = format!("{count} channels are too many; a node takes part in at most {limit}");
+        return Err(Failure::Usage(cause));
+    }
+    let about = About::of(&settings, &channels);
+    settings.node.channels = channels;
+    let hub = Hub::new();
+    let runner = args.exec.map(|words| Runner::start(words, args.exec_timeout)).transpose()?;
+    let killer = runner.as_ref().map(Runner::killer);
+    hub.signals(move || killer.into_iter().for_each(|killer| killer.kill_all()))?;
+    let (node, notices) = session::start(&mut settings, Role::Resident)?;
+    hub.notices(notices);
+    let mut listener = Listener {
+        node: &node,
+        out: Out::new(),
+        style: Style::new(false),
+        settings: &settings,
+        events: args.events,
+        runner: runner.as_ref(),
+        left: args.count,
+    };
+    let ended = listener.announce(&about).and_then(|()| listener.listen(&hub, until));
+    if let Some(runner) = runner {
+        match &ended {
+            // Ended by itself: what was received is dealt with. A signal cuts that short as well.
+            Ok(End::Count | End::Time) => {
+                runner.finish(|| matches!(hub.next(Some(Instant::now())), Happening::Signal))
+            }
+            _ => runner.abort(),
+        }
+    }
+    node.stop();
+    match ended? {
+        End::Time if args.count.is_some() => {
+            if !settings.quiet {
+                let count = args.count.unwrap_or(0);
+                let lasting = duration::show(args.lasting.unwrap_or(Duration::ZERO));
+                note(format_args!("fewer than {count} messages arrived within {lasting}"));
+            }
+            Ok(Exit::No)
+        }
+        End::Time | End::Count | End::Signal => Ok(Exit::Done),
+    }
+}
+
+/// What the node is told to be, for the first line.
+struct About {
+    nick: String,
+    group: crate::values::Group,
+    channels: String,
+}
+
+impl About {
+    fn of(settings: &Settings, channels: &[ChannelName]) -> Self {
+        let channels: Vec<String> = channels.iter().map(|channel| format!("#{channel}")).collect();
+        let profile = &settings.node.profile;
+        Self {
+            nick: profile.nick.raw().to_owned(),
+            group: settings.node.group,
+            channels: channels.join(" "),
+        }
+    }
+}
+
+/// Why listening ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// As many messages came as were asked for.
+    Count,
+    /// The time was up.
+    Time,
+    /// The user or the system wanted it.
+    Signal,
+}
+
+struct Listener<'a> {
+    node: &'a Node,
+    out: Out,
+    style: Style,
+    settings: &'a Settings,
+    events: bool,
+    runner: Option<&'a Runner>,
+    left: Option<u64>,
+}
+
+impl Listener<'_> {
+    /// Says that everything said from now on is heard.
+    fn announce(&mut self, about: &About) -> Result<(), Failure> {
+        if self.settings.json && self.events {
+            let links = self.node.links()?;
+            self.out.line(&json::ready(self.node, &about.nick, about.group, &links))?;
+        }
+        if !self.settings.quiet {
+            let links = session::links(self.node)?;
+            let About { nick, group, channels } = about;
+            note(format_args!("listening as {nick} on {links}, group {group}: {channels}"));
+        }
+        Ok(())
+    }
+
+    fn listen(&mut self, hub: &Hub, until: Option<Instant>) -> Result<End, Failure> {
+        loop {
+            match hub.next(until) {
+                Happening::Notice(Notice::Event(Event::Message(message))) => {
+                    self.message(&message)?;
+                    if let Some(left) = &mut self.left {
+                        *left -= 1;
+                        if *left == 0 {
+                            return Ok(End::Count);
+                        }
+                    }
+                }
+                Happening::Notice(notice) => self.notice(&notice)?,
+                Happening::Time => return Ok(End::Time),
+                Happening::Signal => return Ok(End::Signal),
+                Happening::Stopped => return Err(Stopped.into()),
+                Happening::Line(_) | Happening::End(_) => {}
+            }
+        }
+    }
+
+    fn message(&mut self, message: &Message) -> Result<(), Failure> {
+        let clocks = Clocks::of(self.node);
+        if let Some(runner) = self.runner {
+            runner.add(Job::of(message, clocks));
+            if self.settings.quiet {
+                return Ok(());
+            }
+        }
+        if self.settings.json {
+            self.out.line(&json::message(message, clocks))
+        } else {
+            self.out.line(&self.style.message(message, clocks.wall()))
+        }
+    }
+
+    fn notice(&mut self, notice: &Notice) -> Result<(), Failure> {
+        let clocks = Clocks::of(self.node);
+        if self.events && self.settings.json {
+            return json::notice(notice, clocks).map_or(Ok(()), |line| self.out.line(&line));
+        }
+        let Some(line) = self.style.notice(notice) else { return Ok(()) };
+        let fault = matches!(
+            notice,
+            Notice::LinkDown { .. }
+                | Notice::Missed(_)
+                | Notice::Event(Event::Cloned { .. } | Event::Refused(_))
+        );
+        if self.events {
+            let time = self.style.time(clocks.wall());
+            self.out.line(&self.style.quiet(format!("{time} * {line}")))?;
+        } else if fault && !self.settings.quiet || self.settings.verbose {
+            note(line);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! The command line: what a person or a script sees.
+//!
+//! A command line is parsed ([`args`], touching nothing), resolved ([`options`]: environment,
+//! configuration file, defaults) and run (one file per command). A command returns how it ended
+//! ([`exit`]) and never ends the process itself. Commands don't call each other; what they share
+//! stands beside them: starting a node ([`session`]), waiting for several things at once
+//! ([`hub`]), finding whom a name means ([`find`]), printing ([`output`]).
+
+mod args;
+mod cast;
+mod chat;
+mod config;
+mod duration;
+mod exec;
+mod exit;
+mod find;
+mod help;
+mod hub;
+mod lines;
+mod listen;
+mod options;
+mod output;
+mod peers;
+mod say;
+mod session;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+use exit::{Exit, Failure};
+use options::{Settings, Surroundings};
+use output::note;
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    run(std::env::args_os()).into()
+}
+
+fn run(line: impl Iterator<Item = OsString>) -> Exit {
+    let args = match Args::try_parse_from(line) {
+        Ok(args) => args,
+        Err(answer) => return explain(&answer),
+    };
+    let ended = options::resolve(&args.globals, &Surroundings::real()).and_then(|mut settings| {
+        if !settings.quiet {
+            settings.warnings.drain(..).for_each(note);
+        }
+        command(args.command, settings)
+    });
+    match ended {
+        Ok(exit) => exit,
+        Err(failure) => {
+            if failure != Failure::Closed {
+                note(&failure);
+            }
+            failure.exit()
+        }
+    }
+}
+
+fn command(command: Command, settings: Settings) -> Result<Exit, Failure> {
+    match command {
+        Command::Peers(args) => peers::run(&args, settings),
+        Command::Say(args) => say::run(args, settings),
+        Command::Cast(args) => cast::run(args, settings),
+        Command::Listen(args) => listen::run(args, settings),
+        Command::Chat(args) => chat::run(args, settings),
+    }
+}
+
+/// Prints what the parser answers: help and version where they were asked for, else what is wrong.
+fn explain(answer: &clap::Error) -> Exit {
+    if !answer.use_stderr() {
+        return match answer.print() {
+            Ok(()) => Exit::Done,
+            Err(e) => Failure::output(&e).exit(),
+        };
+    }
+    let text = answer.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    // What was typed is quoted in it: nothing of that may steer the terminal.
+    let safe: String = text
+        .split_inclusive('\n')
+        .map(|line| match line.strip_suffix('\n') {
+            Some(line) => format!("{}\n", crate::values::Escaped::of(line)),
+            None => crate::values::Escaped::of(line).to_string(),
+        })
+        .collect();
+    let _ = std::io::stderr().lock().write_all(format!("cooee: {safe}").as_bytes());
+    Exit::Usage
+}

@@ -1,0 +1,381 @@
+//! What the command line comes to, together with the environment, the configuration file and the
+//! defaults: a [`Settings`] with nothing left to look up but the hosts to ask.
+//!
+//! Three [`Layer`]s hold the same options as texts; the first that has one wins, and an error
+//! names the place where the wrong value was written.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::io::Read;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy;
+
+use super::args::Globals;
+use super::config;
+use super::exit::Failure;
+use crate::node::Options;
+use crate::values::{Escaped, Group, Nick, PeerText, limits};
+use crate::wire::Profile;
+
+/// Bytes of the longest secret.
+const SECRET: usize = 4_096;
+
+/// What a command goes by.
+#[derive(Debug, Default)]
+pub(super) struct Settings {
+    /// What the node goes by, its seeds not yet looked up.
+    pub(super) node: Options,
+    /// Whom to ask besides the group; see [`Settings::look_up`].
+    pub(super) seeds: Vec<Seed>,
+    /// Print JSON.
+    pub(super) json: bool,
+    /// Print no notes.
+    pub(super) quiet: bool,
+    /// Print more notes.
+    pub(super) verbose: bool,
+    /// What the user should know.
+    pub(super) warnings: Vec<String>,
+}
+
+/// A host to ask, as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seed {
+    origin: String,
+    host: String,
+    port: u16,
+}
+
+/// The global options from one place, as texts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Layer {
+    pub(super) group: Option<String>,
+    pub(super) iface: Option<Vec<String>>,
+    pub(super) peer: Option<Vec<String>>,
+    pub(super) no_multicast: Option<bool>,
+    pub(super) nick: Option<String>,
+    pub(super) ttl: Option<String>,
+    pub(super) secret_file: Option<PathBuf>,
+    pub(super) no_agent: Option<bool>,
+    pub(super) socket: Option<PathBuf>,
+    pub(super) json: Option<bool>,
+    pub(super) quiet: Option<bool>,
+    pub(super) verbose: Option<bool>,
+}
+
+/// The process's surroundings, as far as options depend on them.
+pub(super) struct Surroundings {
+    /// Looks up an environment variable.
+    pub(super) env: Box<dyn Fn(&str) -> Option<OsString>>,
+    /// Where users keep configurations.
+    pub(super) config_dir: Option<PathBuf>,
+    /// Where users keep state.
+    pub(super) state_dir: Option<PathBuf>,
+    /// The host's name.
+    pub(super) host: String,
+}
+
+impl Surroundings {
+    /// The real ones.
+    pub(super) fn real() -> Self {
+        let dirs = etcetera::choose_base_strategy().ok();
+        let host = fs::read_to_string("/proc/sys/kernel/hostname")
+            .or_else(|_| fs::read_to_string("/etc/hostname"))
+            .ok()
+            .or_else(|| std::env::var("HOSTNAME").ok())
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| "host".to_owned());
+        Self {
+            env: Box::new(|name| std::env::var_os(name)),
+            config_dir: dirs.as_ref().map(BaseStrategy::config_dir),
+            state_dir: dirs.as_ref().and_then(BaseStrategy::state_dir),
+            host,
+        }
+    }
+
+    /// A variable that is set to something.
+    fn var(&self, name: &str) -> Option<OsString> {
+        (self.env)(name).filter(|value| !value.is_empty())
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.var(name).map(|value| value.to_string_lossy().into_owned())
+    }
+
+    fn list(&self, name: &str) -> Option<Vec<String>> {
+        let text = self.text(name)?;
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        Some(items.map(str::to_owned).collect())
+    }
+
+    fn switch(&self, name: &str) -> Result<Option<bool>, Failure> {
+        match self.text(name).as_deref() {
+            None => Ok(None),
+            Some("1" | "true" | "yes" | "on") => Ok(Some(true)),
+            Some("0" | "false" | "no" | "off") => Ok(Some(false)),
+            Some(other) => Err(Failure::Usage(format!(
+                "{name}: '{}' is neither 1 nor 0; write 1 for yes, 0 for no",
+                Escaped::of(other)
+            ))),
+        }
+    }
+}
+
+impl From<&Globals> for Layer {
+    fn from(typed: &Globals) -> Self {
+        let list = |items: &Vec<String>| (!items.is_empty()).then(|| items.clone());
+        let switch = |on: bool| on.then_some(true);
+        Self {
+            group: typed.group.clone(),
+            iface: list(&typed.iface),
+            peer: list(&typed.peer),
+            no_multicast: switch(typed.no_multicast),
+            nick: typed.nick.clone(),
+            ttl: typed.ttl.clone(),
+            secret_file: typed.secret_file.clone(),
+            no_agent: switch(typed.no_agent),
+            socket: typed.socket.clone(),
+            json: switch(typed.json),
+            quiet: switch(typed.quiet),
+            verbose: switch(typed.verbose),
+        }
+    }
+}
+
+impl Layer {
+    fn from_environment(around: &Surroundings) -> Result<Self, Failure> {
+        Ok(Self {
+            group: around.text("COOEE_GROUP"),
+            iface: around.list("COOEE_IFACE"),
+            peer: around.list("COOEE_PEER"),
+            no_multicast: around.switch("COOEE_NO_MULTICAST")?,
+            nick: around.text("COOEE_NICK"),
+            ttl: around.text("COOEE_TTL"),
+            secret_file: around.var("COOEE_SECRET_FILE").map(PathBuf::from),
+            no_agent: around.switch("COOEE_NO_AGENT")?,
+            socket: around.var("COOEE_SOCKET").map(PathBuf::from),
+            json: around.switch("COOEE_JSON")?,
+            quiet: around.switch("COOEE_QUIET")?,
+            verbose: around.switch("COOEE_VERBOSE")?,
+        })
+    }
+}
+
+/// The layers, the strongest first.
+struct Layers {
+    layers: [Layer; 3],
+    file: PathBuf,
+}
+
+impl Layers {
+    /// The value of the option `key`, and the name of the place where it was written.
+    fn pick<T>(&self, key: &str, get: impl Fn(&Layer) -> Option<&T>) -> Option<(&T, String)> {
+        let (at, value) =
+            self.layers.iter().enumerate().find_map(|(at, layer)| Some((at, get(layer)?)))?;
+        let origin = match at {
+            0 => format!("--{key}"),
+            1 => format!("COOEE_{}", key.replace('-', "_").to_uppercase()),
+            _ => format!("{key} in {}", self.file.display()),
+        };
+        Some((value, origin))
+    }
+
+    fn on(&self, get: impl Fn(&Layer) -> Option<bool>) -> bool {
+        self.layers.iter().find_map(get).unwrap_or(false)
+    }
+}
+
+fn wrong(origin: &str, cause: impl fmt::Display) -> Failure {
+    Failure::Usage(format!("{origin}: {cause}"))
+}
+
+/// Works out what the command goes by.
+pub(super) fn resolve(typed: &Globals, around: &Surroundings) -> Result<Settings, Failure> {
+    let named = typed.config.clone().or_else(|| around.var("COOEE_CONFIG").map(PathBuf::from));
+    let usual = around.config_dir.as_ref().map(|dir| dir.join("cooee").join("config.toml"));
+    let file = match (&named, &usual) {
+        (Some(path), _) => config::File::read(path, true)?,
+        (None, Some(path)) => config::File::read(path, false)?,
+        (None, None) => config::File::default(),
+    };
+    let layers = Layers {
+        layers: [typed.into(), Layer::from_environment(around)?, file.layer()],
+        file: named.or(usual).unwrap_or_default(),
+    };
+    let mut settings = Settings {
+        json: layers.on(|l| l.json),
+        quiet: layers.on(|l| l.quiet) && !typed.verbose,
+        verbose: layers.on(|l| l.verbose) && !typed.quiet,
+        ..Settings::default()
+    };
+    network(&layers, &mut settings)?;
+    settings.node.secret = secret(&layers, &mut settings.warnings)?;
+    settings.node.profile = profile(&layers, &file, around)?;
+    settings.node.state_dir = around
+        .var("COOEE_STATE_DIR")
+        .map(PathBuf::from)
+        .or_else(|| around.state_dir.as_ref().map(|dir| dir.join("cooee")));
+    Ok(settings)
+}
+
+/// Where the node talks: group, interfaces, seeds.
+fn network(layers: &Layers, settings: &mut Settings) -> Result<(), Failure> {
+    let node = &mut settings.node;
+    if let Some((text, origin)) = layers.pick("group", |l| l.group.as_ref()) {
+        node.group = text.parse().map_err(|e| wrong(&origin, e))?;
+    }
+    if let Some((text, origin)) = layers.pick("ttl", |l| l.ttl.as_ref()) {
+        node.ttl = text.parse().ok().filter(|ttl| *ttl > 0).ok_or_else(|| {
+            let text = Escaped::of(text);
+            wrong(&origin, format_args!("'{text}' is not a time to live; give 1 to 255"))
+        })?;
+    }
+    if let Some((names, origin)) = layers.pick("iface", |l| l.iface.as_ref()) {
+        if names.iter().any(|name| name.trim().is_empty()) {
+            return Err(wrong(&origin, "an interface without a name; give its name or address"));
+        }
+        node.interfaces.clone_from(names);
+    }
+    node.no_multicast = layers.on(|l| l.no_multicast);
+    if let Some((texts, origin)) = layers.pick("peer", |l| l.peer.as_ref()) {
+        for text in texts {
+            settings.seeds.push(Seed::parse(text, &origin, node.group)?);
+        }
+    }
+    Ok(())
+}
+
+/// What the node says of itself.
+fn profile(
+    layers: &Layers,
+    file: &config::File,
+    around: &Surroundings,
+) -> Result<Profile, Failure> {
+    let nick: Nick = match layers.pick("nick", |l| l.nick.as_ref()) {
+        Some((text, origin)) => text.parse().map_err(|e| wrong(&origin, e))?,
+        None => Nick::from_host_name(&around.host),
+    };
+    let mut host = around.host.clone();
+    host.truncate(host.floor_char_boundary(limits::SHORT_TEXT));
+    for (what, count) in [("tags", file.tags.len()), ("services", file.services.len())] {
+        if count > limits::TAGS {
+            let limit = limits::TAGS;
+            return Err(wrong(
+                &format!("[{what}] in {}", layers.file.display()),
+                format_args!("{count} are too many; at most {limit} are announced"),
+            ));
+        }
+    }
+    let json = |value: Result<String, serde_json::Error>| value.map_or(0, |text| text.len());
+    let bytes =
+        json(serde_json::to_string(&file.tags)) + json(serde_json::to_string(&file.services));
+    if bytes > limits::TAG_BYTES {
+        return Err(wrong(
+            &format!("[tags] and [services] in {}", layers.file.display()),
+            format_args!("{bytes} bytes as JSON; at most {} are announced", limits::TAG_BYTES),
+        ));
+    }
+    let text = |text: &String| PeerText::from(text.as_str());
+    Ok(Profile {
+        nick: nick.as_str().into(),
+        host: host.as_str().into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        away: None,
+        tags: file.tags.iter().map(|(key, value)| (text(key), text(value))).collect(),
+        services: file.services.iter().map(|(name, port)| (text(name), *port)).collect(),
+    })
+}
+
+/// The sealed group's secret.
+fn secret(layers: &Layers, warnings: &mut Vec<String>) -> Result<Option<Vec<u8>>, Failure> {
+    let Some((path, origin)) = layers.pick("secret-file", |l| l.secret_file.as_ref()) else {
+        return Ok(None);
+    };
+    let shown = path.display().to_string();
+    let shown = Escaped::of(&shown);
+    let refused = |e| Failure::Refused(format!("{origin}: {shown} can't be read: {e}"));
+    let file = fs::File::open(path).map_err(refused)?;
+    if others_can_read(&file) {
+        warnings.push(format!("others can read the secret in {shown}; try: chmod 600 {shown}"));
+    }
+    let mut secret = Vec::new();
+    file.take(SECRET as u64 + 3).read_to_end(&mut secret).map_err(refused)?;
+    if secret.ends_with(b"\n") {
+        secret.pop();
+        if secret.ends_with(b"\r") {
+            secret.pop();
+        }
+    }
+    match secret.len() {
+        0 => Err(wrong(&origin, format_args!("{shown} is empty; put the group's secret in it"))),
+        1..=SECRET => Ok(Some(secret)),
+        _ => Err(wrong(&origin, format_args!("{shown} is longer than {SECRET} bytes"))),
+    }
+}
+
+fn others_can_read(file: &fs::File) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o044 != 0)
+}
+
+impl Seed {
+    /// Reads `HOST` or `HOST:PORT`.
+    fn parse(text: &str, origin: &str, group: Group) -> Result<Self, Failure> {
+        let shown = Escaped::of(text);
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) => match port.parse() {
+                Ok(port) if port > 0 => (host, port),
+                _ => {
+                    let cause = format!("'{shown}' is not HOST[:PORT]; for example web1 or web1:9");
+                    return Err(wrong(origin, cause));
+                }
+            },
+            None => (text, group.port()),
+        };
+        if host.is_empty() || host.contains([':', '[', ' ']) {
+            let cause = format!("'{shown}' is not a host's name or IPv4 address");
+            return Err(wrong(origin, cause));
+        }
+        Ok(Self { origin: origin.to_owned(), host: host.to_owned(), port })
+    }
+
+    /// Its addresses, as the system's resolver knows them.
+    fn look_up(&self) -> Result<Vec<SocketAddr>, Failure> {
+        let host = Escaped::of(&self.host);
+        let refused = |cause: &dyn fmt::Display| {
+            let origin = &self.origin;
+            Failure::Refused(format!("{origin}: {host}: {cause}; give the host's IPv4 address"))
+        };
+        let found = (self.host.as_str(), self.port).to_socket_addrs().map_err(|e| refused(&e))?;
+        let mut found: Vec<SocketAddr> = found.filter(SocketAddr::is_ipv4).collect();
+        found.sort_unstable();
+        found.dedup();
+        if found.is_empty() {
+            return Err(refused(&"no IPv4 address"));
+        }
+        Ok(found)
+    }
+}
+
+impl Settings {
+    /// Looks up the hosts to ask: the one step that may take time and fail for others' reasons.
+    pub(super) fn look_up(&mut self) -> Result<(), Failure> {
+        for seed in &self.seeds {
+            self.node.seeds.extend(seed.look_up()?);
+        }
+        if self.node.seeds.len() > limits::SEEDS {
+            let (count, limit) = (self.node.seeds.len(), limits::SEEDS);
+            return Err(wrong(
+                "--peer",
+                format_args!("{count} addresses; at most {limit} are asked"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,41 @@
+//! What a command prints: lines for people, JSON objects for programs.
+//!
+//! One line at a time, flushed at once, so that a program at the other end of a pipe sees each
+//! message when it arrives. What strangers wrote is escaped on both ways.
+
+pub(super) mod json;
+pub(super) mod table;
+pub(super) mod text;
+
+use std::fmt;
+use std::io::{self, Write};
+
+use super::exit::Failure;
+
+/// Standard output.
+#[derive(Debug)]
+pub(super) struct Out {
+    stdout: io::Stdout,
+}
+
+impl Out {
+    /// Standard output.
+    pub(super) fn new() -> Self {
+        Self { stdout: io::stdout() }
+    }
+
+    /// Prints a line (or several) and makes sure that it has left.
+    pub(super) fn line(&mut self, line: &str) -> Result<(), Failure> {
+        let mut stdout = self.stdout.lock();
+        let written = match line.ends_with('\n') {
+            true => stdout.write_all(line.as_bytes()),
+            false => stdout.write_all(format!("{line}\n").as_bytes()),
+        };
+        written.and_then(|()| stdout.flush()).map_err(|e| Failure::output(&e))
+    }
+}
+
+/// Says something to the user on standard error, where nobody may be reading.
+pub(super) fn note(what: impl fmt::Display) {
+    let _ = io::stderr().lock().write_all(format!("cooee: {what}\n").as_bytes());
+}

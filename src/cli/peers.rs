@@ -1,0 +1,265 @@
+//! `cooee peers`: who is here.
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use super::args;
+use super::duration;
+use super::exit::{Exit, Failure};
+use super::hub::{Happening, Hub};
+use super::options::Settings;
+use super::output::json::Clocks;
+use super::output::text::Style;
+use super::output::{Out, json, note, table};
+use super::session::{self, Role};
+use crate::node::{Node, Notice, Notices};
+use crate::proto::{Event, PeerInfo};
+use crate::values::NodeId;
+
+/// How long answers are waited for unless said otherwise.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// Runs the command.
+pub(super) fn run(args: &args::Peers, mut settings: Settings) -> Result<Exit, Failure> {
+    let until = Instant::now() + args.wait.unwrap_or(WAIT);
+    let filter = Filter::parse(&args.tag, &args.service)?;
+    let (node, notices) = session::start(&mut settings, Role::Visitor)?;
+    let ended = if args.watch {
+        watch(&node, notices, &filter, &settings)
+    } else {
+        wait(&notices, &filter, args.need, until)
+            .and_then(|()| list(&node, &filter, args, &settings))
+    };
+    node.stop();
+    ended
+}
+
+/// Waits until the answer is complete.
+fn wait(
+    notices: &Notices,
+    filter: &Filter,
+    need: Option<usize>,
+    until: Instant,
+) -> Result<(), Failure> {
+    let mut here = Here::default();
+    let mut settled = false;
+    loop {
+        // A number that was asked for is waited for; without one, the LAN decides.
+        let enough = match need {
+            Some(need) => here.matching(filter) >= need,
+            None => settled && !here.0.is_empty(),
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        if enough || left == Duration::ZERO {
+            return Ok(());
+        }
+        match notices.next(left)? {
+            None => return Ok(()),
+            Some(Notice::Event(Event::Settled { .. })) => settled = true,
+            Some(notice) => here.take(&notice),
+        }
+    }
+}
+
+/// Prints who is there.
+fn list(
+    node: &Node,
+    filter: &Filter,
+    args: &args::Peers,
+    settings: &Settings,
+) -> Result<Exit, Failure> {
+    let mut peers = node.peers()?;
+    peers.retain(|peer| filter.fits(peer));
+    peers.sort_by(|a, b| (&a.profile.nick, a.id).cmp(&(&b.profile.nick, b.id)));
+    let mut out = Out::new();
+    if settings.json {
+        let clocks = Clocks::of(node);
+        let lines: Vec<String> = peers.iter().map(|peer| json::peer(peer, clocks) + "\n").collect();
+        if !lines.is_empty() {
+            out.line(&lines.concat())?;
+        }
+    } else if !peers.is_empty() {
+        out.line(&table::peers(&peers))?;
+        if !settings.quiet && io::stdout().is_terminal() {
+            out.line(&match peers.len() {
+                1 => "\n1 peer is here".to_owned(),
+                count => format!("\n{count} peers are here"),
+            })?;
+        }
+    }
+    let need = args.need.unwrap_or(1);
+    if peers.len() >= need {
+        return Ok(Exit::Done);
+    }
+    if !settings.quiet {
+        note(missing(node, peers.len(), need, args)?);
+    }
+    Ok(Exit::No)
+}
+
+/// Says that fewer answered than expected, and what to try.
+fn missing(node: &Node, count: usize, need: usize, args: &args::Peers) -> Result<String, Failure> {
+    let fits = if args.tag.is_empty() && args.service.is_empty() { "" } else { " that fits" };
+    let within = duration::show(args.wait.unwrap_or(WAIT));
+    let links = session::links(node)?;
+    let who = match count {
+        0 => format!("nobody{fits} answered"),
+        _ => format!("{count} of {need}{fits} answered"),
+    };
+    Ok(format!(
+        "{who} within {within} on {links}: is `cooee listen` or `cooee chat` running on another \
+         host? Where multicast is filtered, name one host: --peer HOST"
+    ))
+}
+
+/// Prints who comes and goes, until it is stopped.
+fn watch(
+    node: &Node,
+    notices: Notices,
+    filter: &Filter,
+    settings: &Settings,
+) -> Result<Exit, Failure> {
+    let hub = Hub::new();
+    hub.signals(|| {})?;
+    hub.notices(notices);
+    let (mut out, style) = (Out::new(), Style::new(false));
+    loop {
+        let notice = match hub.next(None) {
+            Happening::Notice(notice) => notice,
+            Happening::Signal => return Ok(Exit::Done),
+            Happening::Stopped => return Err(crate::node::Stopped.into()),
+            Happening::Line(_) | Happening::End(_) | Happening::Time => continue,
+        };
+        if subject(&notice).is_none_or(|peer| !filter.fits(peer)) {
+            if let Notice::LinkDown { .. } | Notice::Missed(_) = notice
+                && !settings.quiet
+            {
+                style.notice(&notice).into_iter().for_each(note);
+            }
+            continue;
+        }
+        let clocks = Clocks::of(node);
+        let line = if settings.json {
+            json::notice(&notice, clocks)
+        } else {
+            style.notice(&notice).map(|line| format!("{} {line}", style.time(clocks.wall())))
+        };
+        line.map_or(Ok(()), |line| out.line(&line))?;
+    }
+}
+
+/// The peer that a notice is about.
+fn subject(notice: &Notice) -> Option<&PeerInfo> {
+    match notice {
+        Notice::Event(
+            Event::Joined(peer)
+            | Event::Left(peer)
+            | Event::Suspect(peer)
+            | Event::Alive(peer)
+            | Event::Dead(peer)
+            | Event::Status(peer)
+            | Event::Renamed { peer, .. },
+        ) => Some(peer),
+        _ => None,
+    }
+}
+
+/// Who is here, as far as events have told.
+#[derive(Debug, Default)]
+struct Here(BTreeMap<NodeId, PeerInfo>);
+
+impl Here {
+    fn take(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Event(Event::Left(peer) | Event::Dead(peer)) => {
+                self.0.remove(&peer.id);
+            }
+            _ => {
+                if let Some(peer) = subject(notice) {
+                    self.0.insert(peer.id, peer.clone());
+                }
+            }
+        }
+    }
+
+    fn matching(&self, filter: &Filter) -> usize {
+        if filter.is_empty() {
+            return self.0.len();
+        }
+        self.0.values().filter(|peer| filter.fits(peer)).count()
+    }
+}
+
+/// Which peers are asked for.
+#[derive(Debug)]
+struct Filter {
+    tags: Vec<(String, Option<String>)>,
+    services: Vec<String>,
+}
+
+impl Filter {
+    fn parse(tags: &[String], services: &[String]) -> Result<Self, Failure> {
+        let tags = tags.iter().map(|tag| match tag.split_once('=') {
+            Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+            None => (tag.clone(), None),
+        });
+        let filter = Self { tags: tags.collect(), services: services.to_vec() };
+        if filter.tags.iter().any(|(key, _)| key.is_empty()) {
+            let cause = "--tag: a tag without a name; write K or K=V, such as role=web";
+            return Err(Failure::Usage(cause.to_owned()));
+        }
+        Ok(filter)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.tags.is_empty() && self.services.is_empty()
+    }
+
+    fn fits(&self, peer: &PeerInfo) -> bool {
+        let profile = &peer.profile;
+        self.tags.iter().all(|(key, value)| {
+            let has = profile.tags.get(&key.as_str().into());
+            has.is_some_and(|has| value.as_ref().is_none_or(|value| has.raw() == value))
+        }) && self.services.iter().all(|name| profile.services.contains_key(&name.as_str().into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::output::json::tests::a_peer;
+
+    fn filter(tags: &[&str], services: &[&str]) -> Filter {
+        let owned = |texts: &[&str]| texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
+        Filter::parse(&owned(tags), &owned(services)).unwrap()
+    }
+
+    #[test]
+    fn a_peer_fits_when_it_has_all_that_is_asked_for() {
+        let peer = a_peer();
+        for (tags, services, fits) in [
+            (&[][..], &[][..], true),
+            (&["role"], &[], true),
+            (&["role=web"], &["http"], true),
+            (&["role=db"], &[], false),
+            (&["role=web", "rack"], &[], false),
+            (&[], &["dns"], false),
+        ] {
+            assert_eq!(filter(tags, services).fits(&peer), fits, "{tags:?} {services:?}");
+        }
+        assert!(Filter::parse(&["=web".to_owned()], &[]).is_err());
+    }
+
+    #[test]
+    fn who_has_left_is_not_counted() {
+        let mut here = Here::default();
+        let everyone = filter(&[], &[]);
+        here.take(&Notice::Event(Event::Joined(a_peer())));
+        here.take(&Notice::Event(Event::Status(a_peer())));
+        assert_eq!(here.matching(&everyone), 1);
+        assert_eq!(here.matching(&filter(&["rack"], &[])), 0);
+        here.take(&Notice::Event(Event::Left(a_peer())));
+        assert_eq!(here.matching(&everyone), 0);
+    }
+}
