@@ -112,6 +112,7 @@ enum Happened<'a> {
     Settled { complete: bool },
     Link { name: &'a str, state: &'static str, why: Option<&'a str> },
     Cloned { addr: String },
+    Dropped { count: u64, buffer: usize },
     Missed { count: u64 },
 }
 
@@ -194,6 +195,7 @@ pub(in crate::cli) fn notice(notice: &Notice, clocks: Clocks) -> Option<String> 
         Notice::LinkUp { name } => Happened::Link { name, state: "up", why: None },
         Notice::LinkDown { name, why } => Happened::Link { name, state: "down", why: Some(why) },
         Notice::Missed(count) => Happened::Missed { count: *count },
+        Notice::Dropped { count, buffer } => Happened::Dropped { count: *count, buffer: *buffer },
         Notice::Event(
             Event::Told { .. } | Event::NotTold { .. } | Event::Refused(_) | Event::Stopped,
         ) => return None,

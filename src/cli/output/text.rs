@@ -104,6 +104,11 @@ impl Style {
             Notice::LinkDown { name, why } => {
                 format!("link {} is down: {}", Escaped::of(name), Escaped::of(why))
             }
+            Notice::Dropped { count, buffer } => format!(
+                "this host was too slow: the kernel threw {count} datagrams away (receive buffer \
+                 {} KiB; `sysctl net.core.rmem_max=4194304` allows a larger one)",
+                buffer / 1024
+            ),
             Notice::Missed(count) => format!("too slow: {count} notices were missed"),
         })
     }
