@@ -3,5 +3,6 @@
 pub mod net;
 pub mod node;
 pub mod proto;
+pub mod sim;
 pub mod values;
 pub mod wire;

@@ -188,6 +188,10 @@ impl Discovery {
                 }
             };
         }
+        if self.pull.is_none() && now >= self.next_pull {
+            // The pause after the last pull is over. Noted, or it would be due for ever.
+            self.next_pull = Instant::NEVER;
+        }
         let agreeing = self.answers.values().filter(|s| s.digest == ours.digest).count();
         let agreed = agreeing * 2 > self.answers.len();
         if now >= self.started + timing::SETTLE
@@ -201,7 +205,7 @@ impl Discovery {
         if agreed {
             return if self.asking.is_empty() { self.settle(true) } else { Verdict::Wait };
         }
-        if self.pull.is_some() || now < self.next_pull && self.next_pull != Instant::NEVER {
+        if self.pull.is_some() || self.next_pull != Instant::NEVER {
             return Verdict::Wait;
         }
         let others: Vec<NodeId> = self
@@ -241,10 +245,15 @@ impl Discovery {
         self.next_pull = if self.settled { Instant::NEVER } else { now + self.pull_patience() / 2 };
     }
 
-    /// When [`Discovery::judge`] has something to say at the latest.
+    /// When there is something to do at the latest.
     pub(crate) fn next(&self) -> Instant {
-        let pull = self.pull.map_or(Instant::NEVER, |pull| pull.until);
-        let mut next = self.next_hello.min(self.next_pull).min(pull);
+        self.next_hello.min(self.next_but_hello())
+    }
+
+    /// When [`Discovery::judge`] has something to say at the latest.
+    pub(crate) fn next_but_hello(&self) -> Instant {
+        // One pull at a time: the next one waits for the end of this one.
+        let mut next = self.pull.map_or(self.next_pull, |pull| pull.until);
         if !self.settled {
             next = next.min(if self.answers.is_empty() {
                 self.started + timing::ALONE
