@@ -215,8 +215,10 @@ impl Engine {
             return;
         }
         let mut found = 0;
+        // Whether they are few is for the teller to say: it knows more than we do.
+        let few = self.peers.len().max(page.summary.count as usize) <= timing::FEW;
         for told in &page.peers {
-            found += usize::from(self.hear_of(told));
+            found += usize::from(self.hear_of(told, few));
         }
         let ours = self.summary();
         let (now, patience) = (self.now, self.discovery.pull_patience());
@@ -246,7 +248,7 @@ impl Engine {
     }
 
     /// Takes up a peer from hearsay, if it is news; `true` if so.
-    fn hear_of(&mut self, told: &Told) -> bool {
+    fn hear_of(&mut self, told: &Told, few: bool) -> bool {
         if told.id == self.id() || self.peers.get(told.id).is_some() {
             return false;
         }
@@ -273,7 +275,6 @@ impl Engine {
         // One after the other, so that a long roster does not set off a burst of questions.
         let place = self.discovery.asking.len() as u32;
         peer.ask_at = now + std::time::Duration::from_micros(50) * place;
-        let few = self.peers.len() <= timing::FEW;
         self.peers.insert(told.id, peer);
         if (few || told.unicast || !self.config.multicast)
             && self.discovery.asking.len() < limits::PEERS
