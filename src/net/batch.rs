@@ -3,19 +3,18 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{SocketAddr, SocketAddrV4};
 
 use mio::net::UdpSocket;
 use socket2::Socket;
 
 use super::endpoint::Endpoint;
 use super::{Arrival, Link, Transmit};
-use crate::values::LinkId;
 
 #[cfg(any(not(target_os = "linux"), test))]
 use super::plain::Plain;
 #[cfg(target_os = "linux")]
-use super::sys;
+use {super::sys, crate::values::LinkId, std::net::Ipv4Addr};
 
 /// How datagrams go in and out.
 pub(super) enum Io {

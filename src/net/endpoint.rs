@@ -5,6 +5,8 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd;
 
 use mio::net::UdpSocket;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
@@ -31,6 +33,11 @@ impl OpenOptions {
     /// not memory in use.
     pub const RECEIVE_BUFFER: usize = 4 << 20;
 }
+
+/// Bytes of send buffer to ask for. What waits for the address of a neighbour that is gone stays in
+/// it, up to 208 KiB for each such neighbour and for three seconds on Linux; with the usual buffer
+/// of that size, two of them would keep everybody else from being spoken to.
+const SEND_BUFFER: usize = 4 << 20;
 
 /// Why the sockets could not be opened; none is left open.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +122,7 @@ impl Endpoint {
             socket.set_multicast_ttl_v4(options.ttl.into())
         };
         set().map_err(OpenError::System)?;
+        enlarge_send(&socket, SEND_BUFFER);
         Self::bind(io, socket, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0), None, options)
     }
 
@@ -147,7 +155,7 @@ impl Endpoint {
         options: &OpenOptions,
     ) -> Result<Self, OpenError> {
         io.prepare(&socket).map_err(OpenError::System)?;
-        enlarge(&socket, options.receive_buffer);
+        enlarge_receive(&socket, options.receive_buffer);
         socket
             .bind(&SocketAddr::V4(addr).into())
             .map_err(|e| OpenError::from_bind(e, addr.port()))?;
@@ -205,13 +213,19 @@ fn new_socket() -> Result<Socket, OpenError> {
 
 /// Asks for a receive buffer of that many bytes. A smaller one is no error: bursts get lost
 /// earlier, and the drops are counted.
-fn enlarge(socket: &Socket, bytes: usize) {
+fn enlarge_receive(socket: &Socket, bytes: usize) {
     #[cfg(target_os = "linux")]
-    {
-        use std::os::fd::AsFd;
-        if super::sys::force_receive_buffer(socket.as_fd(), bytes).is_ok() {
-            return;
-        }
+    if super::sys::force_receive_buffer(socket.as_fd(), bytes).is_ok() {
+        return;
     }
     let _granted = socket.set_recv_buffer_size(bytes);
+}
+
+/// Asks for a send buffer of that many bytes. A smaller one is no error: sending waits earlier.
+fn enlarge_send(socket: &Socket, bytes: usize) {
+    #[cfg(target_os = "linux")]
+    if super::sys::force_send_buffer(socket.as_fd(), bytes).is_ok() {
+        return;
+    }
+    let _granted = socket.set_send_buffer_size(bytes);
 }

@@ -23,6 +23,9 @@ pub struct Interface {
     pub prefixes: Vec<u8>,
     /// It is switched on. Whether a cable is in does not count: one may be put in later.
     pub up: bool,
+    /// It has a carrier: a cable is in, or the radio is associated. What is sent without one is
+    /// lost and no error tells; when one comes back, [`super::Sockets::rejoin`] is due.
+    pub running: bool,
     /// It leads only to this host.
     pub loopback: bool,
     /// It says that it can multicast. (Linux' loopback says no, and can.)
@@ -144,6 +147,7 @@ fn unlisted(found: &if_addrs::Interface, index: u32) -> Interface {
         addrs: Vec::new(),
         prefixes: Vec::new(),
         up: found.is_oper_up(),
+        running: found.is_oper_up(),
         loopback: found.is_loopback(),
         multicast: true,
         point_to_point: found.is_p2p(),
@@ -258,6 +262,7 @@ mod tests {
             addrs: vec![],
             prefixes: vec![],
             up: flags.contains('u'),
+            running: flags.contains('u'),
             loopback: flags.contains('l'),
             multicast: flags.contains('m'),
             point_to_point: flags.contains('p'),

@@ -79,8 +79,8 @@ impl Sockets {
     /// the others, also those that are opened later. The range limits how many there can be.
     ///
     /// # Errors
-    /// The system refused, or the range is shorter than two; nothing is registered then that
-    /// would ever be reported.
+    /// The system refused, or the range has fewer numbers than there are sockets. The sockets are
+    /// of no use then.
     pub fn register(&mut self, registry: &Registry, tokens: Range<usize>) -> io::Result<()> {
         if tokens.len() < self.groups.len() + 1 {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "too few tokens"));
@@ -343,6 +343,17 @@ impl Sockets {
         while self.groups.len() > 1 && self.groups.last().is_some_and(Option::is_none) {
             self.groups.pop();
         }
+    }
+}
+
+impl std::fmt::Debug for Sockets {
+    /// Shows what is open and joined, not the buffers.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sockets")
+            .field("unicast", &self.unicast_addr)
+            .field("links", &self.links)
+            .field("members", &self.members)
+            .finish_non_exhaustive()
     }
 }
 

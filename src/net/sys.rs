@@ -13,7 +13,8 @@ use crate::values::LinkId;
 
 #[cfg(target_os = "linux")]
 pub(super) use linux::{
-    BATCH, Outgoing, Receiver, force_receive_buffer, send, tell_arrival, tell_drops,
+    BATCH, Outgoing, Receiver, force_receive_buffer, force_send_buffer, send, tell_arrival,
+    tell_drops,
 };
 
 /// Every interface once, with its flags and still without addresses.
@@ -50,6 +51,7 @@ pub(super) fn interfaces() -> io::Result<Vec<Interface>> {
             addrs: Vec::new(),
             prefixes: Vec::new(),
             up: has(libc::IFF_UP),
+            running: has(libc::IFF_RUNNING),
             loopback: has(libc::IFF_LOOPBACK),
             multicast: has(libc::IFF_MULTICAST),
             point_to_point: has(libc::IFF_POINTOPOINT),
@@ -319,6 +321,15 @@ mod linux {
     ) -> io::Result<()> {
         let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
         set(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, bytes)
+    }
+
+    /// Sets the send buffer, in bytes, above the system's limit, for those who may.
+    pub(in super::super) fn force_send_buffer(
+        socket: BorrowedFd<'_>,
+        bytes: usize,
+    ) -> io::Result<()> {
+        let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
+        set(socket, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, bytes)
     }
 
     fn set(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {

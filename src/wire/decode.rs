@@ -191,11 +191,12 @@ fn hex(value: Option<&str>, name: &'static str) -> Result<Option<u64>> {
 }
 
 fn parts(text: &str) -> Result<Vec<u32>> {
-    let bad = || DecodeError::Member("have");
-    if text.len() != 64 * 8 || !text.is_ascii() {
-        return Err(bad());
+    let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).unwrap_or_default();
+    if bytes.len() != 64 * 4 {
+        return Err(DecodeError::Member("have"));
     }
-    (0..64).map(|i| u32::from_str_radix(&text[i * 8..][..8], 16).map_err(|_| bad())).collect()
+    let (parts, _) = bytes.as_chunks::<4>();
+    Ok(parts.iter().map(|&part| u32::from_be_bytes(part)).collect())
 }
 
 fn id(value: Option<&str>, name: &'static str) -> Result<Option<NodeId>> {

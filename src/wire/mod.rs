@@ -34,8 +34,8 @@ pub(crate) use decode::{decode_content, decode_inside};
 pub use direct::{DirectError, open_direct, seal_direct};
 pub use entry::{Ack, Body, Content, Entry, Payload, Tell, split};
 pub use packet::{Datagram, Packet};
-pub(crate) use presence::encode_bye;
-pub use presence::{Hearing, Presence, PresenceKind, Profile, Summary};
+
+pub use presence::{Hearing, encode_bye, Presence, PresenceKind, Profile, Summary};
 pub use roster::{Ask, RosterPage, Told};
 pub use seal::Secret;
 pub use sign::Identity;

@@ -226,8 +226,8 @@ impl Presence {
     }
 }
 
-/// `bye`: the sender is leaving.
-pub(crate) fn encode_bye(identity: &Identity, from: Sender, n: u64, visitor: bool) -> Vec<u8> {
+/// Writes and signs `bye`: the sender is leaving.
+pub fn encode_bye(identity: &Identity, from: Sender, n: u64, visitor: bool) -> Vec<u8> {
     let mut object = Object::datagram("bye");
     object.shown("id", from.id).json("epoch", from.epoch).json("n", n);
     if visitor {

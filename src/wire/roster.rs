@@ -42,8 +42,8 @@ impl Ask {
             object.shown("after", after);
         }
         if let Some(have) = &self.have {
-            let hex: String = have.iter().map(|bits| format!("{bits:08x}")).collect();
-            object.shown("have", hex);
+            let bytes: Vec<u8> = have.iter().flat_map(|bits| bits.to_be_bytes()).collect();
+            object.shown("have", data_encoding::BASE64URL_NOPAD.encode_display(&bytes));
         }
         object.sign(identity)
     }

@@ -1,0 +1,299 @@
+//! Engine, sockets and timers joined by one poll, turn by turn.
+//!
+//! A turn carries out what the engine wants, sleeps until the next event or deadline, drains what
+//! is ready within bounds and hands it to the engine. It decides nothing about the protocol, and
+//! belongs to one thread: the node's own, or the program's.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::{Events, Poll, Token};
+
+use super::notices::Notice;
+use crate::net::{self, Clock, Drained, Link, LinkFailure, Sockets, Transmit};
+use crate::proto::{self, Command, Counters, Destination, Engine, Input, Output};
+use crate::values::{Instant, LinkId};
+use crate::wire::{Hearing, Packet};
+
+/// The waker's token; the sockets have those behind it.
+pub(super) const WAKER: Token = Token(0);
+
+/// Tokens of the sockets: the unicast socket and as many group sockets as 128 channels on 64 links
+/// need at 20 memberships each.
+pub(super) const SOCKETS: std::ops::Range<usize> = 1..512;
+
+/// Datagrams that wait to be sent; while there are more, nothing more is said.
+const SEND_QUEUE: usize = 4_096;
+
+/// How often the interfaces are looked at.
+const LOOK_AT_LINKS: Duration = Duration::from_secs(2);
+
+/// How long the last datagrams may take to leave when the node stops.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// What a node has counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// By the protocol.
+    pub protocol: Counters,
+    /// Datagrams that the kernel dropped because the node could not keep up.
+    pub kernel_drops: u64,
+    /// Bytes of the smallest receive buffer.
+    pub receive_buffer: usize,
+    /// Open sockets.
+    pub sockets: usize,
+    /// Memberships, of groups on links.
+    pub memberships: usize,
+}
+
+/// Engine, sockets and timers, and what has to be remembered between two turns.
+#[derive(Debug)]
+pub(super) struct Driver {
+    pub(super) engine: Engine,
+    sockets: Sockets,
+    poll: Poll,
+    events: Events,
+    pub(super) clock: Clock,
+    /// `--iface`, as given.
+    wanted: Vec<String>,
+    queue: VecDeque<Transmit>,
+    /// What there is to tell since the last turn.
+    pub(super) notices: VecDeque<Notice>,
+    /// Sockets that had more than one turn's worth.
+    busy: BTreeSet<Token>,
+    failing: BTreeSet<LinkId>,
+    reported_drops: u64,
+    next_look: Instant,
+    stopped: Option<Instant>,
+    /// The lock on this node's identity.
+    _lock: Option<File>,
+}
+
+impl Driver {
+    /// A driver whose first turn starts the engine.
+    pub(super) fn new(
+        engine: Engine,
+        sockets: Sockets,
+        poll: Poll,
+        clock: Clock,
+        wanted: Vec<String>,
+        lock: Option<File>,
+    ) -> Self {
+        let mut driver = Self {
+            engine,
+            sockets,
+            poll,
+            events: Events::with_capacity(64),
+            clock,
+            wanted,
+            queue: VecDeque::new(),
+            notices: VecDeque::new(),
+            busy: BTreeSet::new(),
+            failing: BTreeSet::new(),
+            reported_drops: 0,
+            next_look: clock.now() + LOOK_AT_LINKS,
+            stopped: None,
+            _lock: lock,
+        };
+        let ids: Vec<LinkId> = driver.sockets.links().iter().map(|link| link.id).collect();
+        driver.engine.handle(clock.now(), Input::Links(&ids));
+        driver
+    }
+
+    /// Hands a command to the engine. It is carried out, together with all others since the last
+    /// turn, by [`Driver::carry_out`].
+    pub(super) fn command(&mut self, command: Command) {
+        self.engine.handle(self.clock.now(), Input::Command(command));
+    }
+
+    /// Waits until something happens, but not longer than `limit` or until `wake`, and takes it
+    /// in.
+    pub(super) fn take_in(&mut self, wake: Instant, limit: Option<Duration>) -> io::Result<()> {
+        let deadline = wake.min(self.next_look);
+        let wait = if self.busy.is_empty() {
+            let wait = deadline.since(self.clock.now());
+            Some(limit.map_or(wait, |limit| limit.min(wait)))
+        } else {
+            Some(Duration::ZERO)
+        };
+        match self.poll.poll(&mut self.events, wait) {
+            Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
+            _ => {}
+        }
+        self.busy.extend(self.events.iter().map(Event::token).filter(|&t| t != WAKER));
+        for token in std::mem::take(&mut self.busy) {
+            if self.receive(token)? == Drained::More {
+                self.busy.insert(token);
+            }
+        }
+        let now = self.clock.now();
+        if now >= self.next_look {
+            self.next_look = now + LOOK_AT_LINKS;
+            self.look_at_links();
+        }
+        self.engine.handle(now, Input::Tick);
+        Ok(())
+    }
+
+    /// Whether so much waits to be sent that nothing more should be said for now.
+    pub(super) fn is_congested(&self) -> bool {
+        self.queue.len() > SEND_QUEUE
+    }
+
+    /// Whether the engine has stopped and its last words have left, or can't.
+    pub(super) fn is_over(&self) -> bool {
+        let Some(since) = self.stopped else { return false };
+        self.queue.is_empty() || self.clock.now().since(since) > LAST_WORDS
+    }
+
+    fn receive(&mut self, token: Token) -> io::Result<Drained> {
+        let (engine, now) = (&mut self.engine, self.clock.now());
+        self.sockets.receive(token, &mut |arrival| {
+            let via = if arrival.to.is_multicast() { Hearing::Multicast } else { Hearing::Unicast };
+            let packet = Packet::new(arrival.bytes);
+            let (source, link) = (arrival.source, arrival.link);
+            engine.handle(now, Input::Datagram { packet: &packet, source, link, via });
+        })
+    }
+
+    pub(super) fn links(&self) -> Vec<(String, Ipv4Addr)> {
+        self.sockets.links().iter().map(|link| (link.name.clone(), link.addr)).collect()
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        Stats {
+            protocol: self.engine.counters(),
+            kernel_drops: self.sockets.kernel_drops(),
+            receive_buffer: self.sockets.receive_buffer(),
+            sockets: self.sockets.sockets(),
+            memberships: self.sockets.memberships(),
+        }
+    }
+
+    /// Does what the engine wants, and sends. Returns when the engine wants to be called again.
+    pub(super) fn carry_out(&mut self) -> Instant {
+        let wake = loop {
+            match self.engine.poll() {
+                Output::Wake(at) => break at,
+                Output::Send { bytes, to } => self.enqueue(bytes, to),
+                Output::Join(group) => {
+                    let failures = self.sockets.join(group);
+                    self.report(failures);
+                }
+                Output::Leave(group) => self.sockets.leave(group),
+                Output::Event(event) => {
+                    if event == proto::Event::Stopped {
+                        self.stopped = Some(self.clock.now());
+                    }
+                    self.notices.push_back(Notice::Event(event));
+                }
+            }
+        };
+        self.send();
+        self.count_drops();
+        wake
+    }
+
+    fn enqueue(&mut self, bytes: Arc<[u8]>, to: Destination) {
+        let queue = &mut self.queue;
+        match to {
+            Destination::Group(group) => {
+                let to = SocketAddr::V4(group);
+                queue.extend(self.sockets.links().iter().map(|link| Transmit {
+                    bytes: Arc::clone(&bytes),
+                    to,
+                    link: Some(link.id),
+                }));
+            }
+            Destination::Address(to, link) => queue.push_back(Transmit {
+                bytes,
+                to,
+                // A datagram may have come by an interface that is not a link of ours, such as
+                // the loopback; the way back is the routing table's business then.
+                link: link.filter(|&id| self.sockets.links().iter().any(|link| link.id == id)),
+            }),
+        }
+    }
+
+    fn send(&mut self) {
+        if self.queue.is_empty() {
+            return;
+        }
+        let tried: BTreeSet<LinkId> = if self.failing.is_empty() {
+            BTreeSet::new()
+        } else {
+            self.queue.iter().filter_map(|transmit| transmit.link).collect()
+        };
+        let sent = self.sockets.send(&mut self.queue);
+        let failed: BTreeSet<LinkId> = sent.failures.iter().filter_map(|f| f.link).collect();
+        for &link in tried.difference(&failed) {
+            if self.failing.remove(&link)
+                && let Some(name) = self.name(link)
+            {
+                self.notices.push_back(Notice::LinkUp { name });
+            }
+        }
+        self.report(sent.failures);
+    }
+
+    fn name(&self, link: LinkId) -> Option<String> {
+        self.sockets.links().iter().find(|l| l.id == link).map(|l| l.name.clone())
+    }
+
+    /// Tells of links that fail, of each once until it works again.
+    fn report(&mut self, failures: Vec<LinkFailure>) {
+        for failure in failures {
+            let Some(link) = failure.link else { continue };
+            if self.failing.insert(link) {
+                let name = self.name(link).unwrap_or_else(|| link.to_string());
+                let why = failure.to_string();
+                self.notices.push_back(Notice::LinkDown { name, why });
+            }
+        }
+    }
+
+    fn count_drops(&mut self) {
+        let drops = self.sockets.kernel_drops();
+        if drops > self.reported_drops {
+            let count = drops - self.reported_drops;
+            self.reported_drops = drops;
+            let buffer = self.sockets.receive_buffer();
+            self.notices.push_back(Notice::Dropped { count, buffer });
+        }
+    }
+
+    /// Looks whether interfaces have come, gone or changed.
+    fn look_at_links(&mut self) {
+        let Ok(all) = net::interfaces() else { return }; // the next look may succeed
+        let links: Vec<Link> = if self.wanted.is_empty() {
+            net::choose(&all, &[]).unwrap_or_default()
+        } else {
+            // Of those asked for, the ones that are fit right now.
+            let each = self.wanted.iter();
+            each.filter_map(|name| net::choose(&all, std::slice::from_ref(name)).ok())
+                .flatten()
+                .collect()
+        };
+        if links == self.sockets.links() {
+            return;
+        }
+        let before: Vec<Link> = self.sockets.links().to_vec();
+        for gone in before.iter().filter(|old| !links.iter().any(|new| new.id == old.id)) {
+            self.failing.remove(&gone.id);
+            let why = "the interface is gone, down or without address".to_owned();
+            self.notices.push_back(Notice::LinkDown { name: gone.name.clone(), why });
+        }
+        let failures = self.sockets.set_links(&links);
+        for new in links.iter().filter(|new| !before.iter().any(|old| old.id == new.id)) {
+            self.notices.push_back(Notice::LinkUp { name: new.name.clone() });
+        }
+        self.report(failures);
+        let ids: Vec<LinkId> = links.iter().map(|link| link.id).collect();
+        self.engine.handle(self.clock.now(), Input::Links(&ids));
+    }
+}

@@ -1,0 +1,263 @@
+//! A node with a thread of its own, and the handle by which any thread uses it.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TryRecvError};
+use std::thread::JoinHandle;
+
+use mio::Waker;
+
+use super::driver::Driver;
+use super::notices::{self, Listener};
+use super::{Notice, Notices, Options, StartError, Stats, Stopped, start};
+use crate::net::Clock;
+use crate::proto::{Command, Outgoing, PeerInfo};
+use crate::values::{ChannelName, Epoch, Instant, NodeId, WallTime};
+use crate::wire::Profile;
+
+/// Requests that wait for the thread at most; then the caller waits.
+const REQUESTS: usize = 4_096;
+
+/// Requests that are carried out in one turn.
+const TURN: usize = 1_024;
+
+/// What the handle asks of the thread.
+enum Request {
+    Command(Command),
+    Subscribe(Listener),
+    Peers(Sender<Vec<PeerInfo>>),
+    Links(Sender<Vec<(String, Ipv4Addr)>>),
+    Stats(Sender<Stats>),
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    id: NodeId,
+    epoch: Epoch,
+    warnings: Vec<String>,
+    clock: Clock,
+    /// `None` once it is being stopped.
+    requests: Option<SyncSender<Request>>,
+    knocked: Arc<AtomicBool>,
+    waker: Waker,
+    tickets: AtomicU64,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Node {
+    /// Opens the sockets, starts the thread, announces the node. What `options.channels` names is
+    /// joined before anything else happens, and the returned notices miss nothing.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing has been sent then.
+    pub fn start(options: Options) -> Result<(Self, Notices), StartError> {
+        let ready = start::prepare(options)?;
+        let (sender, requests) = mpsc::sync_channel(REQUESTS);
+        let (listener, notices) = notices::subscription();
+        let knocked = Arc::new(AtomicBool::new(false));
+        let thread = Thread {
+            driver: ready.driver,
+            requests,
+            knocked: Arc::clone(&knocked),
+            listeners: vec![listener],
+        };
+        let thread = std::thread::Builder::new()
+            .name("cooee-node".to_owned())
+            .spawn(move || thread.run())
+            .map_err(start::system("a thread"))?;
+        let node = Self {
+            id: ready.id,
+            epoch: ready.epoch,
+            warnings: ready.warnings,
+            clock: ready.clock,
+            requests: Some(sender),
+            knocked,
+            waker: ready.waker,
+            tickets: AtomicU64::new(0),
+            thread: Some(thread),
+        };
+        Ok((node, notices))
+    }
+
+    /// This node's id.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// This run.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// What its user should know of how it started, each a sentence.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The names and addresses of the links in use.
+    pub fn links(&self) -> Result<Vec<(String, Ipv4Addr)>, Stopped> {
+        self.ask(Request::Links)
+    }
+
+    /// What has been counted so far.
+    pub fn stats(&self) -> Result<Stats, Stopped> {
+        self.ask(Request::Stats)
+    }
+
+    /// One more subscriber.
+    pub fn subscribe(&self) -> Result<Notices, Stopped> {
+        let (listener, notices) = notices::subscription();
+        self.request(Request::Subscribe(listener))?;
+        Ok(notices)
+    }
+
+    /// Takes part in a channel.
+    pub fn join(&self, channel: &ChannelName) -> Result<(), Stopped> {
+        self.command(Command::Join(channel.clone()))
+    }
+
+    /// Leaves a channel.
+    pub fn leave(&self, channel: &ChannelName) -> Result<(), Stopped> {
+        self.command(Command::Leave(channel.clone()))
+    }
+
+    /// Says something in a channel, joined or not. Waits while the node has too much to send.
+    pub fn say(&self, channel: &ChannelName, what: Outgoing) -> Result<(), Stopped> {
+        self.command(Command::Say(channel.clone(), what))
+    }
+
+    /// As [`Node::say`], best effort and unsigned.
+    pub fn cast(&self, channel: &ChannelName, what: Outgoing) -> Result<(), Stopped> {
+        self.command(Command::Cast(channel.clone(), what))
+    }
+
+    /// Tells one peer; returns the ticket of the [`crate::proto::Event::Told`] or
+    /// [`crate::proto::Event::NotTold`] to come.
+    pub fn tell(&self, to: NodeId, what: Outgoing) -> Result<u64, Stopped> {
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed) + 1;
+        self.command(Command::Tell { to, what, ticket })?;
+        Ok(ticket)
+    }
+
+    /// Replaces what the node says of itself.
+    pub fn set_profile(&self, profile: Profile) -> Result<(), Stopped> {
+        self.command(Command::Profile(Arc::new(profile)))
+    }
+
+    /// Everyone known: those who are there, and those who are suspect.
+    pub fn peers(&self) -> Result<Vec<PeerInfo>, Stopped> {
+        self.ask(Request::Peers)
+    }
+
+    /// Now, as [`PeerInfo::since`] counts it.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// This host's clock.
+    pub fn wall(&self) -> WallTime {
+        Clock::wall()
+    }
+
+    /// Waits until everything that was said has left, says goodbye and ends the thread.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    fn command(&self, command: Command) -> Result<(), Stopped> {
+        self.request(Request::Command(command))
+    }
+
+    fn ask<T>(&self, request: impl FnOnce(mpsc::Sender<T>) -> Request) -> Result<T, Stopped> {
+        let (reply, answer) = mpsc::channel();
+        self.request(request(reply))?;
+        answer.recv().map_err(|_| Stopped)
+    }
+
+    fn request(&self, request: Request) -> Result<(), Stopped> {
+        let requests = self.requests.as_ref().ok_or(Stopped)?;
+        requests.send(request).map_err(|_| Stopped)?;
+        self.knock();
+        Ok(())
+    }
+
+    /// Wakes the thread, once for all requests that it has not read yet.
+    fn knock(&self) {
+        if !self.knocked.swap(true, Ordering::SeqCst) {
+            // A thread that can't be woken still comes by at its next deadline.
+            let _ = self.waker.wake();
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // The end of requests is the request to stop, after all that were made before.
+        self.requests = None;
+        let _ = self.waker.wake();
+        if let Some(thread) = self.thread.take() {
+            // How it ended is of no use to anyone any more.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's side.
+struct Thread {
+    driver: Driver,
+    requests: Receiver<Request>,
+    /// Set by the handle when it has sent a request, cleared here before they are read.
+    knocked: Arc<AtomicBool>,
+    listeners: Vec<Listener>,
+}
+
+impl Thread {
+    /// Runs until the handle is gone and the engine has stopped.
+    fn run(mut self) -> io::Result<()> {
+        loop {
+            // Requests first, so that what was asked for before the thread ran is not delayed.
+            let more = self.take_requests();
+            let wake = self.driver.carry_out();
+            self.tell();
+            if self.driver.is_over() {
+                return Ok(());
+            }
+            self.driver.take_in(wake, more.then_some(std::time::Duration::ZERO))?;
+        }
+    }
+
+    /// Carries out what the handle asks for; `true` if there is more than one turn's worth.
+    fn take_requests(&mut self) -> bool {
+        if self.driver.is_congested() {
+            return false; // the handle waits until the queue is shorter
+        }
+        self.knocked.store(false, Ordering::SeqCst);
+        for _ in 0..TURN {
+            match self.requests.try_recv() {
+                Ok(Request::Command(command)) => self.driver.command(command),
+                Ok(Request::Subscribe(listener)) => self.listeners.push(listener),
+                // Who asks and does not wait for the answer does not get it.
+                Ok(Request::Peers(reply)) => drop(reply.send(self.driver.engine.peers().collect())),
+                Ok(Request::Links(reply)) => drop(reply.send(self.driver.links())),
+                Ok(Request::Stats(reply)) => drop(reply.send(self.driver.stats())),
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => {
+                    self.driver.command(Command::Stop);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn tell(&mut self) {
+        if self.driver.notices.is_empty() {
+            return;
+        }
+        let notices: Vec<Notice> = self.driver.notices.drain(..).collect();
+        self.listeners.retain_mut(|listener| listener.tell(&notices));
+    }
+}

@@ -1,0 +1,193 @@
+//! Where a node's key is kept, so that it is the same node after a restart.
+//!
+//! The state folder holds one key file for each node of this user that ever ran at the same time
+//! as others: `key.0` is taken by the first, `key.1` by a second beside it, and so on. Whoever
+//! holds the lock on a file is that node; so no two nodes share an identity, and a single agent
+//! has the same one for ever. Beside each key stands the epoch of its last run, so that epochs
+//! grow even when the clock was set back.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+use data_encoding::HEXLOWER;
+
+use crate::net::{Clock, entropy};
+use crate::values::Epoch;
+use crate::wire::Identity;
+
+/// Nodes of one user on one host that keep their identities.
+const SLOTS: usize = 1_024;
+
+/// An identity and the lock that makes it this node's alone.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) identity: Identity,
+    pub(super) epoch: Epoch,
+    /// What the user should know, a sentence each.
+    pub(super) warnings: Vec<String>,
+    /// Locked for as long as it is open.
+    pub(super) lock: Option<File>,
+}
+
+/// The first identity of `folder` that no other node uses; one only in memory where there is no
+/// folder or it can't be written.
+///
+/// # Errors
+/// The system gives no entropy.
+pub(super) fn load(folder: Option<&Path>) -> io::Result<Kept> {
+    let Some(folder) = folder else { return in_memory(Vec::new()) };
+    match from_folder(folder) {
+        Ok(kept) => Ok(kept),
+        Err(error) => in_memory(vec![format!(
+            "the state folder {} can't be used ({error}): this node's id lasts only as long as \
+             it runs; make the folder writable, or name another in COOEE_STATE_DIR",
+            folder.display()
+        )]),
+    }
+}
+
+fn in_memory(warnings: Vec<String>) -> io::Result<Kept> {
+    let identity = Identity::from_secret(entropy()?);
+    Ok(Kept { identity, epoch: Clock::wall().0, warnings, lock: None })
+}
+
+fn from_folder(folder: &Path) -> io::Result<Kept> {
+    create_private(folder)?;
+    for slot in 0..SLOTS {
+        let mut file = private().create(true).open(folder.join(format!("key.{slot}")))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => continue,
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let mut warnings = Vec::new();
+        let secret = read_or_make(&mut file, slot, &mut warnings)?;
+        let epoch = next_epoch(&folder.join(format!("epoch.{slot}")))?;
+        let identity = Identity::from_secret(secret);
+        return Ok(Kept { identity, epoch, warnings, lock: Some(file) });
+    }
+    Err(io::Error::other(format!("all of its {SLOTS} keys are in use")))
+}
+
+fn private() -> OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+fn create_private(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// The secret in a key file that this process has locked; a new one if there is none.
+fn read_or_make(file: &mut File, slot: usize, warnings: &mut Vec<String>) -> io::Result<[u8; 32]> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = file.metadata()?.permissions().mode();
+        if mode & 0o077 != 0 {
+            file.set_permissions(fs::Permissions::from_mode(0o600))?;
+            warnings.push(format!(
+                "key.{slot} in the state folder could be read by other users; now it can't, but \
+                 if one of them may have read it, delete it to get a new identity"
+            ));
+        }
+    }
+    let mut text = String::new();
+    // A file that is not text is as good as one with the wrong text.
+    let readable = file.read_to_string(&mut text).is_ok();
+    if let Ok(bytes) = HEXLOWER.decode(text.trim_end().as_bytes())
+        && let Ok(secret) = bytes.try_into()
+    {
+        return Ok(secret);
+    }
+    if !readable || !text.is_empty() {
+        warnings.push(format!(
+            "key.{slot} in the state folder was damaged: this node has a new identity"
+        ));
+    }
+    let secret = entropy()?;
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", HEXLOWER.encode(&secret))?;
+    file.sync_all()?;
+    Ok(secret)
+}
+
+fn next_epoch(path: &Path) -> io::Result<Epoch> {
+    let last = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<Epoch>().ok());
+    let now = Clock::wall().0;
+    // A number beyond any clock was not written by this program.
+    let last = last.filter(|&last| last < u64::MAX / 2).unwrap_or_default();
+    let epoch = now.max(last + 1);
+    let mut file = private().create(true).truncate(true).open(path)?;
+    writeln!(file, "{epoch}")?;
+    Ok(epoch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> std::path::PathBuf {
+        let name = format!("cooee-identity-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&path);
+        path
+    }
+
+    #[test]
+    fn a_node_keeps_its_identity_and_two_at_once_have_two() {
+        let folder = folder("keeps");
+        let first = load(Some(&folder)).unwrap();
+        let second = load(Some(&folder)).unwrap();
+        assert!(first.warnings.is_empty());
+        assert_ne!(first.identity.id(), second.identity.id());
+        let (id, epoch) = (first.identity.id(), first.epoch);
+        drop(first);
+        let again = load(Some(&folder)).unwrap();
+        assert_eq!(again.identity.id(), id);
+        assert!(again.epoch > epoch);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_key_is_for_its_owner_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = folder("private");
+        drop(load(Some(&folder)).unwrap());
+        let key = folder.join("key.0");
+        assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+        let kept = load(Some(&folder)).unwrap();
+        assert!(kept.warnings[0].contains("could be read by other users"));
+        assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_key_or_folder_costs_the_identity_and_not_the_node() {
+        let folder = folder("damaged");
+        drop(load(Some(&folder)).unwrap());
+        fs::write(folder.join("key.0"), b"\xff\xfe").unwrap();
+        fs::write(folder.join("epoch.0"), b"18446744073709551615").unwrap();
+        let kept = load(Some(&folder)).unwrap();
+        assert!(kept.warnings[0].contains("damaged"), "{:?}", kept.warnings);
+        assert!(kept.epoch < u64::MAX / 2);
+        let kept = load(Some(Path::new("/dev/null/x"))).unwrap();
+        assert!(kept.warnings[0].contains("can't be used"), "{:?}", kept.warnings);
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

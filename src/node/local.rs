@@ -1,0 +1,137 @@
+//! A node without a thread of its own.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::driver::Driver;
+use super::{Notice, Options, StartError, Stats, Stopped, start};
+use crate::proto::{Command, Outgoing, PeerInfo};
+use crate::values::{ChannelName, Epoch, Instant, NodeId};
+
+/// A node that lives in the thread that uses it.
+///
+/// It gets on with its work only within [`LocalNode::next`], which has to be called again and
+/// again: a node that is not driven answers nobody, and is held for dead after some seconds. What
+/// is said between two calls goes out together.
+#[derive(Debug)]
+pub struct LocalNode {
+    driver: Driver,
+    id: NodeId,
+    epoch: Epoch,
+    warnings: Vec<String>,
+    tickets: u64,
+}
+
+impl LocalNode {
+    /// Opens the sockets. The node announces itself with the first call of [`LocalNode::next`].
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing has been sent then.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        let ready = start::prepare(options)?;
+        let (id, epoch, warnings) = (ready.id, ready.epoch, ready.warnings);
+        Ok(Self { driver: ready.driver, id, epoch, warnings, tickets: 0 })
+    }
+
+    /// This node's id.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// This run.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// What its user should know of how it started, each a sentence.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Does what there is to do, and returns the next notice; `None` when `timeout` has passed
+    /// without one.
+    ///
+    /// # Errors
+    /// The system's poll or a socket does not work any more.
+    pub fn next(&mut self, timeout: Duration) -> Result<Option<Notice>, Stopped> {
+        let mut left = timeout;
+        loop {
+            // First out, then in: what was said since the last call must not wait.
+            let wake = self.driver.carry_out();
+            if let Some(notice) = self.driver.notices.pop_front() {
+                return Ok(Some(notice));
+            }
+            let before = self.driver.clock.now();
+            self.driver.take_in(wake, Some(left)).map_err(|_| Stopped)?;
+            if left.is_zero() {
+                self.driver.carry_out();
+                return Ok(self.driver.notices.pop_front());
+            }
+            left = left.saturating_sub(self.driver.clock.now().since(before));
+        }
+    }
+
+    /// Takes part in a channel.
+    pub fn join(&mut self, channel: &ChannelName) {
+        self.driver.command(Command::Join(channel.clone()));
+    }
+
+    /// Leaves a channel.
+    pub fn leave(&mut self, channel: &ChannelName) {
+        self.driver.command(Command::Leave(channel.clone()));
+    }
+
+    /// Says something in a channel, joined or not.
+    pub fn say(&mut self, channel: &ChannelName, what: Outgoing) {
+        self.driver.command(Command::Say(channel.clone(), what));
+    }
+
+    /// As [`LocalNode::say`], best effort and unsigned.
+    pub fn cast(&mut self, channel: &ChannelName, what: Outgoing) {
+        self.driver.command(Command::Cast(channel.clone(), what));
+    }
+
+    /// Tells one peer; returns the ticket of the [`crate::proto::Event::Told`] or
+    /// [`crate::proto::Event::NotTold`] to come.
+    pub fn tell(&mut self, to: NodeId, what: Outgoing) -> u64 {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        self.driver.command(Command::Tell { to, what, ticket });
+        ticket
+    }
+
+    /// Everyone known: those who are there, and those who are suspect.
+    pub fn peers(&self) -> Vec<PeerInfo> {
+        self.driver.engine.peers().collect()
+    }
+
+    /// The names and addresses of the links in use.
+    pub fn links(&self) -> Vec<(String, Ipv4Addr)> {
+        self.driver.links()
+    }
+
+    /// What has been counted so far.
+    pub fn stats(&self) -> Stats {
+        self.driver.stats()
+    }
+
+    /// Now, as [`PeerInfo::since`] counts it.
+    pub fn now(&self) -> Instant {
+        self.driver.clock.now()
+    }
+}
+
+impl Drop for LocalNode {
+    fn drop(&mut self) {
+        self.driver.command(Command::Stop);
+        loop {
+            let wake = self.driver.carry_out();
+            if self.driver.is_over() || self.driver.take_in(wake, Some(TURN)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// How long to wait for a full send buffer before looking at the time again.
+const TURN: Duration = Duration::from_millis(50);

@@ -1,0 +1,23 @@
+//! The built program on networks of its own: real processes, a real switch, cables pulled.
+//!
+//! Each test makes a [`lab::Lab`], a LAN in network namespaces with a name that no other test has,
+//! so tests run in parallel and send nothing to the machine's own network. Nothing here sleeps to
+//! wait for something: a test waits for the event, for at most [`lines::PATIENCE`].
+#![cfg(all(target_os = "linux", feature = "cli"))]
+#![expect(clippy::unwrap_used, reason = "a test that can't go on panics")]
+
+// The rig.
+mod host;
+mod lab;
+mod lines;
+mod running;
+
+// The stories.
+mod channels;
+mod finding;
+mod hostile;
+mod leaving;
+mod network;
+mod refusals;
+mod saying;
+mod unicast;

@@ -1,0 +1,124 @@
+//! A host for which multicast does not work takes part by unicast, and nobody has to know.
+
+use crate::host::Host;
+use crate::lab::{Lab, lab_or_skip};
+use crate::lines::eventually;
+use crate::running::Running;
+
+/// The last host's multicast is blocked both ways; it knows the address of host 1.
+const SEED: [&str; 2] = ["--peer", "10.77.0.1"];
+
+#[track_caller]
+fn with_the_last_one_blocked(lab: &Lab) -> Vec<Running> {
+    let mut hosts = lab.hosts();
+    let deaf = hosts.pop().unwrap();
+    let deaf_number = (hosts.len() + 1).to_string();
+    lab.lan(&["block-multicast", &deaf_number]);
+    let mut listeners: Vec<_> = hosts.iter().map(|h| h.listen(&[])).collect();
+    listeners.push(deaf.listen(&SEED));
+    for listener in &listeners[..hosts.len()] {
+        listener.wait_event("joined", deaf.nick());
+    }
+    for host in &hosts {
+        listeners[hosts.len()].wait_event("joined", host.nick());
+    }
+    listeners
+}
+
+/// Every host says something once; everyone must hear each once.
+#[track_caller]
+fn everyone_hears_everyone(lab: &Lab, listeners: &[Running], word: &str) {
+    for host in lab.hosts() {
+        let text = format!("{word} from {}", host.nick());
+        host.run(&[&["say", &text][..], &SEED].concat()).exits(0);
+    }
+    for listener in listeners {
+        for host in lab.hosts() {
+            listener.wait_message(&format!("{word} from {}", host.nick()));
+        }
+    }
+}
+
+#[track_caller]
+fn nothing_came_twice(listeners: &[Running]) {
+    for listener in listeners {
+        let mut texts = listener.texts();
+        let all = texts.len();
+        texts.sort();
+        texts.dedup();
+        assert_eq!(texts.len(), all, "{:#?}", listener.texts());
+    }
+}
+
+/// The path to `nick` in what `asker` lists.
+fn path(asker: &Host, nick: &str) -> Option<String> {
+    let peers = asker.peers(&SEED);
+    Some(peers.get(nick)?["path"].as_str()?.to_owned())
+}
+
+#[test]
+fn a_blocked_host_is_listed_lists_all_and_talks_both_ways() {
+    let lab = lab_or_skip!(4);
+    let listeners = with_the_last_one_blocked(&lab);
+
+    let asker = lab.host(2).user("asker");
+    let seen = asker.peers(&[]);
+    assert_eq!(seen.keys().collect::<Vec<_>>(), ["host1", "host2", "host3", "host4"]);
+    assert_eq!(seen["host4"]["path"], "unicast");
+    assert_eq!(seen["host3"]["path"], "multicast");
+
+    let blocked = lab.host(4).user("blocked asker");
+    let from_blocked = blocked.peers(&SEED);
+    assert_eq!(from_blocked.keys().collect::<Vec<_>>(), ["host1", "host2", "host3", "host4"]);
+    assert_eq!(from_blocked["host1"]["path"], "unicast");
+
+    everyone_hears_everyone(&lab, &listeners, "first");
+    everyone_hears_everyone(&lab, &listeners, "second");
+    nothing_came_twice(&listeners);
+}
+
+#[test]
+fn when_the_block_goes_paths_go_back_to_multicast_and_nothing_comes_twice() {
+    let lab = lab_or_skip!(3);
+    let listeners = with_the_last_one_blocked(&lab);
+    everyone_hears_everyone(&lab, &listeners, "blocked");
+
+    lab.lan(&["unblock", "3"]);
+    everyone_hears_everyone(&lab, &listeners, "unblocked");
+    let asker = lab.host(2).user("asker");
+    eventually("the path to host3 is multicast again", || {
+        path(&asker, "host3").filter(|path| path == "multicast")
+    });
+    everyone_hears_everyone(&lab, &listeners, "later");
+    nothing_came_twice(&listeners);
+}
+
+#[test]
+fn a_block_that_comes_while_running_stops_nobody() {
+    let lab = lab_or_skip!(3);
+    let [a, b, c] = [1, 2, 3].map(|i| lab.host(i).listen(&[]));
+    for nick in ["host1", "host2"] {
+        c.wait_event("joined", nick);
+    }
+    lab.lan(&["block-multicast", "3"]);
+    let listeners = [a, b, c];
+    everyone_hears_everyone(&lab, &listeners, "blocked");
+    nothing_came_twice(&listeners);
+}
+
+#[test]
+fn without_multicast_everything_goes_by_unicast() {
+    let lab = lab_or_skip!(3);
+    let first = lab.host(1).listen(&["--no-multicast"]);
+    let others = [2, 3].map(|i| lab.host(i).listen(&["--no-multicast", "--peer", "10.77.0.1"]));
+    others[0].wait_event("joined", "host3");
+    others[1].wait_event("joined", "host2");
+    let words = ["say", "by hand", "--no-multicast", "--peer", "10.77.0.1"];
+    lab.host(2).user("speaker").run(&words).exits(0);
+    for listener in others.iter().chain([&first]) {
+        assert_eq!(listener.wait_message("by hand")["from"]["nick"], "speaker");
+    }
+    // Nothing but the kernel's own memberships.
+    let joined = lab.memberships(1);
+    assert!(joined.iter().all(|line| line.contains("224.0.0.")), "{joined:?}");
+}

@@ -1,0 +1,3 @@
+//! Tests without sockets, processes or sleeps.
+
+mod vectors;

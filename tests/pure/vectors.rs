@@ -1,0 +1,205 @@
+//! The test vectors of the protocol: the code writes them, reads them, and the page that describes
+//! the protocol shows them, byte for byte.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cooee::values::{ChannelName, Group, Json, Level, NodeId, Rng, WallTime};
+use cooee::wire::{
+    Ack, Ask, Body, Content, Datagram, Entry, Hearing, Identity, Packet, Payload, Presence,
+    PresenceKind, Profile, RosterPage, Secret, Sender, Summary, Tell, Told, encode_bye,
+    open_direct, seal_direct, split,
+};
+
+const PAGE: &str = include_str!("../../docs/protocol.md");
+
+/// `NAME DATAGRAM` a line.
+const VECTORS: &str = include_str!("vectors.txt");
+
+fn ada() -> Identity {
+    Identity::from_secret(std::array::from_fn(|i| i as u8))
+}
+
+fn bob() -> Identity {
+    Identity::from_secret([1; 32])
+}
+
+fn sender(identity: &Identity) -> Sender {
+    Sender { id: identity.id(), epoch: 1_795_383_240_123 }
+}
+
+fn presence(kind: PresenceKind) -> Presence {
+    Presence {
+        kind,
+        from: sender(&ada()),
+        n: 1,
+        profile: Arc::new(Profile {
+            nick: "ada".into(),
+            host: "laptop".into(),
+            version: "0.1.0".into(),
+            ..Profile::default()
+        }),
+        partial: false,
+        channels: vec![ChannelName::lobby()],
+        channels_at: 0,
+        channels_of: 1,
+        visitor: false,
+        summary: Summary { count: 1, digest: summary_of(&[ada().id()]) },
+        attempt: 0,
+        nonce: None,
+        re: None,
+        held: 0,
+        token: None,
+        to: None,
+        hears: None,
+    }
+}
+
+fn summary_of(ids: &[NodeId]) -> u64 {
+    let first = |id: &NodeId| id.0[..8].iter().fold(0, |bits, &byte| bits << 8 | u64::from(byte));
+    ids.iter().map(first).fold(0, |all, bits| all ^ bits)
+}
+
+fn content(text: &str) -> Content {
+    Content { at: WallTime(1_795_383_241_000), text: text.into(), data: None, level: Level::Info }
+}
+
+fn entry(body: Body, payload: Payload) -> Entry {
+    Entry {
+        body,
+        from: Some(sender(&ada())),
+        nick: "ada".into(),
+        channel: ChannelName::lobby(),
+        seq: Some(1),
+        payload,
+    }
+}
+
+/// Every vector as the code writes it.
+fn written() -> BTreeMap<&'static str, String> {
+    let (ada, bob) = (ada(), bob());
+    let whole = |text| Payload::Whole(vec![content(text)]);
+    let hello = Presence { nonce: Some(0x0123_4567_89ab_cdef), ..presence(PresenceKind::Hello) };
+    let here = Presence {
+        n: 2,
+        profile: Arc::new(Profile {
+            away: Some("lunch".into()),
+            tags: [("role".into(), "db".into())].into(),
+            services: [("web".into(), 8080)].into(),
+            ..(*presence(PresenceKind::Here).profile).clone()
+        }),
+        re: Some(0xfedc_ba98_7654_3210),
+        held: 1_250,
+        token: Some(7),
+        to: Some(bob.id()),
+        hears: Some(Hearing::Unicast),
+        ..presence(PresenceKind::Here)
+    };
+    let told = Told {
+        id: bob.id(),
+        addr: "192.168.1.7:40123".parse().unwrap(),
+        epoch: 1_795_383_240_000,
+        nick: "bob".into(),
+        unicast: true,
+    };
+    let have = (0..64).map(|i| if i == 0 { 0x89ab_cdef } else { 0 }).collect();
+    let roster = RosterPage {
+        from: sender(&ada),
+        re: 9,
+        summary: Summary { count: 2, digest: summary_of(&[ada.id(), bob.id()]) },
+        after: None,
+        more: false,
+        peers: vec![told],
+    };
+    let warn = Content {
+        data: Some(Json::parse(r#"{"disk":97.5}"#).unwrap()),
+        level: Level::Warn,
+        ..content("disk is filling")
+    };
+    let two = Payload::Whole(vec![content("one"), content("two \"quoted\"\n")]);
+    let long = split([content(&"long ".repeat(400))], 700).remove(1);
+    let inside = Tell::inside(&"ada".into(), &whole("psst"));
+    let mut rng = Rng::from_number(1);
+    let sealed = seal_direct(inside.as_bytes(), ada.id(), bob.id(), &mut rng).unwrap();
+    let secret = Secret::derive(b"correct horse battery staple", Group::DEFAULT).unwrap();
+    let say = entry(Body::Say, whole("hi")).encode(&ada);
+    let ask = Ask {
+        from: sender(&ada),
+        visitor: true,
+        nonce: 9,
+        token: 7,
+        after: Some(bob.id()),
+        have: Some(have),
+    };
+    [
+        ("hello", hello.encode(&ada, 1_200, 640).0),
+        ("here", here.encode(&ada, 1_200, 0).0),
+        ("bye", encode_bye(&ada, sender(&ada), 3, false)),
+        ("ask", ask.encode(&ada)),
+        ("roster", roster.encode(&ada, 1_200).0),
+        ("say", say.clone()),
+        ("say-data", entry(Body::Say, Payload::Whole(vec![warn])).encode(&ada)),
+        ("say-several", entry(Body::Say, two).encode(&ada)),
+        ("say-part", Entry { seq: Some(2), ..entry(Body::Say, long) }.encode(&ada)),
+        ("cast", entry(Body::Cast, whole("21.5 °C")).encode(&ada)),
+        ("tell", Tell { from: sender(&ada), n: 1, to: bob.id(), sealed }.encode(&ada)),
+        ("ack", Ack { from: sender(&bob), to: ada.id(), n: 1 }.encode(&bob)),
+        ("sealed-say", secret.seal(&say, &mut rng)),
+    ]
+    .into_iter()
+    .map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap()))
+    .collect()
+}
+
+fn vectors() -> BTreeMap<&'static str, String> {
+    VECTORS
+        .lines()
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(name, datagram)| (name, datagram.to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_code_writes_the_vectors() {
+    let written = written();
+    let lines: String = written.iter().map(|(name, text)| format!("{name} {text}\n")).collect();
+    assert_eq!(written, vectors(), "the code writes:\n{lines}");
+}
+
+#[test]
+fn the_page_shows_the_vectors() {
+    for (name, datagram) in vectors() {
+        assert!(PAGE.contains(&format!("\n{datagram}\n")), "docs/protocol.md lacks {name}");
+    }
+    assert!(PAGE.contains(&ada().id().to_string()) && PAGE.contains(&bob().id().to_string()));
+}
+
+#[test]
+fn the_vectors_are_read_and_their_signatures_hold() {
+    let secret = Secret::derive(b"correct horse battery staple", Group::DEFAULT).unwrap();
+    for (name, datagram) in vectors() {
+        let packet = Packet::new(datagram.as_bytes());
+        if name == "sealed-say" {
+            let inner = packet.open(&secret).expect("it opens");
+            assert_eq!(**inner.bytes(), *vectors()["say"].as_bytes());
+            continue;
+        }
+        let read = packet.datagram();
+        assert!(read.is_ok(), "{name}: {read:?}");
+        assert_eq!(packet.is_authentic(), name != "cast", "{name}");
+        if let Ok(Datagram::Tell(tell)) = read {
+            let plain = open_direct(&tell.sealed, ada().id(), &bob()).unwrap();
+            let inside = r#"{"nick":"ada","at":1795383241000,"text":"psst"}"#;
+            assert_eq!(String::from_utf8(plain).unwrap(), inside);
+            assert!(PAGE.contains(inside));
+        }
+    }
+}
+
+#[test]
+fn the_page_names_the_addresses_of_channels() {
+    for name in ["lobby", "ops"] {
+        let address = Group::DEFAULT.channel(&name.parse().unwrap());
+        assert!(PAGE.contains(&format!("| `{name}` | {} |", address.ip())), "{name}: {address}");
+    }
+}
