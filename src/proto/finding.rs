@@ -1,6 +1,7 @@
 //! The engine's search for peers: asking the group, asking those who are told of, asking one peer
 //! for what it knows and others don't.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::discovery::{Turn, Verdict};
@@ -59,6 +60,25 @@ impl Engine {
         }
         let size = self.size();
         self.announcer.done(self.now, size, &mut self.rng);
+    }
+
+    /// Seeds are for where multicast does not work: whoever is lost there is found again by
+    /// nobody else. So a seed at which nobody is heard is asked for as long as this node lives.
+    pub(super) fn ask_silent_seeds(&mut self) {
+        if self.now < self.next_seeds || !self.config.discover || self.links.is_empty() {
+            return;
+        }
+        self.next_seeds = self.now + timing::SEED_RETRY;
+        let heard = |seed: &SocketAddr| self.peers.iter().any(|(_, p)| p.paths.has_ip(*seed));
+        let silent: Vec<SocketAddr> =
+            self.config.seeds.iter().filter(|seed| !heard(seed)).copied().collect();
+        for seed in silent {
+            let nonce = self.rng.u64();
+            self.discovery.question(nonce, self.now);
+            let mut hello = self.presence(PresenceKind::Hello);
+            hello.nonce = Some(nonce);
+            self.greet_address(hello, seed);
+        }
     }
 
     /// Asks those who are only told of whether they are there.

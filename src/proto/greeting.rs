@@ -126,7 +126,7 @@ impl Engine {
         }
         peer.seen.mark(presence.n);
         news.joined = matches!(peer.standing, Standing::Told { .. });
-        news.recovered = matches!(peer.standing, Standing::Suspect { .. });
+        news.recovered = peer.state() == PeerState::Suspect;
         peer.standing = Standing::Alive;
         if news.joined {
             peer.since = now;

@@ -28,7 +28,7 @@ pub(crate) enum Standing {
     },
     /// It was heard from.
     Alive,
-    /// It has been silent for too long.
+    /// It has been silent for too long. Suspect to the user once a question went unanswered.
     Suspect {
         /// Questions it has not answered.
         asked: u8,
@@ -128,6 +128,7 @@ impl Peer {
     pub(crate) fn state(&self) -> PeerState {
         match self.standing {
             Standing::Told { .. } | Standing::Alive => PeerState::Alive,
+            Standing::Suspect { asked: 0..=1 } => PeerState::Alive,
             Standing::Suspect { .. } => PeerState::Suspect,
         }
     }
