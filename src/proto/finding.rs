@@ -300,16 +300,17 @@ impl Engine {
             self.counters.peers_full += 1;
             return false;
         }
-        // The teller may not know yet that it has gone.
-        let gone = self.peers.gone(told.id).is_some_and(|gone| {
-            told.epoch < gone.epoch
-                || told.epoch == gone.epoch && self.now.since(gone.at) < timing::TOLD_FORGET
-        });
-        if gone {
-            return false;
-        }
         let (now, age) = (self.now, Duration::from_secs(told.age.into()));
-        if age > self.told_patience() {
+        // The teller may not know yet that it has gone, or reach what is out of our reach.
+        let gone = self.peers.gone(told.id).is_some_and(|gone| {
+            let still = if gone.hearsay {
+                now.since(gone.at) < timing::TOLD_FORGET
+            } else {
+                now - age <= gone.at
+            };
+            told.epoch < gone.epoch || told.epoch == gone.epoch && still
+        });
+        if gone || age > self.told_patience() {
             return false;
         }
         let mut peer = Peer::new(told.epoch, Standing::Told { asked: 0 }, now);

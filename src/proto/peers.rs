@@ -141,6 +141,8 @@ pub(crate) struct Gone {
     /// Its last announcement.
     pub(crate) n: u64,
     pub(crate) at: Instant,
+    /// It was never more than hearsay.
+    pub(crate) hearsay: bool,
 }
 
 /// All peers.
@@ -215,7 +217,8 @@ impl Peers {
         let peer = self.map.remove(&id)?;
         self.buckets[bucket(id)] ^= mark(id);
         self.digest ^= mark(id);
-        let gone = Gone { epoch: peer.epoch, n: peer.seen.top(), at: now };
+        let hearsay = matches!(peer.standing, Standing::Told { .. });
+        let gone = Gone { epoch: peer.epoch, n: peer.seen.top(), at: now, hearsay };
         self.gone.insert(&id, gone);
         Some(peer)
     }

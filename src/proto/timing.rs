@@ -67,6 +67,9 @@ pub(crate) const SUSPECT_TRIES: u8 = 10;
 /// A seed at which nobody is heard is asked this often.
 pub(crate) const SEED_RETRY: Duration = Duration::from_secs(5);
 
+/// Two rosters whose difference could not be resolved are not compared again for this long.
+pub(crate) const COMPARE_AGAIN: Duration = Duration::from_secs(60);
+
 /// Rosters that differ for this long are compared.
 pub(crate) const COMPARE: Duration = Duration::from_millis(1_000);
 
