@@ -311,8 +311,18 @@ impl Discovery {
     pub(crate) fn begin_pull(&mut self, from: NodeId, nonce: u64, asked: bool, now: Instant) {
         let until = now + timing::PULL_RETRY;
         let (cursor, ahead) = (None, BTreeMap::new());
-        let pull =
-            Pull { from, nonce, cursor, ahead, pages: 0, tries: 0, asked, until, found: 0, told: None };
+        let pull = Pull {
+            from,
+            nonce,
+            cursor,
+            ahead,
+            pages: 0,
+            tries: 0,
+            asked,
+            until,
+            found: 0,
+            told: None,
+        };
         self.pull = Some(pull);
     }
 

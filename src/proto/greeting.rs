@@ -149,6 +149,8 @@ impl Engine {
                 peer.channels_complete = peer.channels.len() == presence.channels_of;
             }
         }
+        // Without multicast there is no other way to hear it.
+        peer.deaf_to_it |= !self.config.multicast;
         match arrival.via {
             Hearing::Multicast => {
                 news.hears_again = peer.deaf_to_it;
@@ -188,7 +190,9 @@ impl Engine {
         let Some(re) = presence.re else { return };
         let (id, now) = (presence.from.id, self.now);
         let asked_all = self.discovery.asked(re);
-        let seed = asked_all.is_some() && self.config.seeds.contains(&arrival.source);
+        // A seed's address names the port of the group; its node answers from a port of its own.
+        let from_seed = |seed: &std::net::SocketAddr| seed.ip() == arrival.source.ip();
+        let seed = asked_all.is_some() && self.config.seeds.iter().any(from_seed);
         let Some(peer) = self.peers.get_mut(id) else { return };
         let asked_it = peer.nonce.filter(|(nonce, _)| *nonce == re).map(|(_, at)| at);
         if let Some(asked) = asked_it.or(asked_all) {

@@ -248,7 +248,8 @@ impl Peers {
     }
 
     /// The same, part by part, one byte each. Which one depends on the number in the question, so
-    /// that what looks alike by chance does so only once.
+    /// that what looks alike by chance does so only once; 0 says that nobody is known there, so that
+    /// who knows nobody is told everything.
     pub(crate) fn buckets(&self, own: Option<NodeId>, nonce: u64) -> Vec<u8> {
         let mut buckets = *self.buckets;
         if let Some(own) = own {
@@ -256,7 +257,8 @@ impl Peers {
         }
         // The first byte is what all ids of a part have in common.
         let byte = 1 + (nonce % 7) as usize;
-        buckets.iter().map(|bits| bits.to_be_bytes()[byte]).collect()
+        let one = |&bits: &u64| if bits == 0 { 0 } else { bits.to_be_bytes()[byte].max(1) };
+        buckets.iter().map(one).collect()
     }
 }
 

@@ -77,11 +77,10 @@ fn a_node_that_starts_again_is_the_same_peer() {
     story.world.run_for(secs(1));
     assert!(story.all_know_all());
     for node in story.live() {
-        assert_eq!(story.peer(node, again).map(|peer| peer.epoch), if node == again {
-            None
-        } else {
-            story.world.epoch(again)
-        });
+        assert_eq!(
+            story.peer(node, again).map(|peer| peer.epoch),
+            if node == again { None } else { story.world.epoch(again) }
+        );
         let gone = |event: &Event| matches!(event, Event::Dead(_) | Event::Left(_));
         assert_eq!(story.count(node, gone), 0);
     }

@@ -22,9 +22,13 @@ fn table() -> String {
          last host\nuntil a host knows everyone, and datagrams sent per host until all do.\n\n\
          hosts  loss   median ms     last ms   datagrams per host  to all\n",
     );
-    for (hosts, losses) in
-        [(2, &[0, 5, 20][..]), (10, &[0, 5, 20]), (30, &[0, 5, 20]), (100, &[0, 5, 20]), (300, &[0, 5, 20])]
-    {
+    for (hosts, losses) in [
+        (2, &[0, 5, 20][..]),
+        (10, &[0, 5, 20]),
+        (30, &[0, 5, 20]),
+        (100, &[0, 5, 20]),
+        (300, &[0, 5, 20]),
+    ] {
         for &loss in losses {
             let report = start(hosts, loss);
             assert!(report.is_good(), "{report}");

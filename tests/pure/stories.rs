@@ -123,9 +123,7 @@ pub(crate) fn visitor() -> Spec {
 pub(crate) fn settled(story: &Story, node: NodeIndex) -> Option<(bool, Duration)> {
     let events = story.world.events(node);
     events.iter().find_map(|(at, event)| match event {
-        Event::Settled { complete } => {
-            Some((*complete, Duration::from_micros(at.as_micros())))
-        }
+        Event::Settled { complete } => Some((*complete, Duration::from_micros(at.as_micros()))),
         _ => None,
     })
 }

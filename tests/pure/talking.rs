@@ -73,9 +73,8 @@ fn what_is_told_to_a_dead_peer_is_given_up() {
     story.world.crash(to);
     story.world.tell(from, id, "hello?", 7);
     story.world.run_for(secs(10));
-    let given_up = |event: &Event| {
-        matches!(event, Event::NotTold { ticket: 7, why: TellError::Unanswered })
-    };
+    let given_up =
+        |event: &Event| matches!(event, Event::NotTold { ticket: 7, why: TellError::Unanswered });
     assert_eq!(story.count(from, given_up), 1);
     story.world.tell(from, id, "hello?", 8);
     story.world.run_for(ms(1));
