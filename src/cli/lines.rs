@@ -55,7 +55,7 @@ impl args::Words {
 
 /// What is said of a text over the limit.
 pub(super) fn too_long(bytes: usize) -> String {
-    format!("has {bytes} bytes; at most {} can be said", limits::TEXT)
+    format!("has {bytes} bytes; at most {} ({} KiB) can be said", limits::TEXT, limits::TEXT / 1024)
 }
 
 /// Reads the next line, without its end; `None` at the end of the input.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::discovery::{Turn, Verdict};
+use super::discovery::{Asked, Turn, Verdict};
 use super::engine::{Arrival, Engine};
 use super::event::{Destination, Event, Output, PeerState};
 use super::peers::{Peer, Standing, bucket};
@@ -43,13 +43,17 @@ impl Engine {
     fn hello(&mut self) {
         let size = self.size();
         let round = self.discovery.begin_round(self.now, size, &mut self.rng);
-        let nonce = self.rng.u64();
-        self.discovery.question(nonce, self.now);
         if self.config.multicast {
+            let nonce = self.rng.u64();
+            self.discovery.question(nonce, Asked::Group, self.now);
             let mut hello = self.presence(PresenceKind::Hello);
             hello.nonce = Some(nonce);
             hello.attempt = round;
             self.announce(hello);
+        }
+        let nonce = self.rng.u64();
+        if !self.config.seeds.is_empty() {
+            self.discovery.question(nonce, Asked::Seeds, self.now);
         }
         for seed in self.config.seeds.clone() {
             let mut hello = self.presence(PresenceKind::Hello);
