@@ -104,6 +104,10 @@ impl Style {
             Notice::LinkDown { name, why } => {
                 format!("link {} is down: {}", Escaped::of(name), Escaped::of(why))
             }
+            Notice::Dropped { count, buffer } => format!(
+                "this host could not keep up, and the kernel dropped {count} datagrams; a receive \
+                 buffer larger than {buffer} bytes helps: sysctl -w net.core.rmem_max=8388608"
+            ),
             Notice::Missed(count) => format!("too slow: {count} notices were missed"),
         })
     }
