@@ -22,10 +22,15 @@ const TEXT: usize = 200;
 
 fn main() {
     let group: Group = "239.255.99.99:26999".parse().expect("a group");
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     println!("median of {ROUNDS} rounds, {TEXT}-byte messages, on the loopback\n");
-    throughput(group);
-    round_trip(group);
-    commands(group);
+    let parts: [(&str, fn(Group)); 3] =
+        [("throughput", throughput), ("round-trip", round_trip), ("commands", commands)];
+    for (name, part) in parts {
+        if wanted.is_empty() || wanted.iter().any(|w| w == name) {
+            part(group);
+        }
+    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -5,5 +5,6 @@ pub mod cli;
 pub mod net;
 pub mod node;
 pub mod proto;
+pub mod sim;
 pub mod values;
 pub mod wire;

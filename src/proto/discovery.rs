@@ -11,34 +11,86 @@
 //! whoever lost a datagram, slept or was cut off finds the difference and pulls it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use super::answers::spread;
 use super::timing;
 use crate::values::{Instant, NodeId, Rng};
-use crate::wire::Summary;
+use crate::wire::{RosterPage, Summary};
 
 /// How many answerers' summaries are compared with ours.
 const COMPARED: usize = 64;
+
+/// How often a question for a roster is repeated.
+const PULL_TRIES: u8 = 4;
 
 /// How many numbers sent to the group, or to seeds, may still be answered.
 const OPEN_QUESTIONS: usize = 16;
 
 /// A roster being pulled from a peer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pull {
     pub(crate) from: NodeId,
     pub(crate) nonce: u64,
     /// Everything up to this id has come.
     pub(crate) cursor: Option<NodeId>,
-    /// Pages that came since the last question.
-    pub(crate) pages: usize,
+    /// Pages that came before their turn, by where they begin: where they end, and whether more
+    /// follow.
+    ahead: BTreeMap<NodeId, (Option<NodeId>, bool)>,
+    /// Pages in their turn since the last question.
+    pages: usize,
+    /// Questions without an answer, in a row.
+    tries: u8,
     /// Whether the question itself is out, or only the one for a token.
     pub(crate) asked: bool,
     /// When to give up waiting.
     pub(crate) until: Instant,
     /// Peers that were new so far.
     pub(crate) found: usize,
+    /// Whom the peer says it knows, with its last page.
+    pub(crate) told: Option<Summary>,
+}
+
+/// What a page of a roster calls for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Wait for the next page.
+    Wait,
+    /// Ask for the pages behind [`Pull::cursor`].
+    Ask,
+    /// That was all.
+    Done,
+}
+
+impl Pull {
+    /// A page has come. Datagrams sent together may arrive in any order, so those before their
+    /// turn are noted.
+    pub(crate) fn page(&mut self, page: &RosterPage, pages_per_question: usize) -> Turn {
+        self.tries = 0;
+        let end = page.peers.last().map(|told| told.id).or(page.after);
+        if page.after != self.cursor {
+            if let Some(after) = page.after
+                && self.ahead.len() < pages_per_question
+            {
+                self.ahead.insert(after, (end, page.more));
+            }
+            return Turn::Wait;
+        }
+        let mut next = Some((end, page.more));
+        while let Some((end, more)) = next {
+            self.pages += 1;
+            self.cursor = end;
+            if !more {
+                return Turn::Done;
+            }
+            next = end.and_then(|end| self.ahead.remove(&end));
+        }
+        if self.pages < pages_per_question {
+            return Turn::Wait;
+        }
+        self.pages = 0;
+        self.ahead.clear();
+        Turn::Ask
+    }
 }
 
 /// The state of a node's search.
@@ -57,6 +109,11 @@ pub(crate) struct Discovery {
     backoff: u32,
     /// A peer that knows something else, since the last comparison.
     differs: Option<NodeId>,
+    /// The most peers that anyone knew whose whole roster has come.
+    covered: u32,
+    /// Pairs of digests, theirs and ours, that differ for reasons that asking does not change: a
+    /// peer with a second LAN knows those there.
+    compared: BTreeMap<NodeId, (u64, u64)>,
     /// Peers that were told of and are being asked themselves.
     pub(crate) asking: BTreeSet<NodeId>,
 }
@@ -68,6 +125,8 @@ pub(crate) enum Verdict {
     Wait,
     /// Pull from this peer.
     Pull(NodeId),
+    /// Ask again for what is missing of the present pull.
+    AskAgain,
     /// It is done; whether with agreement.
     Settled(bool),
 }
@@ -87,6 +146,8 @@ impl Discovery {
             next_pull: Instant::NEVER,
             backoff: 0,
             differs: None,
+            covered: 0,
+            compared: BTreeMap::new(),
             asking: BTreeSet::new(),
         }
     }
@@ -129,16 +190,20 @@ impl Discovery {
         self.questions.iter().find(|(n, _)| *n == nonce).map(|&(_, at)| at)
     }
 
-    /// A peer has said whom it knows.
+    /// A peer has said whom it knows. `answer`: because it was asked; before this node has settled
+    /// nothing else counts, since others who are new themselves know less.
     pub(crate) fn heard(
         &mut self,
         from: NodeId,
-        theirs: Summary,
-        ours: Summary,
+        (theirs, ours): (Summary, Summary),
+        answer: bool,
         now: Instant,
         rng: &mut Rng,
     ) {
         if !self.settled {
+            if !answer {
+                return;
+            }
             if self.answers.len() < COMPARED || self.answers.contains_key(&from) {
                 self.answers.insert(from, theirs);
             }
@@ -155,6 +220,9 @@ impl Discovery {
             }
             return;
         }
+        if self.compared.get(&from) == Some(&(theirs.digest, ours.digest)) {
+            return;
+        }
         self.differs = Some(from);
         if self.next_pull == Instant::NEVER {
             let wait = timing::COMPARE * (1 << self.backoff.min(6));
@@ -166,15 +234,21 @@ impl Discovery {
     pub(crate) fn forget(&mut self, id: NodeId) {
         self.answers.remove(&id);
         self.asking.remove(&id);
-        if self.pull.is_some_and(|pull| pull.from == id) {
+        self.compared.remove(&id);
+        if self.pull.as_ref().is_some_and(|pull| pull.from == id) {
             self.pull = None;
         }
     }
 
     /// What to do now.
     pub(crate) fn judge(&mut self, ours: Summary, now: Instant, rng: &mut Rng) -> Verdict {
-        if self.pull.is_some_and(|pull| now >= pull.until) {
-            self.end_pull(now);
+        if let Some(pull) = self.pull.as_mut().filter(|pull| now >= pull.until) {
+            if pull.tries < PULL_TRIES {
+                pull.tries += 1;
+                pull.until = now + timing::PULL_RETRY * (1 << pull.tries);
+                return Verdict::AskAgain;
+            }
+            self.end_pull(false, ours, now);
         }
         if self.settled {
             let due = now >= self.next_pull && self.pull.is_none();
@@ -188,7 +262,15 @@ impl Discovery {
                 }
             };
         }
-        let agreeing = self.answers.values().filter(|s| s.digest == ours.digest).count();
+        if self.pull.is_none() && now >= self.next_pull {
+            // The pause after the last pull is over. Noted, or it would be due for ever.
+            self.next_pull = Instant::NEVER;
+        }
+        // While many start at once no two of them know the same. Who knew no more than somebody
+        // whose whole roster has come since has nothing to add.
+        let covered = self.covered;
+        let agrees = |s: &Summary| s.digest == ours.digest || s.count <= covered;
+        let agreeing = self.answers.values().filter(|s| agrees(s)).count();
         let agreed = agreeing * 2 > self.answers.len();
         if now >= self.started + timing::SETTLE
             || self.answers.is_empty() && now >= self.started + timing::ALONE
@@ -201,13 +283,13 @@ impl Discovery {
         if agreed {
             return if self.asking.is_empty() { self.settle(true) } else { Verdict::Wait };
         }
-        if self.pull.is_some() || now < self.next_pull && self.next_pull != Instant::NEVER {
+        if self.pull.is_some() || self.next_pull != Instant::NEVER {
             return Verdict::Wait;
         }
         let others: Vec<NodeId> = self
             .answers
             .iter()
-            .filter(|(_, summary)| summary.digest != ours.digest)
+            .filter(|(_, summary)| !agrees(summary))
             .map(|(&id, _)| id)
             .collect();
         let choice = others.get(rng.below(others.len() as u64) as usize);
@@ -224,27 +306,42 @@ impl Discovery {
 
     /// A pull begins.
     pub(crate) fn begin_pull(&mut self, from: NodeId, nonce: u64, asked: bool, now: Instant) {
-        let until = now + self.pull_patience();
-        let pull = Pull { from, nonce, cursor: None, pages: 0, asked, until, found: 0 };
+        let until = now + timing::PULL_RETRY;
+        let (cursor, ahead) = (None, BTreeMap::new());
+        let pull =
+            Pull { from, nonce, cursor, ahead, pages: 0, tries: 0, asked, until, found: 0, told: None };
         self.pull = Some(pull);
     }
 
-    /// How long to wait for the next page.
-    pub(crate) fn pull_patience(&self) -> Duration {
-        timing::PULL_RETRY * (1 << self.backoff.min(5))
+    /// A peer whose roster was pulled knew so many; all of them have come.
+    pub(crate) fn cover(&mut self, count: u32) {
+        self.covered = self.covered.max(count);
     }
 
-    /// A pull has ended, with everything or without an answer.
-    pub(crate) fn end_pull(&mut self, now: Instant) {
+    /// A pull has ended; whether with everything. `ours` is what is known now.
+    pub(crate) fn end_pull(&mut self, whole: bool, ours: Summary, now: Instant) {
         let Some(pull) = self.pull.take() else { return };
-        self.backoff = if pull.found > 0 { 0 } else { self.backoff.saturating_add(1) };
-        self.next_pull = if self.settled { Instant::NEVER } else { now + self.pull_patience() / 2 };
+        if whole && pull.found == 0 {
+            if let Some(theirs) = pull.told {
+                self.compared.insert(pull.from, (theirs.digest, ours.digest));
+            }
+            self.backoff = self.backoff.saturating_add(1);
+        } else if pull.found > 0 {
+            self.backoff = 0;
+        }
+        let pause = timing::PULL_RETRY * (1 << self.backoff.min(5)) / 2;
+        self.next_pull = if self.settled { Instant::NEVER } else { now + pause };
+    }
+
+    /// When there is something to do at the latest.
+    pub(crate) fn next(&self) -> Instant {
+        self.next_hello.min(self.next_but_hello())
     }
 
     /// When [`Discovery::judge`] has something to say at the latest.
-    pub(crate) fn next(&self) -> Instant {
-        let pull = self.pull.map_or(Instant::NEVER, |pull| pull.until);
-        let mut next = self.next_hello.min(self.next_pull).min(pull);
+    pub(crate) fn next_but_hello(&self) -> Instant {
+        // One pull at a time: the next one waits for the end of this one.
+        let mut next = self.pull.as_ref().map_or(self.next_pull, |pull| pull.until);
         if !self.settled {
             next = next.min(if self.answers.is_empty() {
                 self.started + timing::ALONE

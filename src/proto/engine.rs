@@ -152,6 +152,11 @@ impl Engine {
         self.peers.iter().map(|(id, peer)| peer.info(id, peer.state(), self.now))
     }
 
+    /// How many are known.
+    pub fn peer_count(&self) -> usize {
+        self.peers.len()
+    }
+
     /// The ids of everyone known, which costs less.
     pub fn peer_ids(&self) -> impl Iterator<Item = NodeId> {
         self.peers.iter().map(|(id, _)| id)
@@ -342,12 +347,18 @@ impl Engine {
         }
         // A visitor without anybody to look for has nothing to review.
         let review = if self.config.discover { self.next_review } else { Instant::NEVER };
+        // Without a link nobody is asked and nothing announced until there is one again.
+        let (search, announce) = if self.links.is_empty() {
+            (self.discovery.next_but_hello(), Instant::NEVER)
+        } else {
+            (self.discovery.next(), self.announcer.next())
+        };
         [
             self.answers.next(),
-            self.discovery.next(),
+            search,
             self.discovery.listening_until(self.now),
             self.next_told(),
-            self.announcer.next(),
+            announce,
             self.direct.next(),
             review,
         ]

@@ -1,12 +1,14 @@
 //! The engine's search for peers: asking the group, asking those who are told of, asking one peer
 //! for what it knows and others don't.
 
-use super::discovery::Verdict;
+use std::time::Duration;
+
+use super::discovery::{Turn, Verdict};
 use super::engine::{Arrival, Engine};
-use super::event::{Destination, Event, Output};
-use super::peers::{BUCKETS, Peer, Standing, bucket};
+use super::event::{Destination, Event, Output, PeerState};
+use super::peers::{Peer, Standing, bucket};
 use super::timing;
-use crate::values::{Instant, NodeId, limits};
+use crate::values::{Instant, LinkId, NodeId, limits};
 use crate::wire::{Ask, Hearing, PresenceKind, RosterPage, Told};
 
 /// Pages of the roster given for one question.
@@ -26,6 +28,7 @@ impl Engine {
         match self.discovery.judge(ours, self.now, &mut self.rng) {
             Verdict::Wait => {}
             Verdict::Pull(peer) => self.pull(peer),
+            Verdict::AskAgain => self.pull_again(),
             Verdict::Settled(complete) => {
                 self.event(Event::Settled { complete });
                 if self.config.visitor && self.config.multicast {
@@ -64,6 +67,7 @@ impl Engine {
             return;
         }
         let now = self.now;
+        let mut silent = Vec::new();
         let due: Vec<NodeId> = self.discovery.asking.iter().copied().collect();
         for id in due {
             let Some(peer) = self.peers.get_mut(id) else {
@@ -79,10 +83,16 @@ impl Engine {
                     *asked += 1;
                     self.ask_peer(id);
                 }
+                Standing::Told { .. } => silent.push(id),
                 _ => {
                     self.discovery.asking.remove(&id);
                 }
             }
+        }
+        // Whoever told of them does not know yet that they have gone, or has a link that we have
+        // not.
+        for id in silent {
+            self.lose(id, PeerState::Left);
         }
     }
 
@@ -103,6 +113,17 @@ impl Engine {
         }
     }
 
+    /// Asks for the rest of a roster again: a question or an answer was lost.
+    fn pull_again(&mut self) {
+        let Some(pull) = &self.discovery.pull else { return };
+        let (from, nonce, cursor) = (pull.from, pull.nonce, pull.cursor);
+        let token = self.peers.get(from).and_then(|peer| peer.token).filter(|_| pull.asked);
+        match token {
+            Some(token) => self.ask_roster(from, nonce, token, cursor),
+            None => self.ask_peer(from),
+        }
+    }
+
     /// The peer from which a pull waits for a token has been heard.
     pub(super) fn pull_with_token(&mut self, id: NodeId) {
         let Some(pull) = &mut self.discovery.pull else { return };
@@ -119,9 +140,7 @@ impl Engine {
             return;
         };
         let visitor = self.config.visitor;
-        let mut have = self.peers.buckets((!visitor).then(|| self.id()));
-        // What is told to us of the one who tells is nothing new, so it leaves itself out.
-        have.truncate(BUCKETS);
+        let have = self.peers.buckets((!visitor).then(|| self.id()), nonce);
         let ask = Ask { from: self.sender(), visitor, nonce, token, after, have: Some(have) };
         let bytes = ask.encode(&self.config.identity);
         self.transmit(bytes, Destination::Address(path.addr, path.link));
@@ -144,7 +163,7 @@ impl Engine {
             return;
         }
         let theirs = ask.have.as_deref();
-        let ours = self.peers.buckets(Some(self.id()));
+        let ours = self.peers.buckets(Some(self.id()), ask.nonce);
         let differs = |id: NodeId| theirs.is_none_or(|have| have[bucket(id)] != ours[bucket(id)]);
         let told = |(id, peer): (NodeId, &Peer)| self.told(id, peer, arrival);
         let mut peers: Vec<Told> = self
@@ -183,20 +202,24 @@ impl Engine {
 
     /// What to tell of a peer to somebody at `arrival`, if it can be reached from there.
     fn told(&self, id: NodeId, peer: &Peer, arrival: &Arrival<'_>) -> Option<Told> {
-        // An address of this host's own loop is of use only to those who share it.
-        let mut paths: Vec<_> = peer
+        let age = self.now.since(peer.heard);
+        if matches!(peer.standing, Standing::Told { .. }) && age > self.told_patience() {
+            return None;
+        }
+        // What was heard on another link is out of the asker's reach; so is an address of this
+        // host's own loop for those who do not share it.
+        let path = peer
             .paths
             .iter()
+            .filter(|path| path.link.is_none_or(|link| link == arrival.link))
             .filter(|path| !path.addr.ip().is_loopback() || arrival.source.ip().is_loopback())
-            .collect();
-        // Best is what the asker is likely to share: an address heard on the link of its own.
-        paths.sort_by_key(|path| (path.link == Some(arrival.link), path.proven, path.heard));
-        let path = paths.last()?;
+            .max_by_key(|path| (path.proven, path.heard))?;
         Some(Told {
             id,
             addr: path.addr,
             epoch: peer.epoch,
             nick: peer.profile.nick.clone(),
+            age: age.as_millis().div_ceil(1_000) as u32,
             unicast: peer.path(self.now) == Hearing::Unicast,
         })
     }
@@ -215,38 +238,41 @@ impl Engine {
             return;
         }
         let mut found = 0;
+        // Whether they are few is for the teller to say: it knows more than we do.
+        let few = self.peers.len().max(page.summary.count as usize) <= timing::FEW;
         for told in &page.peers {
-            found += usize::from(self.hear_of(told));
+            found += usize::from(self.hear_of(told, arrival.link, few));
         }
-        let ours = self.summary();
-        let (now, patience) = (self.now, self.discovery.pull_patience());
+        let (now, ours) = (self.now, self.summary());
         let Some(pull) = &mut self.discovery.pull else { return };
         pull.found += found;
-        pull.until = now + patience;
-        let mut go_on = None;
-        let mut done = false;
-        if page.after == pull.cursor {
-            pull.pages += 1;
-            pull.cursor = page.peers.last().map(|told| told.id).or(pull.cursor);
-            done = !page.more;
-            if !done && pull.pages >= PAGES {
-                pull.pages = 0;
-                go_on = Some((pull.from, pull.nonce, pull.cursor));
+        pull.until = now + timing::PULL_RETRY;
+        pull.told = Some(page.summary);
+        let (from, nonce) = (pull.from, pull.nonce);
+        let turn = pull.page(page, PAGES);
+        let cursor = pull.cursor;
+        match turn {
+            Turn::Wait => {}
+            Turn::Ask => {
+                if let Some(token) = self.peers.get(from).and_then(|peer| peer.token) {
+                    self.ask_roster(from, nonce, token, cursor);
+                }
+            }
+            Turn::Done => {
+                self.discovery.cover(page.summary.count);
+                self.discovery.end_pull(true, ours, now);
             }
         }
-        if done {
-            self.discovery.end_pull(now);
-        }
-        self.discovery.heard(page.from.id, page.summary, ours, now, &mut self.rng);
-        if let Some((from, nonce, cursor)) = go_on
-            && let Some(token) = self.peers.get(from).and_then(|peer| peer.token)
-        {
-            self.ask_roster(from, nonce, token, cursor);
-        }
+        self.discovery.heard(from, (page.summary, ours), true, now, &mut self.rng);
+    }
+
+    /// A peer that is only told of and was heard by nobody for so long is not told on.
+    pub(super) fn told_patience(&self) -> Duration {
+        timing::TOLD_FORGET.max(timing::suspect(self.size()))
     }
 
     /// Takes up a peer from hearsay, if it is news; `true` if so.
-    fn hear_of(&mut self, told: &Told) -> bool {
+    fn hear_of(&mut self, told: &Told, link: LinkId, few: bool) -> bool {
         if told.id == self.id() || self.peers.get(told.id).is_some() {
             return false;
         }
@@ -262,9 +288,14 @@ impl Engine {
         if gone {
             return false;
         }
-        let now = self.now;
+        let (now, age) = (self.now, Duration::from_secs(told.age.into()));
+        if age > self.told_patience() {
+            return false;
+        }
         let mut peer = Peer::new(told.epoch, Standing::Told { asked: 0 }, now);
-        peer.paths.heard(None, told.addr, now);
+        peer.heard = now - age;
+        // Where the teller is in reach, the peer will be.
+        peer.paths.heard(Some(link), told.addr, peer.heard);
         peer.profile = std::sync::Arc::new(crate::wire::Profile {
             nick: told.nick.clone(),
             ..Default::default()
@@ -272,8 +303,7 @@ impl Engine {
         peer.met_by_unicast = told.unicast;
         // One after the other, so that a long roster does not set off a burst of questions.
         let place = self.discovery.asking.len() as u32;
-        peer.ask_at = now + std::time::Duration::from_micros(50) * place;
-        let few = self.peers.len() <= timing::FEW;
+        peer.ask_at = now + Duration::from_micros(50) * place;
         self.peers.insert(told.id, peer);
         if (few || told.unicast || !self.config.multicast)
             && self.discovery.asking.len() < limits::PEERS

@@ -237,9 +237,10 @@ impl Engine {
     }
 
     fn note_summary(&mut self, presence: &Presence) {
-        let ours = self.summary();
+        let summaries = (presence.summary, self.summary());
         let id = presence.from.id;
-        self.discovery.heard(id, presence.summary, ours, self.now, &mut self.rng);
+        let answer = presence.re.is_some_and(|re| self.discovery.asked(re).is_some());
+        self.discovery.heard(id, summaries, answer, self.now, &mut self.rng);
         self.pull_with_token(id);
     }
 

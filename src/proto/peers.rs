@@ -15,8 +15,8 @@ use super::window::Window;
 use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
 use crate::wire::{Hearing, Profile, Sender, Summary};
 
-/// Parts into which ids are divided by their first bits, for comparing two rosters.
-pub(crate) const BUCKETS: usize = 64;
+/// Parts into which ids are divided by their first byte, for comparing two rosters.
+pub(crate) const BUCKETS: usize = 256;
 
 /// How far a peer is trusted to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +147,9 @@ pub(crate) struct Gone {
 pub(crate) struct Peers {
     map: BTreeMap<NodeId, Peer>,
     gone: Recent<NodeId, Gone>,
+    /// The exclusive or of the marks, for each part of the ids and for all.
     buckets: Box<[u64; BUCKETS]>,
+    digest: u64,
 }
 
 /// What an id adds to a digest.
@@ -158,13 +160,13 @@ pub(crate) fn mark(id: NodeId) -> u64 {
 
 /// In which part of the ids an id is.
 pub(crate) fn bucket(id: NodeId) -> usize {
-    usize::from(id.0[0] >> 2)
+    usize::from(id.0[0])
 }
 
 impl Peers {
     pub(crate) fn new() -> Self {
         let buckets = Box::new([0; BUCKETS]);
-        Self { map: BTreeMap::new(), gone: Recent::new(limits::TOMBSTONES), buckets }
+        Self { map: BTreeMap::new(), gone: Recent::new(limits::TOMBSTONES), buckets, digest: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -202,6 +204,7 @@ impl Peers {
     pub(crate) fn insert(&mut self, id: NodeId, peer: Peer) {
         debug_assert!(!self.map.contains_key(&id) && !self.is_full());
         self.buckets[bucket(id)] ^= mark(id);
+        self.digest ^= mark(id);
         self.gone.remove(&id);
         self.map.insert(id, peer);
     }
@@ -210,6 +213,7 @@ impl Peers {
     pub(crate) fn remove(&mut self, id: NodeId, now: Instant) -> Option<Peer> {
         let peer = self.map.remove(&id)?;
         self.buckets[bucket(id)] ^= mark(id);
+        self.digest ^= mark(id);
         let gone = Gone { epoch: peer.epoch, n: peer.seen.top(), at: now };
         self.gone.insert(&id, gone);
         Some(peer)
@@ -235,17 +239,20 @@ impl Peers {
 
     /// Whom this node knows, itself included unless it is a visitor.
     pub(crate) fn summary(&self, own: Option<NodeId>) -> Summary {
-        let digest = self.buckets.iter().fold(own.map_or(0, mark), |all, bucket| all ^ bucket);
+        let digest = self.digest ^ own.map_or(0, mark);
         Summary { count: (self.map.len() + usize::from(own.is_some())) as u32, digest }
     }
 
-    /// The same, part by part, 32 bits each.
-    pub(crate) fn buckets(&self, own: Option<NodeId>) -> Vec<u32> {
+    /// The same, part by part, one byte each. Which one depends on the number in the question, so
+    /// that what looks alike by chance does so only once.
+    pub(crate) fn buckets(&self, own: Option<NodeId>, nonce: u64) -> Vec<u8> {
         let mut buckets = *self.buckets;
         if let Some(own) = own {
             buckets[bucket(own)] ^= mark(own);
         }
-        buckets.iter().map(|bits| (bits >> 32 ^ bits) as u32).collect()
+        // The first byte is what all ids of a part have in common.
+        let byte = 1 + (nonce % 7) as usize;
+        buckets.iter().map(|bits| bits.to_be_bytes()[byte]).collect()
     }
 }
 
@@ -267,7 +274,7 @@ mod tests {
         b.insert(id(3), peer());
         b.insert(id(1), peer());
         assert_eq!(a.summary(Some(id(1))), b.summary(Some(id(2))));
-        assert_eq!(a.buckets(Some(id(1))), b.buckets(Some(id(2))));
+        assert_eq!(a.buckets(Some(id(1)), 5), b.buckets(Some(id(2)), 5));
         assert_ne!(a.summary(None), b.summary(None));
         a.remove(id(3), now);
         assert_eq!(a.summary(None).digest, mark(id(2)));

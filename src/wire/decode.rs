@@ -102,8 +102,8 @@ struct ContentMembers<'a> {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum ToldMembers {
-    Unicast(String, String, u64, String, u8),
-    Multicast(String, String, u64, String),
+    Unicast(String, String, u64, String, u32, u8),
+    Multicast(String, String, u64, String, u32),
 }
 
 #[derive(Deserialize)]
@@ -190,13 +190,12 @@ fn hex(value: Option<&str>, name: &'static str) -> Result<Option<u64>> {
     u64::from_str_radix(text, 16).map(Some).map_err(|_| DecodeError::Member(name))
 }
 
-fn parts(text: &str) -> Result<Vec<u32>> {
+fn parts(text: &str) -> Result<Vec<u8>> {
     let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).unwrap_or_default();
-    if bytes.len() != 64 * 4 {
+    if bytes.len() != 256 {
         return Err(DecodeError::Member("have"));
     }
-    let (parts, _) = bytes.as_chunks::<4>();
-    Ok(parts.iter().map(|&part| u32::from_be_bytes(part)).collect())
+    Ok(bytes)
 }
 
 fn id(value: Option<&str>, name: &'static str) -> Result<Option<NodeId>> {
@@ -296,17 +295,20 @@ impl Members<'_> {
 
     fn roster(self) -> Result<RosterPage> {
         let told = |told: ToldMembers| -> Result<Told> {
-            let (peer, addr, epoch, nick, unicast) = match told {
-                ToldMembers::Unicast(id, addr, epoch, nick, flag) => {
-                    (id, addr, epoch, nick, flag == 1)
+            let (peer, addr, epoch, nick, age, unicast) = match told {
+                ToldMembers::Unicast(id, addr, epoch, nick, age, flag) => {
+                    (id, addr, epoch, nick, age, flag == 1)
                 }
-                ToldMembers::Multicast(id, addr, epoch, nick) => (id, addr, epoch, nick, false),
+                ToldMembers::Multicast(id, addr, epoch, nick, age) => {
+                    (id, addr, epoch, nick, age, false)
+                }
             };
             Ok(Told {
                 id: peer.parse().map_err(|_| DecodeError::Member("peers"))?,
                 addr: addr.parse().map_err(|_| DecodeError::Member("peers"))?,
                 epoch,
                 nick: text(Some(nick), limits::NICK, "peers")?.unwrap_or_default(),
+                age,
                 unicast,
             })
         };

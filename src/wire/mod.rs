@@ -35,7 +35,7 @@ pub use direct::{DirectError, open_direct, seal_direct};
 pub use entry::{Ack, Body, Content, Entry, Payload, Tell, split};
 pub use packet::{Datagram, Packet};
 
-pub use presence::{Hearing, encode_bye, Presence, PresenceKind, Profile, Summary};
+pub use presence::{Hearing, Presence, PresenceKind, Profile, Summary, encode_bye};
 pub use roster::{Ask, RosterPage, Told};
 pub use seal::Secret;
 pub use sign::Identity;

@@ -23,10 +23,9 @@ pub struct Ask {
     pub token: u64,
     /// Only peers whose ids are above this one.
     pub after: Option<NodeId>,
-    /// What the asker knows already: for each of 64 parts of the ids, by their first six bits, 32
-    /// bits that are equal if both know the same peers there. Only parts that differ are told.
-    /// (The exclusive or over the part's ids of the first four bytes and the next four.)
-    pub have: Option<Vec<u32>>,
+    /// What the asker knows already: for each first byte that an id can have, one byte that is
+    /// equal if both know the same such peers. Only parts that differ are told.
+    pub have: Option<Vec<u8>>,
 }
 
 impl Ask {
@@ -42,8 +41,7 @@ impl Ask {
             object.shown("after", after);
         }
         if let Some(have) = &self.have {
-            let bytes: Vec<u8> = have.iter().flat_map(|bits| bits.to_be_bytes()).collect();
-            object.shown("have", data_encoding::BASE64URL_NOPAD.encode_display(&bytes));
+            object.shown("have", data_encoding::BASE64URL_NOPAD.encode_display(have));
         }
         object.sign(identity)
     }
@@ -60,15 +58,18 @@ pub struct Told {
     pub epoch: Epoch,
     /// Its nick.
     pub nick: PeerText,
+    /// Seconds since somebody heard it last, rounded up: so that what is told on and on grows old
+    /// all the same.
+    pub age: u32,
     /// Whether the teller reaches it by unicast only: others should expect no more.
     pub unicast: bool,
 }
 
 impl fmt::Display for Told {
-    /// `["id","addr",epoch,"nick"]`, with a `1` behind it where only unicast reaches the peer.
+    /// `["id","addr",epoch,"nick",age]`, with a `1` behind it where only unicast reaches the peer.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nick = json_string(self.nick.raw());
-        write!(f, "[\"{}\",\"{}\",{},{nick}", self.id, self.addr, self.epoch)?;
+        write!(f, "[\"{}\",\"{}\",{},{nick},{}", self.id, self.addr, self.epoch, self.age)?;
         f.write_str(if self.unicast { ",1]" } else { "]" })
     }
 }

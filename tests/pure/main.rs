@@ -1,3 +1,4 @@
 //! Tests without sockets, processes or sleeps.
 
+mod floors;
 mod vectors;

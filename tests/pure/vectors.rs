@@ -100,9 +100,10 @@ fn written() -> BTreeMap<&'static str, String> {
         addr: "192.168.1.7:40123".parse().unwrap(),
         epoch: 1_795_383_240_000,
         nick: "bob".into(),
+        age: 2,
         unicast: true,
     };
-    let have = (0..64).map(|i| if i == 0 { 0x89ab_cdef } else { 0 }).collect();
+    let have = (0..256).map(|i| if i == 0x89 { 0x29 } else { 0 }).collect();
     let roster = RosterPage {
         from: sender(&ada),
         re: 9,

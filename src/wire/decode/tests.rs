@@ -70,7 +70,7 @@ fn every_type_reads_back_as_it_was_written() {
         nonce: 1,
         token: 2,
         after: Some(me.id()),
-        have: Some((0..64).collect()),
+        have: Some((0..=255).collect()),
     };
     decodes_to(ask.encode(&me), &Datagram::Ask(ask));
 
@@ -79,6 +79,7 @@ fn every_type_reads_back_as_it_was_written() {
         addr: if n == 1 { "10.77.0.1:4".parse().unwrap() } else { "[fe80::1]:5".parse().unwrap() },
         epoch: n.into(),
         nick: "n\"".into(),
+        age: 3,
         unicast: n == 2,
     };
     let summary = Summary { count: 2, digest: 7 };
@@ -121,6 +122,7 @@ fn a_page_of_the_roster_holds_as_many_peers_as_fit() {
         addr: "192.168.100.100:50000".parse().unwrap(),
         epoch: 1_795_383_240_123,
         nick: "some-host-name".into(),
+        age: 10,
         unicast: false,
     };
     let peers: Vec<Told> = (0..100).map(told).collect();

@@ -1,0 +1,85 @@
+//! Watches that nobody can be made to flood a third party: what goes to an address that has not
+//! proven itself, as an answer, is never larger than the question.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+
+use super::world::NodeIndex;
+use crate::wire::{Datagram, Packet};
+
+/// What is known of questions, and of addresses that have shown that they hear what is sent there.
+///
+/// Hash maps, because nothing here depends on their order.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    /// By the number in a question: who asked, and how many bytes long it was.
+    questions: HashMap<u64, (Option<NodeIndex>, usize)>,
+    /// By token: who gave it.
+    tokens: HashMap<u64, NodeIndex>,
+    /// The pairs of a node and an address that has proven itself to it.
+    proven: HashSet<(NodeIndex, SocketAddr)>,
+}
+
+impl Answers {
+    /// A node sends a datagram to one address.
+    pub(super) fn sent(
+        &mut self,
+        node: NodeIndex,
+        packet: &Packet,
+        opened: &Packet,
+        to: SocketAddr,
+    ) -> Result<(), String> {
+        let length = packet.bytes().len();
+        self.note_question(Some(node), length, opened);
+        let re = match opened.datagram() {
+            Ok(Datagram::Presence(presence)) => {
+                if let Some(token) = presence.token {
+                    self.tokens.insert(token, node);
+                }
+                presence.re
+            }
+            Ok(Datagram::Roster(page)) => Some(page.re),
+            _ => None,
+        };
+        let Some(re) = re else { return Ok(()) };
+        if self.proven.contains(&(node, to)) {
+            return Ok(());
+        }
+        let question = self.questions.get(&re).map_or(0, |&(_, length)| length);
+        if length > question {
+            return Err(format!("{length} bytes to {to}, unproven, answer {question} bytes"));
+        }
+        Ok(())
+    }
+
+    /// A datagram was sent to a group, or injected by the scenario.
+    pub(super) fn note_question(&mut self, node: Option<NodeIndex>, length: usize, opened: &Packet) {
+        let nonce = match opened.datagram() {
+            Ok(Datagram::Presence(presence)) => presence.nonce,
+            Ok(Datagram::Ask(ask)) => Some(ask.nonce),
+            _ => None,
+        };
+        if let Some(nonce) = nonce {
+            let question = self.questions.entry(nonce).or_insert((node, length));
+            // The same question may go out in several lengths; the shortest is what counts.
+            question.1 = question.1.min(length);
+        }
+    }
+
+    /// A datagram reached a node: it may prove where it came from.
+    pub(super) fn received(&mut self, node: NodeIndex, opened: &Packet, source: SocketAddr) {
+        let proof = match opened.datagram() {
+            Ok(Datagram::Presence(presence)) => presence.re.is_some_and(|re| self.asked(re, node)),
+            Ok(Datagram::Roster(page)) => self.asked(page.re, node),
+            Ok(Datagram::Ask(ask)) => self.tokens.get(&ask.token) == Some(&node),
+            _ => false,
+        };
+        if proof {
+            self.proven.insert((node, source));
+        }
+    }
+
+    fn asked(&self, nonce: u64, node: NodeIndex) -> bool {
+        self.questions.get(&nonce).is_some_and(|&(asker, _)| asker == Some(node))
+    }
+}

@@ -1,0 +1,191 @@
+//! The world's wires: what a node sends, on its way to those who receive it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::tally::Kind;
+use super::world::{Due, GROUP, HostId, NodeIndex, World};
+use crate::proto::{Destination, Input, Output};
+use crate::values::LinkId;
+use crate::wire::{Hearing, Packet};
+
+/// A datagram on its way to one node.
+#[derive(Clone, Debug)]
+pub(super) struct Delivery {
+    to: NodeIndex,
+    /// The receiver's run: a socket that was closed receives nothing.
+    life: u32,
+    link: LinkId,
+    via: Hearing,
+    source: SocketAddrV4,
+    packet: Arc<Packet>,
+}
+
+/// What a datagram takes from one node to another on the same host.
+const LOOP: Duration = Duration::from_micros(20);
+
+impl World {
+    pub(super) fn carry_out(&mut self, node: NodeIndex, output: Output) {
+        match output {
+            Output::Send { bytes, to } => self.send(node, bytes, to),
+            Output::Join(group) => self.join(node, group),
+            Output::Leave(group) => {
+                for lan in &mut self.lans {
+                    lan.leave(group, node);
+                }
+            }
+            Output::Event(event) => self.event(node, event),
+            Output::Wake(_) => {}
+        }
+    }
+
+    fn join(&mut self, node: NodeIndex, group: Ipv4Addr) {
+        let host = self.nodes[node.0].host;
+        for i in 0..self.hosts[host.0].interfaces.len() {
+            let lan = self.hosts[host.0].interfaces[i].lan;
+            self.lans[lan.0].join(group, node, i, self.now, &mut self.rng);
+        }
+    }
+
+    fn send(&mut self, node: NodeIndex, bytes: Arc<[u8]>, to: Destination) {
+        let packet = Arc::new(Packet::new(bytes));
+        let opened = self.opened(node, &packet);
+        let kind = Kind::of(opened);
+        self.tally.sent(kind, packet.bytes().len(), matches!(to, Destination::Group(_)));
+        self.checker.sent(node, self.now, &packet, opened, to);
+        if let Some(trace) = &mut self.trace {
+            trace.sent(self.now, node, opened, to);
+        }
+        let host = self.nodes[node.0].host;
+        let Some(port) = self.nodes[node.0].run.as_ref().map(|run| run.port) else { return };
+        match to {
+            Destination::Group(group) => {
+                for i in 0..self.hosts[host.0].interfaces.len() {
+                    let source = SocketAddrV4::new(self.hosts[host.0].interfaces[i].ip, port);
+                    self.multicast((host, i), source, group, &packet);
+                }
+            }
+            Destination::Address(to, link) => {
+                if let Some(i) = self.route(host, to.ip(), link) {
+                    let source = SocketAddrV4::new(self.hosts[host.0].interfaces[i].ip, port);
+                    self.unicast((host, i), source, to, &packet);
+                }
+            }
+        }
+    }
+
+    /// The interface over which an address is reached: the one asked for, or the first that leads
+    /// there.
+    fn route(&self, host: HostId, to: IpAddr, link: Option<LinkId>) -> Option<usize> {
+        let IpAddr::V4(ip) = to else { return None };
+        self.hosts[host.0].interfaces.iter().position(|interface| {
+            self.lans[interface.lan.0].has(ip) && link.is_none_or(|link| interface.link == link)
+        })
+    }
+
+    fn multicast(
+        &mut self,
+        (host, i): (HostId, usize),
+        source: SocketAddrV4,
+        group: SocketAddrV4,
+        packet: &Arc<Packet>,
+    ) {
+        let from = &self.hosts[host.0];
+        let interface = from.interfaces[i];
+        let (mute, side) = (from.mute || !interface.up, from.side);
+        let lan = &self.lans[interface.lan.0];
+        let (now, faults) = (self.now, lan.faults);
+        let mut arrivals = Vec::new();
+        for member in lan.members(*group.ip()) {
+            let at = self.nodes[member.node.0].host;
+            let life = self.nodes[member.node.0].life;
+            let receiver = &self.hosts[at.0];
+            let delivery = |after: Duration| {
+                let link = receiver.interfaces[member.interface].link;
+                let (to, via, packet) = (member.node, Hearing::Multicast, Arc::clone(packet));
+                (now + after, Delivery { to, life, link, via, source, packet })
+            };
+            if (at, member.interface) == (host, i) {
+                arrivals.push(delivery(LOOP));
+                continue;
+            }
+            let up = receiver.interfaces[member.interface].up;
+            if mute || receiver.deaf || !up || receiver.side != side || member.from > now {
+                continue;
+            }
+            let fate = faults.fate(receiver.input_loss, &mut self.rng);
+            arrivals.extend(fate.into_iter().flatten().map(delivery));
+        }
+        for (at, delivery) in arrivals {
+            self.schedule(at, Due::Delivery(delivery));
+        }
+    }
+
+    fn unicast(
+        &mut self,
+        (host, i): (HostId, usize),
+        source: SocketAddrV4,
+        to: SocketAddr,
+        packet: &Arc<Packet>,
+    ) {
+        let IpAddr::V4(ip) = to.ip() else { return };
+        let Some(&(at, j)) = self.by_ip.get(&ip) else { return };
+        let from = &self.hosts[host.0];
+        let receiver = &self.hosts[at.0];
+        let (near, far) = (from.interfaces[i], receiver.interfaces[j]);
+        let fate = if at == host {
+            [Some(LOOP), None]
+        } else if near.up && far.up && near.lan == far.lan && from.side == receiver.side {
+            self.lans[near.lan.0].faults.fate(receiver.input_loss, &mut self.rng)
+        } else {
+            [None; 2]
+        };
+        // What is sent to the group's port reaches one of those who share it.
+        let node = receiver.nodes.iter().copied().rfind(|node| {
+            let run = self.nodes[node.0].run.as_ref();
+            run.is_some_and(|run| run.port == to.port() || to.port() == GROUP.port())
+        });
+        let Some(node) = node else { return };
+        let life = self.nodes[node.0].life;
+        let (link, via) = (far.link, Hearing::Unicast);
+        for after in fate.into_iter().flatten() {
+            let packet = Arc::clone(packet);
+            let delivery = Delivery { to: node, life, link, via, source, packet };
+            self.schedule(self.now + after, Due::Delivery(delivery));
+        }
+    }
+
+    /// Lets a datagram from nowhere arrive: what a hostile or foreign program sends.
+    pub fn inject(
+        &mut self,
+        to: NodeIndex,
+        source: SocketAddrV4,
+        via: Hearing,
+        bytes: impl Into<Arc<[u8]>>,
+    ) {
+        let packet = Arc::new(Packet::new(bytes));
+        let state = &self.nodes[to.0];
+        let (life, link) = (state.life, self.hosts[state.host.0].interfaces[0].link);
+        self.checker.injected(&packet);
+        self.deliver(&Delivery { to, life, link, via, source, packet });
+    }
+
+    pub(super) fn deliver(&mut self, delivery: &Delivery) {
+        let node = delivery.to;
+        let state = &self.nodes[node.0];
+        if state.run.is_none() || state.life != delivery.life {
+            return;
+        }
+        let packet = &*delivery.packet;
+        let source = SocketAddr::V4(delivery.source);
+        let opened = self.opened(node, packet);
+        self.tally.received += 1;
+        self.checker.received(node, packet, opened, source);
+        if let Some(trace) = &mut self.trace {
+            trace.received(self.now, node, opened, source, delivery.via);
+        }
+        let (link, via) = (delivery.link, delivery.via);
+        self.input(node, Input::Datagram { packet, source, link, via });
+    }
+}

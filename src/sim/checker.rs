@@ -1,0 +1,271 @@
+//! What must never happen, watched from outside the nodes in every scenario.
+//!
+//! The checker believes no engine: it keeps its own account of who was started, what was said and
+//! what every node has told its user. What it finds is kept, so that a scenario goes on and shows
+//! all of it; [`Checker::verdict`] is asked at the end.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+
+use super::answers::Answers;
+use super::world::NodeIndex;
+use crate::proto::{Destination, Engine, Event, Message, Outgoing};
+use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
+use crate::wire::Packet;
+
+/// What one node has told its user in its present run.
+#[derive(Debug, Default)]
+struct Account {
+    id: Option<NodeId>,
+    /// Peers that have joined and not gone; whether they are suspect.
+    present: BTreeMap<NodeId, bool>,
+    /// How often each message was delivered.
+    delivered: HashMap<u64, u32>,
+    received: u64,
+    received_bytes: u64,
+    ticks: (u64, u32),
+}
+
+/// Outputs that one input may cause. A roster of 10,000 peers may be greeted at once.
+const OUTPUTS: usize = 40_000;
+
+/// Times that an engine may want to be woken within one millisecond.
+const TICKS: u32 = 200;
+
+/// Findings that are kept.
+const FINDINGS: usize = 20;
+
+/// The watcher of a world.
+#[derive(Debug, Default)]
+pub struct Checker {
+    accounts: Vec<Account>,
+    visitors: BTreeSet<NodeId>,
+    /// What was really said, and how often.
+    said: HashMap<u64, u32>,
+    answers: Answers,
+    findings: Vec<String>,
+    /// Set where a scenario forges what a node would not say: unsigned messages are then believed
+    /// to come from anyone.
+    pub forgeries: bool,
+    /// Set where an identity is used twice, so that what belongs to whom can't be told.
+    pub clones: bool,
+}
+
+impl Checker {
+    /// What was found.
+    pub fn verdict(&self) -> Result<(), String> {
+        match self.findings.first() {
+            None => Ok(()),
+            Some(first) if self.findings.len() == 1 => Err(first.clone()),
+            Some(first) => Err(format!("{first} (and {} more)", self.findings.len() - 1)),
+        }
+    }
+
+    fn find(&mut self, now: Instant, node: NodeIndex, what: &str) {
+        if self.findings.len() < FINDINGS {
+            let at = now.as_micros() as f64 / 1e6;
+            self.findings.push(format!("at {at:.6} s, node {}: {what}", node.0));
+        }
+    }
+
+    fn account(&mut self, node: NodeIndex) -> &mut Account {
+        if self.accounts.len() <= node.0 {
+            self.accounts.resize_with(node.0 + 1, Account::default);
+        }
+        &mut self.accounts[node.0]
+    }
+
+    pub(super) fn started(&mut self, node: NodeIndex, id: NodeId, visitor: bool) {
+        if visitor {
+            self.visitors.insert(id);
+        }
+        *self.account(node) = Account { id: Some(id), ..Account::default() };
+    }
+
+    pub(super) fn ended(&mut self, node: NodeIndex) {
+        *self.account(node) = Account::default();
+    }
+
+    pub(super) fn said(
+        &mut self,
+        from: NodeId,
+        epoch: Epoch,
+        channel: Option<&ChannelName>,
+        what: &Outgoing,
+    ) {
+        let data = what.data.as_ref().map(|data| data.as_str());
+        let said = (from, epoch, channel, what.at.0, what.text.as_str(), data, what.level);
+        *self.said.entry(hash(&said)).or_default() += 1;
+    }
+
+    pub(super) fn sent(
+        &mut self,
+        node: NodeIndex,
+        now: Instant,
+        packet: &Packet,
+        opened: &Packet,
+        to: Destination,
+    ) {
+        let length = packet.bytes().len();
+        if length > limits::DATAGRAM {
+            self.find(now, node, &format!("sends {length} bytes"));
+        }
+        match to {
+            Destination::Group(_) => self.answers.note_question(Some(node), length, opened),
+            Destination::Address(to, _) => {
+                if let Err(what) = self.answers.sent(node, packet, opened, to) {
+                    self.find(now, node, &what);
+                }
+            }
+        }
+    }
+
+    pub(super) fn injected(&mut self, packet: &Packet) {
+        self.answers.note_question(None, packet.bytes().len(), packet);
+    }
+
+    pub(super) fn received(
+        &mut self,
+        node: NodeIndex,
+        packet: &Packet,
+        opened: &Packet,
+        source: SocketAddr,
+    ) {
+        self.answers.received(node, opened, source);
+        let account = self.account(node);
+        account.received += 1;
+        account.received_bytes += packet.bytes().len() as u64;
+    }
+
+    /// An engine is woken because it wanted to be.
+    pub(super) fn ticked(&mut self, node: NodeIndex, now: Instant) {
+        let millisecond = now.as_micros() / 1_000;
+        let (last, count) = &mut self.account(node).ticks;
+        if *last != millisecond {
+            (*last, *count) = (millisecond, 0);
+        }
+        *count += 1;
+        if *count == TICKS {
+            self.find(now, node, "wants to be woken again and again");
+        }
+    }
+
+    /// An engine has been drained.
+    pub(super) fn drained(&mut self, node: NodeIndex, now: Instant, wake: Instant, outputs: usize) {
+        if wake <= now {
+            self.find(now, node, &format!("wants to be woken at {wake:?}"));
+        }
+        if outputs > OUTPUTS {
+            self.find(now, node, &format!("{outputs} outputs for one input"));
+        }
+    }
+
+    pub(super) fn event(&mut self, node: NodeIndex, now: Instant, event: &Event) {
+        let finding = match event {
+            Event::Message(message) => self.message(node, message),
+            Event::Joined(peer) => self.joined(node, peer.id),
+            Event::Left(peer) | Event::Dead(peer) => {
+                let was = self.account(node).present.remove(&peer.id);
+                was.is_none().then(|| format!("{:?} has gone and was not there", peer.id))
+            }
+            Event::Suspect(peer) => self.suspect(node, peer.id, true),
+            Event::Alive(peer) => self.suspect(node, peer.id, false),
+            Event::Renamed { peer, .. } | Event::Status(peer) => {
+                let present = self.account(node).present.contains_key(&peer.id);
+                (!present).then(|| format!("news of {:?}, who is not there", peer.id))
+            }
+            _ => None,
+        };
+        if let Some(finding) = finding {
+            self.find(now, node, &finding);
+        }
+    }
+
+    fn joined(&mut self, node: NodeIndex, id: NodeId) -> Option<String> {
+        if self.visitors.contains(&id) {
+            return Some(format!("lists the visitor {id:?}"));
+        }
+        let account = self.account(node);
+        if account.id == Some(id) {
+            return Some("lists itself".to_owned());
+        }
+        let was = account.present.insert(id, false);
+        was.is_some().then(|| format!("{id:?} has joined twice"))
+    }
+
+    fn suspect(&mut self, node: NodeIndex, id: NodeId, now_suspect: bool) -> Option<String> {
+        match self.account(node).present.get_mut(&id) {
+            Some(suspect) if *suspect != now_suspect => {
+                *suspect = now_suspect;
+                None
+            }
+            Some(_) => Some(format!("{id:?} is suspect, or is not, twice")),
+            None => Some(format!("{id:?} is suspect, or is not, and was never there")),
+        }
+    }
+
+    fn message(&mut self, node: NodeIndex, message: &Message) -> Option<String> {
+        let Some(from) = message.from else {
+            return message.verified.then(|| "a verified message of nobody's".to_owned());
+        };
+        if self.forgeries && !message.verified {
+            return None;
+        }
+        let channel = message.channel.as_ref();
+        let at = message.at.map_or(0, |at| at.0);
+        let data = message.data.as_ref().map(|data| data.as_str());
+        let (text, level) = (message.text.raw(), message.level);
+        let key = hash(&(from, message.epoch, channel, at, text, data, level));
+        let said = self.said.get(&key).copied().unwrap_or_default();
+        let account = self.account(node);
+        let delivered = account.delivered.entry(key).or_default();
+        *delivered += 1;
+        let text: String = text.chars().take(30).collect();
+        if said == 0 {
+            return Some(format!("“{text}” was never said"));
+        }
+        (*delivered > said).then(|| format!("“{text}” was delivered {delivered} times"))
+    }
+
+    /// Looks at a node as a whole.
+    pub(super) fn look(&mut self, node: NodeIndex, now: Instant, engine: &Engine) {
+        let counters = engine.counters();
+        let clones = self.clones;
+        let visitors = std::mem::take(&mut self.visitors);
+        let account = self.account(node);
+        let mut findings = Vec::new();
+        for id in engine.peer_ids() {
+            if Some(id) == account.id {
+                findings.push("lists itself".to_owned());
+            }
+            if visitors.contains(&id) {
+                findings.push(format!("lists the visitor {id:?}"));
+            }
+        }
+        if !clones && account.present.keys().any(|&id| !engine.peer_ids().any(|p| p == id)) {
+            findings.push("has lost a peer without a word".to_owned());
+        }
+        if engine.peer_count() > limits::PEERS {
+            findings.push(format!("knows {} peers", engine.peer_count()));
+        }
+        let (counted, bytes) = (counters.datagrams_in, counters.bytes_in);
+        if (counted, bytes) != (account.received, account.received_bytes) {
+            findings.push(format!("counts {counted} datagrams, {} arrived", account.received));
+        }
+        let classified: u64 = counters.rows()[4..].iter().map(|(_, count)| count).sum();
+        if classified > counters.datagrams_in * 2 {
+            findings.push(format!("has counted {classified} things in {counted} datagrams"));
+        }
+        self.visitors = visitors;
+        for finding in findings {
+            self.find(now, node, &finding);
+        }
+    }
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,32 @@
+//! Whole LANs of engines in virtual time.
+//!
+//! Nothing here reads a clock, does I/O or starts a thread: a [`World`] is a value, and the same
+//! seed makes the same world do the same things, to the byte. What a switched LAN does to
+//! multicast is modelled as far as the protocol can notice it: one send has a fate of its own at
+//! each receiver, only members receive, a membership takes effect some milliseconds after it was
+//! asked for, hosts may be deaf or mute to multicast, links are cut and LANs fall apart.
+//!
+//! ```text
+//!   Swarm, Startup      what happens                 swarm.rs, startup.rs
+//!     └── World         hosts, nodes, time           world.rs, carry.rs
+//!           ├── Segment who receives what, and when  segment.rs
+//!           ├── Checker what must never happen       checker.rs, answers.rs
+//!           ├── Tally   what it cost                 tally.rs
+//!           └── Trace   what happened, to be read    trace.rs
+//! ```
+
+mod answers;
+mod carry;
+mod checker;
+mod segment;
+mod startup;
+mod tally;
+mod trace;
+mod world;
+
+pub use checker::Checker;
+pub use segment::{Faults, LanId, Segment};
+pub use startup::{Report, Startup};
+pub use tally::{Kind, Sum, Tally};
+pub use trace::Trace;
+pub use world::{Host, HostId, Interface, NodeIndex, Spec, World};

@@ -1,0 +1,575 @@
+//! The world: hosts, the nodes on them, and time.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::carry::Delivery;
+use super::checker::Checker;
+use super::segment::{Faults, LanId, Segment};
+use super::tally::Tally;
+use super::trace::Trace;
+use crate::proto::{Command, Config, Engine, Event, Input, Outgoing, Output};
+use crate::values::{
+    ChannelName, Epoch, Group, Instant, Level, LinkId, NodeId, PeerText, Rng, WallTime,
+};
+use crate::wire::{Identity, Packet, Profile, Secret};
+
+/// The number of a host in its world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostId(pub usize);
+
+/// The number of a node in its world. A node that starts again keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeIndex(pub usize);
+
+/// A host's connection to a LAN.
+#[derive(Clone, Copy, Debug)]
+pub struct Interface {
+    /// Its name to the nodes of the host.
+    pub link: LinkId,
+    /// Where it leads.
+    pub lan: LanId,
+    /// Its address.
+    pub ip: Ipv4Addr,
+    /// Whether the cable is in.
+    pub up: bool,
+}
+
+/// A host.
+#[derive(Debug, Default)]
+pub struct Host {
+    /// Its connections.
+    pub interfaces: Vec<Interface>,
+    /// How likely a datagram is lost on its way in, on top of what the LAN loses.
+    pub input_loss: f64,
+    /// Multicast does not reach it.
+    pub deaf: bool,
+    /// Its multicast reaches nobody else.
+    pub mute: bool,
+    /// Hosts hear only those on their own side of a partition.
+    pub side: u8,
+    pub(super) nodes: Vec<NodeIndex>,
+}
+
+/// How a node is started.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// The identity's secret; drawn by chance if `None`.
+    pub key: Option<[u8; 32]>,
+    /// See [`Config::visitor`].
+    pub visitor: bool,
+    /// See [`Config::discover`].
+    pub discover: bool,
+    /// See [`Config::multicast`].
+    pub multicast: bool,
+    /// See [`Config::seeds`].
+    pub seeds: Vec<SocketAddr>,
+    /// Whether it holds the secret of the world, see [`World::seal`].
+    pub sealed: bool,
+    /// Channels that are joined at once.
+    pub channels: Vec<ChannelName>,
+}
+
+impl Default for Spec {
+    /// A resident in the lobby.
+    fn default() -> Self {
+        Self {
+            key: None,
+            visitor: false,
+            discover: true,
+            multicast: true,
+            seeds: Vec::new(),
+            sealed: false,
+            channels: vec![ChannelName::lobby()],
+        }
+    }
+}
+
+/// One run of a node.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) engine: Engine,
+    pub(super) port: u16,
+    /// When the engine wants to be called.
+    wake: Instant,
+    /// The earliest of the wake-ups in the queue.
+    queued: Instant,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) host: HostId,
+    pub(super) id: NodeId,
+    pub(super) key: [u8; 32],
+    pub(super) spec: Spec,
+    pub(super) run: Option<Run>,
+    /// How often it was started: tells its runs apart.
+    pub(super) life: u32,
+    pub(super) events: Vec<(Instant, Event)>,
+}
+
+/// What is due at a time.
+#[derive(Debug)]
+pub(super) enum Due {
+    Delivery(Delivery),
+    Wake { node: NodeIndex, life: u32 },
+    Start(NodeIndex),
+}
+
+/// An entry of the queue. Those of the same time keep the order in which they were put there.
+#[derive(Debug)]
+struct Entry {
+    at: Instant,
+    number: u64,
+    due: Due,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+/// LANs, hosts and nodes in virtual time.
+#[derive(Debug)]
+pub struct World {
+    pub(super) now: Instant,
+    pub(super) rng: Rng,
+    pub(super) lans: Vec<Segment>,
+    pub(super) hosts: Vec<Host>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) by_ip: BTreeMap<Ipv4Addr, (HostId, usize)>,
+    queue: BinaryHeap<Reverse<Entry>>,
+    number: u64,
+    starts: u16,
+    secret: Option<Secret>,
+    /// What must never happen.
+    pub checker: Checker,
+    /// What it all cost.
+    pub tally: Tally,
+    /// Whether each node's events are kept, for [`World::events`].
+    pub keep_events: bool,
+    /// Written if set.
+    pub trace: Option<Trace>,
+    /// How many peers each node is to know, and when it knew them first.
+    pub(super) census: Option<(usize, Vec<Option<Instant>>)>,
+    outputs: Vec<Output>,
+}
+
+/// The group of all simulated nodes.
+pub(super) const GROUP: Group = Group::DEFAULT;
+
+/// The wall clock of every host when the world begins: 2026-11-22.
+const DAWN: u64 = 1_795_305_600_000;
+
+impl World {
+    /// An empty world. Everything that happens by chance follows from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            now: Instant::from_micros(1_000_000),
+            rng: Rng::from_number(seed),
+            lans: Vec::new(),
+            hosts: Vec::new(),
+            nodes: Vec::new(),
+            by_ip: BTreeMap::new(),
+            queue: BinaryHeap::new(),
+            number: 0,
+            starts: 0,
+            secret: None,
+            checker: Checker::default(),
+            tally: Tally::default(),
+            keep_events: true,
+            trace: None,
+            census: None,
+            outputs: Vec::new(),
+        }
+    }
+
+    /// Gives this world a secret: nodes that hold it make a sealed group.
+    pub fn seal(&mut self, shared: &str) {
+        self.secret = Secret::derive(shared.as_bytes(), GROUP);
+    }
+
+    /// What a packet says to those who hold the node's secret, if it has one.
+    pub(super) fn opened<'a>(&self, node: NodeIndex, packet: &'a Packet) -> &'a Packet {
+        let secret = self.secret.as_ref().filter(|_| self.nodes[node.0].spec.sealed);
+        secret.and_then(|secret| packet.open(secret)).unwrap_or(packet)
+    }
+
+    /// A further LAN.
+    pub fn add_lan(&mut self, faults: Faults) -> LanId {
+        self.lans.push(Segment::new(self.lans.len(), faults));
+        LanId(self.lans.len() - 1)
+    }
+
+    /// A LAN's properties.
+    pub fn lan(&mut self, lan: LanId) -> &mut Segment {
+        &mut self.lans[lan.0]
+    }
+
+    /// A further host, with a link to each of the LANs, which may be the same one twice.
+    pub fn add_host(&mut self, lans: &[LanId]) -> HostId {
+        let host = HostId(self.hosts.len());
+        let mut interfaces = Vec::new();
+        for (i, &lan) in lans.iter().enumerate() {
+            let ip = self.lans[lan.0].attach();
+            self.by_ip.insert(ip, (host, i));
+            interfaces.push(Interface { link: LinkId(2 + i as u32), lan, ip, up: true });
+        }
+        self.hosts.push(Host { interfaces, ..Host::default() });
+        host
+    }
+
+    /// A host's properties.
+    pub fn host(&mut self, host: HostId) -> &mut Host {
+        &mut self.hosts[host.0]
+    }
+
+    /// The address that a user would give as `--peer` to reach a host, on its first link.
+    pub fn seed_address(&self, host: HostId) -> SocketAddr {
+        SocketAddr::from((self.hosts[host.0].interfaces[0].ip, GROUP.port()))
+    }
+
+    /// A node that has not started yet.
+    pub fn add_node(&mut self, host: HostId, spec: Spec) -> NodeIndex {
+        let node = NodeIndex(self.nodes.len());
+        let key = spec.key.unwrap_or_else(|| self.rng.bytes());
+        let id = Identity::from_secret(key).id();
+        let (run, life, events) = (None, 0, Vec::new());
+        self.nodes.push(Node { host, id, key, spec, run, life, events });
+        self.hosts[host.0].nodes.push(node);
+        node
+    }
+
+    /// A resident that starts now.
+    pub fn start_on(&mut self, host: HostId) -> NodeIndex {
+        self.start_with(host, Spec::default())
+    }
+
+    /// A node that starts now.
+    pub fn start_with(&mut self, host: HostId, spec: Spec) -> NodeIndex {
+        let node = self.add_node(host, spec);
+        self.start(node);
+        node
+    }
+
+    /// Starts a node, for the first time or again: the same identity, a new run.
+    pub fn start(&mut self, node: NodeIndex) {
+        self.crash(node);
+        let randomness = self.rng.bytes();
+        self.starts += 1;
+        let port = 20_000 + self.starts;
+        let state = &mut self.nodes[node.0];
+        state.life += 1;
+        let epoch = DAWN + self.now.as_micros() / 1_000 + u64::from(state.life);
+        let spec = &state.spec;
+        let config = Config {
+            identity: Identity::from_secret(state.key),
+            epoch,
+            group: GROUP,
+            profile: Arc::new(profile(node)),
+            visitor: spec.visitor,
+            discover: spec.discover,
+            multicast: spec.multicast,
+            seeds: spec.seeds.clone(),
+            secret: self.secret.clone().filter(|_| spec.sealed),
+            randomness,
+        };
+        let engine = Engine::new(config, self.now);
+        state.run = Some(Run { engine, port, wake: Instant::NEVER, queued: Instant::NEVER });
+        self.checker.started(node, state.id, spec.visitor);
+        for channel in spec.channels.clone() {
+            self.handle(node, Input::Command(Command::Join(channel)));
+        }
+        self.tell_links(node);
+    }
+
+    /// Starts a node later.
+    pub fn start_at(&mut self, node: NodeIndex, at: Instant) {
+        self.schedule(at, Due::Start(node));
+    }
+
+    /// Lets a node know which links there are.
+    pub fn tell_links(&mut self, node: NodeIndex) {
+        let interfaces = &self.hosts[self.nodes[node.0].host.0].interfaces;
+        let links: Vec<LinkId> = interfaces.iter().map(|interface| interface.link).collect();
+        self.input(node, Input::Links(&links));
+    }
+
+    /// Lets a node say goodbye and end.
+    pub fn stop(&mut self, node: NodeIndex) {
+        self.command(node, Command::Stop);
+        self.crash(node);
+    }
+
+    /// Ends a node without a word.
+    pub fn crash(&mut self, node: NodeIndex) {
+        if self.nodes[node.0].run.take().is_some() {
+            self.checker.ended(node);
+            for lan in &mut self.lans {
+                lan.leave_all(node);
+            }
+        }
+    }
+
+    /// Pulls all cables of a host, or puts them back.
+    pub fn cut(&mut self, host: HostId, cut: bool) {
+        for interface in &mut self.hosts[host.0].interfaces {
+            interface.up = !cut;
+        }
+    }
+
+    /// From now on, notes when each node first knows `peers` peers.
+    pub fn begin_census(&mut self, peers: usize) {
+        self.census = Some((peers, Vec::new()));
+    }
+
+    /// When each node knew enough first, see [`World::begin_census`].
+    pub fn census(&self) -> &[Option<Instant>] {
+        self.census.as_ref().map_or(&[], |(_, times)| times)
+    }
+
+    /// Has the checker look at every node.
+    pub fn look(&mut self) {
+        for (i, node) in self.nodes.iter().enumerate() {
+            if let Some(run) = &node.run {
+                self.checker.look(NodeIndex(i), self.now, &run.engine);
+            }
+        }
+    }
+
+    /// Gives a node a command.
+    pub fn command(&mut self, node: NodeIndex, command: Command) {
+        self.input(node, Input::Command(command));
+    }
+
+    /// Lets a node say something in the lobby.
+    pub fn say(&mut self, node: NodeIndex, text: &str) {
+        self.say_in(node, &ChannelName::lobby(), text);
+    }
+
+    /// Lets a node say something in a channel.
+    pub fn say_in(&mut self, node: NodeIndex, channel: &ChannelName, text: &str) {
+        let what = self.outgoing(text);
+        if let Some(epoch) = self.epoch(node) {
+            self.checker.said(self.nodes[node.0].id, epoch, Some(channel), &what);
+            self.command(node, Command::Say(channel.clone(), what));
+        }
+    }
+
+    /// Lets a node tell a peer something.
+    pub fn tell(&mut self, node: NodeIndex, to: NodeId, text: &str, ticket: u64) {
+        let what = self.outgoing(text);
+        if let Some(epoch) = self.epoch(node) {
+            self.checker.said(self.nodes[node.0].id, epoch, None, &what);
+            self.command(node, Command::Tell { to, what, ticket });
+        }
+    }
+
+    fn outgoing(&self, text: &str) -> Outgoing {
+        let at = WallTime(DAWN + self.now.as_micros() / 1_000);
+        Outgoing { at, text: text.to_owned(), data: None, level: Level::default() }
+    }
+
+    /// The time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The world's own generator, for what a scenario leaves to chance.
+    pub fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
+    }
+
+    /// A node's id.
+    pub fn id(&self, node: NodeIndex) -> NodeId {
+        self.nodes[node.0].id
+    }
+
+    /// The engine of a node that runs.
+    pub fn engine(&self, node: NodeIndex) -> Option<&Engine> {
+        self.nodes[node.0].run.as_ref().map(|run| &run.engine)
+    }
+
+    /// The current run of a node.
+    pub fn epoch(&self, node: NodeIndex) -> Option<Epoch> {
+        self.engine(node).map(Engine::epoch)
+    }
+
+    /// Where what a node sends over its first link comes from.
+    pub fn address(&self, node: NodeIndex) -> Option<SocketAddr> {
+        let state = &self.nodes[node.0];
+        let ip = self.hosts[state.host.0].interfaces.first()?.ip;
+        Some(SocketAddr::from((ip, state.run.as_ref()?.port)))
+    }
+
+    /// What a node has told its user, over all its runs.
+    pub fn events(&self, node: NodeIndex) -> &[(Instant, Event)] {
+        &self.nodes[node.0].events
+    }
+
+    /// The nodes that run, visitors too.
+    pub fn running(&self) -> impl Iterator<Item = NodeIndex> {
+        let nodes = self.nodes.iter().enumerate();
+        nodes.filter(|(_, node)| node.run.is_some()).map(|(i, _)| NodeIndex(i))
+    }
+
+    /// The host of a node.
+    pub fn host_of(&self, node: NodeIndex) -> HostId {
+        self.nodes[node.0].host
+    }
+
+    /// Whether a node is only passing through.
+    pub fn is_visitor(&self, node: NodeIndex) -> bool {
+        self.nodes[node.0].spec.visitor
+    }
+
+    /// Lets time pass.
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        self.run_to(end);
+    }
+
+    /// Lets time pass up to `end`.
+    pub fn run_to(&mut self, end: Instant) {
+        while self.step(end) {}
+        self.now = self.now.max(end);
+    }
+
+    /// Lets time pass until something holds, at most for `limit`; returns how long it took. Looks
+    /// once a millisecond.
+    pub fn run_until(
+        &mut self,
+        limit: Duration,
+        mut holds: impl FnMut(&Self) -> bool,
+    ) -> Option<Duration> {
+        let begun = self.now;
+        while !holds(self) {
+            if self.now.since(begun) >= limit {
+                return None;
+            }
+            self.run_for(Duration::from_millis(1));
+        }
+        Some(self.now.since(begun))
+    }
+
+    /// Does the next thing that is due up to `end`; `false` if there is none.
+    fn step(&mut self, end: Instant) -> bool {
+        if self.queue.peek().is_none_or(|next| next.0.at > end) {
+            return false;
+        }
+        let Some(Reverse(entry)) = self.queue.pop() else { return false };
+        self.now = entry.at;
+        match entry.due {
+            Due::Delivery(delivery) => self.deliver(&delivery),
+            Due::Start(node) => self.start(node),
+            Due::Wake { node, life } => self.wake(node, life),
+        }
+        true
+    }
+
+    pub(super) fn schedule(&mut self, at: Instant, due: Due) {
+        self.number += 1;
+        self.queue.push(Reverse(Entry { at, number: self.number, due }));
+    }
+
+    fn wake(&mut self, node: NodeIndex, life: u32) {
+        let now = self.now;
+        let state = &mut self.nodes[node.0];
+        let Some(run) = state.run.as_mut().filter(|_| state.life == life) else { return };
+        if run.queued == now {
+            run.queued = Instant::NEVER;
+        }
+        if run.wake <= now {
+            self.checker.ticked(node, now);
+            self.input(node, Input::Tick);
+        } else {
+            self.queue_wake(node);
+        }
+    }
+
+    fn queue_wake(&mut self, node: NodeIndex) {
+        let state = &mut self.nodes[node.0];
+        let Some(run) = &mut state.run else { return };
+        if run.wake < run.queued {
+            run.queued = run.wake;
+            let (at, life) = (run.wake, state.life);
+            self.schedule(at, Due::Wake { node, life });
+        }
+    }
+
+    fn handle(&mut self, node: NodeIndex, input: Input<'_>) {
+        if let Some(run) = &mut self.nodes[node.0].run {
+            run.engine.handle(self.now, input);
+        }
+    }
+
+    /// Gives an engine an input and does what it wants done.
+    pub(super) fn input(&mut self, node: NodeIndex, input: Input<'_>) {
+        self.handle(node, input);
+        let mut outputs = std::mem::take(&mut self.outputs);
+        let Some(run) = &mut self.nodes[node.0].run else { return };
+        run.wake = loop {
+            match run.engine.poll() {
+                Output::Wake(at) => break at,
+                output => outputs.push(output),
+            }
+        };
+        let wake = run.wake;
+        self.checker.drained(node, self.now, wake, outputs.len());
+        self.note_census(node);
+        for output in outputs.drain(..) {
+            self.carry_out(node, output);
+        }
+        self.outputs = outputs;
+        self.queue_wake(node);
+    }
+
+    fn note_census(&mut self, node: NodeIndex) {
+        let Some((wanted, times)) = &mut self.census else { return };
+        let Some(run) = &self.nodes[node.0].run else { return };
+        if times.len() <= node.0 {
+            times.resize(node.0 + 1, None);
+        }
+        if times[node.0].is_none() && run.engine.peer_count() == *wanted {
+            times[node.0] = Some(self.now);
+        }
+    }
+
+    pub(super) fn event(&mut self, node: NodeIndex, event: Event) {
+        self.checker.event(node, self.now, &event);
+        if let Some(trace) = &mut self.trace {
+            trace.event(self.now, node, &event);
+        }
+        if self.keep_events {
+            let now = self.now;
+            self.nodes[node.0].events.push((now, event));
+        }
+    }
+}
+
+fn profile(node: NodeIndex) -> Profile {
+    Profile {
+        nick: PeerText::new(format!("n{}", node.0)),
+        host: PeerText::new(format!("host{}", node.0)),
+        version: PeerText::new("0.1.0"),
+        ..Profile::default()
+    }
+}
