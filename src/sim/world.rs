@@ -425,6 +425,14 @@ impl World {
         &self.nodes[node.0].events
     }
 
+    /// How often a node has shown its user a message of this text.
+    pub fn heard(&self, node: NodeIndex, text: &str) -> usize {
+        let events = self.events(node).iter();
+        events
+            .filter(|(_, event)| matches!(event, Event::Message(m) if m.text.raw() == text))
+            .count()
+    }
+
     /// The nodes that run, visitors too.
     pub fn running(&self) -> impl Iterator<Item = NodeIndex> {
         let nodes = self.nodes.iter().enumerate();

@@ -1,4 +1,5 @@
 //! Tests without sockets, processes or sleeps.
 
 mod floors;
+mod swarm;
 mod vectors;
