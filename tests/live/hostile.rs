@@ -141,7 +141,7 @@ fn escapes_and_invisible_characters_never_come_out_raw() {
 #[track_caller]
 fn listening(host: &Host) -> Running {
     let listener = host.cooee(&["listen"]);
-    listener.wait_for_complaint("listening as", |line| line.contains("listening as"));
+    listener.wait_for_complaint("listening on", |line| line.contains("listening on"));
     listener
 }
 

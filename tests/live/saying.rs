@@ -123,7 +123,7 @@ fn a_text_of_64_kib_arrives_whole() {
 fn listen_prints_a_line_a_message_and_ends_after_the_count() {
     let lab = lab_or_skip!(2);
     let listener = lab.host(2).cooee(&["listen", "--count", "2"]);
-    listener.wait_for_complaint("listening as", |line| line.contains("listening as"));
+    listener.wait_for_complaint("listening on", |line| line.contains("listening on"));
     lab.host(1).say("one\ntwo");
     lab.host(1).say("three");
     let output = listener.finish().exits(0);
