@@ -263,7 +263,10 @@ impl Engine {
                 }
             }
             Turn::Done => {
-                self.discovery.cover(page.summary.count);
+                // A part that looked alike by chance was not told: then there is more to ask for.
+                if ours.count >= page.summary.count {
+                    self.discovery.cover(page.summary.count);
+                }
                 self.discovery.end_pull(true, ours, now);
             }
         }
