@@ -20,6 +20,7 @@ use super::exit::Failure;
 use super::options::Layer;
 
 /// The file as written. A key that is not here is refused.
+#[expect(clippy::struct_field_names, reason = "the keys are the options' names")]
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct File {
@@ -70,8 +71,6 @@ impl File {
             nick: self.nick.clone(),
             ttl: self.ttl.map(|n| n.to_string()),
             secret_file: self.secret_file.clone(),
-            no_agent: self.no_agent,
-            socket: self.socket.clone(),
             json: self.json,
             quiet: self.quiet,
             verbose: self.verbose,

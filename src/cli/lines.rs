@@ -55,7 +55,7 @@ impl args::Words {
 
 /// What is said of a text over the limit.
 pub(super) fn too_long(bytes: usize) -> String {
-    format!("has {bytes} bytes; at most {} can be said", limits::TEXT)
+    format!("has {bytes} bytes; at most {} KiB can be said at once", limits::TEXT / 1_024)
 }
 
 /// Reads the next line, without its end; `None` at the end of the input.
@@ -115,7 +115,7 @@ mod tests {
         assert!(words(&[&"x".repeat(limits::TEXT)], None).joined().is_ok());
         let error = words(&[&"x".repeat(limits::TEXT), "y"], None).joined().unwrap_err();
         assert_eq!(error.exit(), Exit::Usage);
-        assert!(error.to_string().contains("65538 bytes; at most 65536"), "{error}");
+        assert!(error.to_string().contains("65538 bytes; at most 64 KiB"), "{error}");
     }
 
     #[test]

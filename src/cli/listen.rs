@@ -52,12 +52,12 @@ pub(super) fn run(args: args::Listen, mut settings: Settings) -> Result<Exit, Fa
         match &ended {
             // Ended by itself: what was received is dealt with. A signal cuts that short as well.
             Ok(End::Count | End::Time) => {
-                runner.finish(|| matches!(hub.next(Some(Instant::now())), Happening::Signal))
+                runner.finish(|| matches!(hub.next(Some(Instant::now())), Happening::Signal));
             }
             _ => runner.abort(),
         }
     }
-    node.stop();
+    session::stop(node, &settings);
     match ended? {
         End::Time if args.count.is_some() => {
             if !settings.quiet {
@@ -121,7 +121,7 @@ impl Listener<'_> {
         if !self.settings.quiet {
             let links = session::links(self.node)?;
             let About { nick, group, channels } = about;
-            note(format_args!("listening as {nick} on {links}, group {group}: {channels}"));
+            note(format_args!("listening on {links} as {nick}, group {group}: {channels}"));
         }
         Ok(())
     }
@@ -172,6 +172,7 @@ impl Listener<'_> {
             notice,
             Notice::LinkDown { .. }
                 | Notice::Missed(_)
+                | Notice::Dropped { .. }
                 | Notice::Event(Event::Cloned { .. } | Event::Refused(_))
         );
         if self.events {

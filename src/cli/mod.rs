@@ -67,7 +67,7 @@ fn command(command: Command, settings: Settings) -> Result<Exit, Failure> {
     match command {
         Command::Peers(args) => peers::run(&args, settings),
         Command::Say(args) => say::run(args, settings),
-        Command::Cast(args) => cast::run(args, settings),
+        Command::Cast(args) => cast::run(&args, settings),
         Command::Listen(args) => listen::run(args, settings),
         Command::Chat(args) => chat::run(args, settings),
         Command::Sim(args) => sim::run(&args, &mut std::io::stdout().lock()),

@@ -58,17 +58,18 @@ pub(super) struct Layer {
     pub(super) nick: Option<String>,
     pub(super) ttl: Option<String>,
     pub(super) secret_file: Option<PathBuf>,
-    pub(super) no_agent: Option<bool>,
-    pub(super) socket: Option<PathBuf>,
     pub(super) json: Option<bool>,
     pub(super) quiet: Option<bool>,
     pub(super) verbose: Option<bool>,
 }
 
+/// Looks up an environment variable.
+type Lookup = Box<dyn Fn(&str) -> Option<OsString>>;
+
 /// The process's surroundings, as far as options depend on them.
 pub(super) struct Surroundings {
     /// Looks up an environment variable.
-    pub(super) env: Box<dyn Fn(&str) -> Option<OsString>>,
+    pub(super) env: Lookup,
     /// Where users keep configurations.
     pub(super) config_dir: Option<PathBuf>,
     /// Where users keep state.
@@ -136,8 +137,6 @@ impl From<&Globals> for Layer {
             nick: typed.nick.clone(),
             ttl: typed.ttl.clone(),
             secret_file: typed.secret_file.clone(),
-            no_agent: switch(typed.no_agent),
-            socket: typed.socket.clone(),
             json: switch(typed.json),
             quiet: switch(typed.quiet),
             verbose: switch(typed.verbose),
@@ -155,8 +154,6 @@ impl Layer {
             nick: around.text("COOEE_NICK"),
             ttl: around.text("COOEE_TTL"),
             secret_file: around.var("COOEE_SECRET_FILE").map(PathBuf::from),
-            no_agent: around.switch("COOEE_NO_AGENT")?,
-            socket: around.var("COOEE_SOCKET").map(PathBuf::from),
             json: around.switch("COOEE_JSON")?,
             quiet: around.switch("COOEE_QUIET")?,
             verbose: around.switch("COOEE_VERBOSE")?,
@@ -225,6 +222,7 @@ pub(super) fn resolve(typed: &Globals, around: &Surroundings) -> Result<Settings
 fn network(layers: &Layers, settings: &mut Settings) -> Result<(), Failure> {
     let node = &mut settings.node;
     if let Some((text, origin)) = layers.pick("group", |l| l.group.as_ref()) {
+        let origin = format!("{origin} {}", Escaped::of(text));
         node.group = text.parse().map_err(|e| wrong(&origin, e))?;
     }
     if let Some((text, origin)) = layers.pick("ttl", |l| l.ttl.as_ref()) {
@@ -259,7 +257,9 @@ fn profile(
         None => Nick::from_host_name(&around.host),
     };
     let mut host = around.host.clone();
-    host.truncate(host.floor_char_boundary(limits::SHORT_TEXT));
+    while host.len() > limits::SHORT_TEXT {
+        host.pop();
+    }
     for (what, count) in [("tags", file.tags.len()), ("services", file.services.len())] {
         if count > limits::TAGS {
             let limit = limits::TAGS;

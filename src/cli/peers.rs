@@ -31,7 +31,7 @@ pub(super) fn run(args: &args::Peers, mut settings: Settings) -> Result<Exit, Fa
         wait(&notices, &filter, args.need, until)
             .and_then(|()| list(&node, &filter, args, &settings))
     };
-    node.stop();
+    session::stop(node, &settings);
     ended
 }
 
@@ -132,7 +132,7 @@ fn watch(
             Happening::Line(_) | Happening::End(_) | Happening::Time => continue,
         };
         if subject(&notice).is_none_or(|peer| !filter.fits(peer)) {
-            if let Notice::LinkDown { .. } | Notice::Missed(_) = notice
+            if let Notice::LinkDown { .. } | Notice::Missed(_) | Notice::Dropped { .. } = notice
                 && !settings.quiet
             {
                 style.notice(&notice).into_iter().for_each(note);

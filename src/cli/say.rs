@@ -22,7 +22,7 @@ pub(super) fn run(args: args::Say, mut settings: Settings) -> Result<Exit, Failu
     let until = Instant::now() + args.wait;
     let text = Text::of(&args.words)?;
     let (node, notices) = session::start(&mut settings, Role::Visitor)?;
-    let ended = session::settle(&notices, until).and_then(|()| {
+    let ended = session::settle(|left| notices.next(left), until).and_then(|()| {
         drop(notices);
         let to = match &args.to {
             None => To::Channel(args.words.channel),
@@ -35,7 +35,7 @@ pub(super) fn run(args: args::Say, mut settings: Settings) -> Result<Exit, Failu
             Text::Input => speaker.say_input(),
         }
     });
-    node.stop();
+    session::stop(node, &settings);
     ended
 }
 

@@ -1,12 +1,14 @@
 //! Starting a node for a command, and waiting until it knows who is there.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use super::exit::Failure;
 use super::options::Settings;
 use super::output::note;
-use crate::node::{Node, Notice, Notices};
+use crate::node::{Node, Notice, Notices, Options, Stopped};
 use crate::proto::Event;
+use crate::values::NodeId;
 
 /// What a command is to the others on the LAN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,35 +21,77 @@ pub(super) enum Role {
     Blind,
 }
 
-/// Starts a node and tells the user what is to be known about it.
-pub(super) fn start(settings: &mut Settings, role: Role) -> Result<(Node, Notices), Failure> {
+/// The options for a node of this role.
+pub(super) fn options(settings: &mut Settings, role: Role) -> Result<Options, Failure> {
     settings.look_up()?;
     let mut options = std::mem::take(&mut settings.node);
     options.visitor = role != Role::Resident;
     options.blind = role == Role::Blind;
-    let (node, notices) = Node::start(options)?;
+    Ok(options)
+}
+
+/// Starts a node with a thread of its own and introduces it.
+pub(super) fn start(settings: &mut Settings, role: Role) -> Result<(Node, Notices), Failure> {
+    let (node, notices) = Node::start(options(settings, role)?)?;
+    introduce(settings, node.id(), node.warnings(), || node.links())?;
+    Ok((node, notices))
+}
+
+/// Tells the user what is to be known about the node.
+pub(super) fn introduce(
+    settings: &Settings,
+    id: NodeId,
+    warnings: &[String],
+    links: impl Fn() -> Result<Vec<(String, Ipv4Addr)>, Stopped>,
+) -> Result<(), Failure> {
     if !settings.quiet {
-        node.warnings().iter().for_each(note);
+        warnings.iter().for_each(note);
     }
     if settings.verbose {
-        note(format_args!("this node is {} on {}", node.id(), links(&node)?));
+        note(format_args!("this node is {id} on {}", show(&links()?)));
     }
-    Ok((node, notices))
+    Ok(())
+}
+
+/// Lets everything leave that was said, says goodbye, and tells what was counted if the user wants
+/// to know.
+pub(super) fn stop(node: Node, settings: &Settings) {
+    if settings.verbose
+        && let Ok(stats) = node.stats()
+    {
+        let counted: Vec<String> = stats
+            .protocol
+            .rows()
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect();
+        let (sockets, memberships) = (stats.sockets, stats.memberships);
+        note(format_args!("{}; {sockets} sockets, {memberships} memberships", counted.join(", ")));
+    }
+    node.stop();
 }
 
 /// The links in use, for people: `eth0 (10.0.0.1), eth1 (10.0.1.1)`.
 pub(super) fn links(node: &Node) -> Result<String, Failure> {
-    let links: Vec<String> =
-        node.links()?.iter().map(|(name, addr)| format!("{name} ({addr})")).collect();
-    Ok(if links.is_empty() { "no link".to_owned() } else { links.join(", ") })
+    Ok(show(&node.links()?))
+}
+
+fn show(links: &[(String, Ipv4Addr)]) -> String {
+    let links: Vec<String> = links.iter().map(|(name, addr)| format!("{name} ({addr})")).collect();
+    if links.is_empty() { "no link".to_owned() } else { links.join(", ") }
 }
 
 /// Waits until what is known of the LAN is as complete as it will be for now, or that time has
 /// come.
-pub(super) fn settle(notices: &Notices, until: Instant) -> Result<(), Failure> {
+/// `next` waits for the next notice, so long at most.
+pub(super) fn settle(
+    mut next: impl FnMut(Duration) -> Result<Option<Notice>, Stopped>,
+    until: Instant,
+) -> Result<(), Failure> {
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        match notices.next(left)? {
+        match next(left)? {
             None | Some(Notice::Event(Event::Settled { .. })) => return Ok(()),
             Some(_) if left == Duration::ZERO => return Ok(()),
             Some(_) => {}

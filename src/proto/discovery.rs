@@ -26,6 +26,15 @@ const PULL_TRIES: u8 = 4;
 /// How many numbers sent to the group, or to seeds, may still be answered.
 const OPEN_QUESTIONS: usize = 16;
 
+/// To whom a question went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// To the group.
+    Group,
+    /// To the addresses that this node was told to try.
+    Seeds,
+}
+
 /// A roster being pulled from a peer.
 #[derive(Clone, Debug)]
 pub(crate) struct Pull {
@@ -101,7 +110,7 @@ pub(crate) struct Discovery {
     pub(crate) next_hello: Instant,
     /// Not before this are the first answers all in.
     listen_until: Instant,
-    questions: Vec<(u64, Instant)>,
+    questions: Vec<(u64, Instant, Asked)>,
     answers: BTreeMap<NodeId, Summary>,
     pub(crate) settled: bool,
     pub(crate) pull: Option<Pull>,
@@ -178,16 +187,16 @@ impl Discovery {
     }
 
     /// Remembers a number that was sent to many.
-    pub(crate) fn question(&mut self, nonce: u64, now: Instant) {
+    pub(crate) fn question(&mut self, nonce: u64, asked: Asked, now: Instant) {
         if self.questions.len() >= OPEN_QUESTIONS {
             self.questions.remove(0);
         }
-        self.questions.push((nonce, now));
+        self.questions.push((nonce, now, asked));
     }
 
-    /// When the question with this number was asked, if it was.
-    pub(crate) fn asked(&self, nonce: u64) -> Option<Instant> {
-        self.questions.iter().find(|(n, _)| *n == nonce).map(|&(_, at)| at)
+    /// When the question with this number was asked, and whom, if it was.
+    pub(crate) fn asked(&self, nonce: u64) -> Option<(Instant, Asked)> {
+        self.questions.iter().find(|(n, ..)| *n == nonce).map(|&(_, at, asked)| (at, asked))
     }
 
     /// A peer has said whom it knows. `answer`: because it was asked; before this node has settled

@@ -19,7 +19,7 @@ use super::peers::Peers;
 use super::recent::Recent;
 use super::timing;
 use crate::values::{ChannelName, Epoch, Instant, LinkId, NodeId, Rng, limits};
-use crate::wire::{Datagram, DecodeError, Hearing, Packet, Profile, Secret, Summary};
+use crate::wire::{Datagram, DecodeError, Hearing, Packet, Profile, Secret, Sender, Summary};
 
 /// One node's protocol.
 ///
@@ -51,6 +51,8 @@ pub struct Engine {
     pub(super) channels: Channels,
     pub(super) guard: Guard,
     pub(super) answers: Answers,
+    /// Who passes through and was heard by multicast.
+    pub(super) visitors: Recent<Sender, ()>,
     pub(super) discovery: Discovery,
     pub(super) announcer: Announcer,
     pub(super) outbox: Outbox,
@@ -88,6 +90,7 @@ impl Engine {
             channels: Channels::new(config.group),
             guard: Guard::new(now),
             answers: Answers::default(),
+            visitors: Recent::new(limits::SOURCES),
             discovery: Discovery::new(now, config.discover),
             announcer: Announcer::new(now, config.discover && !config.visitor),
             outbox: Outbox::default(),

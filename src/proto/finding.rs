@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::discovery::{Turn, Verdict};
+use super::discovery::{Asked, Turn, Verdict};
 use super::engine::{Arrival, Engine};
 use super::event::{Destination, Event, Output, PeerState};
 use super::peers::{Peer, Standing, bucket};
@@ -44,13 +44,17 @@ impl Engine {
     fn hello(&mut self) {
         let size = self.size();
         let round = self.discovery.begin_round(self.now, size, &mut self.rng);
-        let nonce = self.rng.u64();
-        self.discovery.question(nonce, self.now);
         if self.config.multicast {
+            let nonce = self.rng.u64();
+            self.discovery.question(nonce, Asked::Group, self.now);
             let mut hello = self.presence(PresenceKind::Hello);
             hello.nonce = Some(nonce);
             hello.attempt = round;
             self.announce(hello);
+        }
+        let nonce = self.rng.u64();
+        if !self.config.seeds.is_empty() {
+            self.discovery.question(nonce, Asked::Seeds, self.now);
         }
         for seed in self.config.seeds.clone() {
             let mut hello = self.presence(PresenceKind::Hello);
@@ -74,7 +78,7 @@ impl Engine {
             self.config.seeds.iter().filter(|seed| !heard(seed)).copied().collect();
         for seed in silent {
             let nonce = self.rng.u64();
-            self.discovery.question(nonce, self.now);
+            self.discovery.question(nonce, Asked::Seeds, self.now);
             let mut hello = self.presence(PresenceKind::Hello);
             hello.nonce = Some(nonce);
             self.greet_address(hello, seed);
@@ -279,7 +283,10 @@ impl Engine {
                 }
             }
             Turn::Done => {
-                self.discovery.cover(page.summary.count);
+                // A part that looked alike by chance was not told: then there is more to ask for.
+                if ours.count >= page.summary.count {
+                    self.discovery.cover(page.summary.count);
+                }
                 self.discovery.end_pull(true, ours, now);
             }
         }

@@ -120,16 +120,14 @@ pub(super) fn read(line: &str) -> Result<Option<Action>, String> {
     }
     let (name, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let name = name.to_ascii_lowercase();
-    match COMMANDS.iter().find(|command| command.names.contains(&name.as_str())) {
-        Some(command) => (command.read)(rest.trim()).map(Some),
-        None => {
-            let (sign, name) = (&line[..1], Escaped::of(&name));
-            Err(format!(
-                "there is no command {sign}{name}; /help lists them, and {sign}{sign} says a line \
-                 that begins with {sign}"
-            ))
-        }
+    if let Some(command) = COMMANDS.iter().find(|command| command.names.contains(&name.as_str())) {
+        return (command.read)(rest.trim()).map(Some);
     }
+    let (sign, name) = (&line[..1], Escaped::of(&name));
+    Err(format!(
+        "there is no command {sign}{name}; /help lists them, and {sign}{sign} says a line that \
+         begins with {sign}"
+    ))
 }
 
 fn say(text: &str) -> Result<Option<Action>, String> {
@@ -195,7 +193,17 @@ mod tests {
                 assert!(help.contains(&format!("/{name}")), "{name}");
             }
         }
-        insta::assert_snapshot!(help, @"");
+        insta::assert_snapshot!(help, @r#"
+        /nick NAME         appear under another name; also /rename
+        /msg NAME TEXT     tell one peer alone, by nick or by the beginning of the id; also /tell
+        /join CHANNEL      take part in a channel and speak there
+        /leave [CHANNEL]   leave a channel; the current one if none is named; also /part
+        /who               list who is here; also /peers
+        /away [TEXT]       be away, and say why; alone: be back, or just away
+        /help              show this list
+        /quit              leave the chat; also /close; also /exit
+        Each works with \ too. // says a line that begins with a slash.
+        "#);
     }
 
     #[test]

@@ -48,7 +48,9 @@ pub(super) fn run(args: args::Chat, mut settings: Settings) -> Result<Exit, Fail
     let last = Arc::clone(&restore);
     hub.signals(move || {
         let saved = last.lock().unwrap_or_else(PoisonError::into_inner).take();
-        saved.into_iter().for_each(|saved| drop(saved.restore()));
+        if let Some(saved) = saved {
+            saved.restore();
+        }
     })?;
     let (node, notices) = session::start(&mut settings, Role::Resident)?;
     hub.notices(notices);
@@ -71,7 +73,7 @@ pub(super) fn run(args: args::Chat, mut settings: Settings) -> Result<Exit, Fail
     if let Some(terminal) = terminal {
         terminal.close();
     }
-    node.stop();
+    session::stop(node, &settings);
     ended.map(|()| Exit::Done)
 }
 
@@ -84,9 +86,10 @@ fn open(settings: &Settings, hub: &Hub, channel: &ChannelName) -> (View, Option<
             return (view, Some(terminal));
         }
     }
-    let view = match settings.json {
-        true => View::Json(Out::new()),
-        false => View::Lines(Out::new(), Style::new(false)),
+    let view = if settings.json {
+        View::Json(Out::new())
+    } else {
+        View::Lines(Out::new(), Style::new(false))
     };
     (view, None)
 }

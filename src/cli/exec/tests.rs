@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::cli::output::json::tests::a_message;
+use crate::values::limits;
 
 /// A runner of a shell script that writes into a folder of its own.
 struct Rig {
@@ -15,7 +16,7 @@ impl Rig {
     fn new(name: &str, script: &str, timeout: Duration) -> Self {
         let folder = std::env::temp_dir().join(format!("cooee-{}-exec-{name}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let script = format!("cd '{}' && {script}", folder.display());
+        let script = format!("cd '{}' || exit\n{script}", folder.display());
         let words = ["sh", "-c", &script].map(OsString::from).to_vec();
         Self { folder, runner: Runner::start(words, timeout).unwrap() }
     }
@@ -57,7 +58,7 @@ fn a_command_gets_the_message_as_json_and_in_its_environment() {
 #[test]
 fn every_message_has_its_command_and_what_it_does_not_read_harms_nobody() {
     let rig = Rig::new("each", "echo x >> all", LONG);
-    let long = "y".repeat(200_000);
+    let long = "\n".repeat(limits::TEXT);
     for _ in 0..20 {
         rig.add(&long);
     }
@@ -88,7 +89,7 @@ fn what_a_command_leaves_running_ends_with_it() {
 
 #[test]
 fn whoever_is_cut_short_leaves_nothing_behind() {
-    let rig = Rig::new("cut", "echo $$ > pid.new; mv pid.new pid; exec sleep 1000", LONG);
+    let rig = Rig::new("cut", "echo $$ > $$; mv $$ pid; exec sleep 1000", LONG);
     let folder = rig.folder.clone();
     rig.add("x");
     rig.add("x");
@@ -98,10 +99,18 @@ fn whoever_is_cut_short_leaves_nothing_behind() {
     fs::remove_dir_all(folder).unwrap();
 }
 
-/// Whether a process has ended; a zombie that init has not reaped yet has.
+/// Whether a process ends; a zombie that nobody has reaped yet has. It was killed already, so it
+/// only takes the system's time.
 fn gone(pid: &str) -> bool {
-    let status = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
-    status.map_or(true, |stat| stat.contains(") Z ") || stat.contains(") X "))
+    let path = format!("/proc/{}/stat", pid.trim());
+    let deadline = Instant::now() + LONG;
+    while Instant::now() < deadline {
+        match fs::read_to_string(&path) {
+            Ok(stat) if !stat.contains(") Z ") && !stat.contains(") X ") => thread::yield_now(),
+            _ => return true,
+        }
+    }
+    false
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::node::{Node, Notice};
 use crate::proto::{Event, Message, PeerInfo};
-use crate::values::{Group, Instant, WallTime, is_misleading};
+use crate::values::{ChannelName, Group, Instant, PeerText, WallTime, is_misleading};
 
 /// The two clocks at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -67,13 +67,13 @@ impl<'a> Peer<'a> {
             state: peer.state.as_str(),
             path: peer.path.as_str(),
             rtt_ms: peer.rtt.map(|rtt| rtt.as_micros() as f64 / 1_000.0),
-            channels: peer.channels.iter().map(|c| c.as_str()).collect(),
+            channels: peer.channels.iter().map(ChannelName::as_str).collect(),
             tags: profile.tags.iter().map(|(key, value)| (key.raw(), value.raw())).collect(),
             services: profile.services.iter().map(|(name, port)| (name.raw(), *port)).collect(),
             since: clocks.wall_at(peer.since).to_string(),
             version: profile.version.raw(),
             verified: peer.verified,
-            away: profile.away.as_ref().map(|away| away.raw()),
+            away: profile.away.as_ref().map(PeerText::raw),
         }
     }
 }
@@ -112,8 +112,8 @@ enum Happened<'a> {
     Settled { complete: bool },
     Link { name: &'a str, state: &'static str, why: Option<&'a str> },
     Cloned { addr: String },
-    Dropped { count: u64, buffer: usize },
     Missed { count: u64 },
+    Dropped { count: u64, buffer: usize },
 }
 
 #[derive(Debug, Serialize)]
@@ -163,7 +163,7 @@ pub(in crate::cli) fn peer(peer: &PeerInfo, clocks: Clocks) -> String {
 pub(in crate::cli) fn message(message: &Message, clocks: Clocks) -> String {
     line(&Said {
         event: "message",
-        channel: message.channel.as_ref().map(|c| c.as_str()),
+        channel: message.channel.as_ref().map(ChannelName::as_str),
         from: Author { id: message.from.map(|id| id.to_string()), nick: message.nick.raw() },
         epoch: message.epoch,
         seq: message.seq,
@@ -194,8 +194,8 @@ pub(in crate::cli) fn notice(notice: &Notice, clocks: Clocks) -> Option<String> 
         Notice::Event(Event::Cloned { addr }) => Happened::Cloned { addr: addr.to_string() },
         Notice::LinkUp { name } => Happened::Link { name, state: "up", why: None },
         Notice::LinkDown { name, why } => Happened::Link { name, state: "down", why: Some(why) },
-        Notice::Missed(count) => Happened::Missed { count: *count },
         Notice::Dropped { count, buffer } => Happened::Dropped { count: *count, buffer: *buffer },
+        Notice::Missed(count) => Happened::Missed { count: *count },
         Notice::Event(
             Event::Told { .. } | Event::NotTold { .. } | Event::Refused(_) | Event::Stopped,
         ) => return None,

@@ -27,9 +27,10 @@ impl Out {
     /// Prints a line (or several) and makes sure that it has left.
     pub(super) fn line(&mut self, line: &str) -> Result<(), Failure> {
         let mut stdout = self.stdout.lock();
-        let written = match line.ends_with('\n') {
-            true => stdout.write_all(line.as_bytes()),
-            false => stdout.write_all(format!("{line}\n").as_bytes()),
+        let written = if line.ends_with('\n') {
+            stdout.write_all(line.as_bytes())
+        } else {
+            stdout.write_all(format!("{line}\n").as_bytes())
         };
         written.and_then(|()| stdout.flush()).map_err(|e| Failure::output(&e))
     }

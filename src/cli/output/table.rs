@@ -6,6 +6,7 @@ use std::time::Duration;
 use unicode_width::UnicodeWidthStr;
 
 use crate::proto::{PeerInfo, PeerState};
+use crate::values::ChannelName;
 
 /// Rows under a head, each column as wide as its widest cell. Columns in which every cell is empty
 /// are left out.
@@ -16,7 +17,7 @@ pub(in crate::cli) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]
     });
     let mut text = String::new();
     for row in
-        std::iter::once(head).chain(rows.iter().map(|row| row.each_ref().map(|c| c.as_str())))
+        std::iter::once(head).chain(rows.iter().map(|row| row.each_ref().map(String::as_str)))
     {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(widths).filter(|(_, width)| *width > 0) {
@@ -53,7 +54,7 @@ fn row(peer: &PeerInfo) -> [String; 10] {
         (PeerState::Alive, Some(_)) => "away",
         (state, _) => state.as_str(),
     };
-    let channels: Vec<&str> = peer.channels.iter().map(|c| c.as_str()).collect();
+    let channels: Vec<&str> = peer.channels.iter().map(ChannelName::as_str).collect();
     let tags: Vec<String> = profile
         .tags
         .iter()
@@ -90,11 +91,17 @@ mod tests {
     #[test]
     fn a_table_of_peers_shows_what_matters_and_nothing_that_misleads() {
         let mut peer = a_peer();
-        insta::assert_snapshot!(peers(std::slice::from_ref(&peer)), @"");
+        insta::assert_snapshot!(peers(std::slice::from_ref(&peer)), @r#"
+        NICK  ADDRESS   STATE  PATH       RTT      HOST          ID        CHANNELS   TAGS      SERVICES
+        ada   10.0.0.2  alive  multicast  0.31 ms  web1\u{202e}  a4dqobyh  lobby,ops  role=web  http:80
+        "#);
         peer.addr = None;
         peer.verified = false;
         peer.rtt = None;
-        insta::assert_snapshot!(peers(&[peer]), @"");
+        insta::assert_snapshot!(peers(&[peer]), @r#"
+        NICK  ADDRESS  STATE               PATH       HOST          ID        CHANNELS   TAGS      SERVICES
+        ada   ?        alive (unverified)  multicast  web1\u{202e}  a4dqobyh  lobby,ops  role=web  http:80
+        "#);
     }
 
     #[test]

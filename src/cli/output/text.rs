@@ -105,9 +105,8 @@ impl Style {
                 format!("link {} is down: {}", Escaped::of(name), Escaped::of(why))
             }
             Notice::Dropped { count, buffer } => format!(
-                "this host was too slow: the kernel threw {count} datagrams away (receive buffer \
-                 {} KiB; `sysctl net.core.rmem_max=4194304` allows a larger one)",
-                buffer / 1024
+                "this host could not keep up, and the kernel dropped {count} datagrams; a receive \
+                 buffer larger than {buffer} bytes helps: sysctl -w net.core.rmem_max=8388608"
             ),
             Notice::Missed(count) => format!("too slow: {count} notices were missed"),
         })

@@ -58,7 +58,7 @@ fn clocks() -> Clocks {
 
 #[test]
 fn a_peer_has_the_documented_members_in_their_order() {
-    insta::assert_snapshot!(peer(&a_peer(), clocks()), @"");
+    insta::assert_snapshot!(peer(&a_peer(), clocks()), @r#"{"id":"a4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dq","nick":"ada","host":"web1\u202e","addr":"10.0.0.2:40000","state":"alive","path":"multicast","rtt_ms":0.312,"channels":["lobby","ops"],"tags":{"role":"web"},"services":{"http":80},"since":"2026-11-22T21:34:00.000Z","version":"0.1.0","verified":true,"away":null}"#);
     let mut unknown = a_peer();
     unknown.addr = None;
     unknown.rtt = None;
@@ -68,10 +68,10 @@ fn a_peer_has_the_documented_members_in_their_order() {
 
 #[test]
 fn a_message_has_the_documented_members_in_their_order() {
-    insta::assert_snapshot!(message(&a_message(), clocks()), @"");
+    insta::assert_snapshot!(message(&a_message(), clocks()), @r#"{"event":"message","channel":"ops","from":{"id":"a4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dq","nick":"ada"},"epoch":3,"seq":9,"at":"2026-11-22T21:34:00.123Z","text":"hi\nthere","data":{"n":1},"level":"warn","direct":false,"verified":true}"#);
     let mut by_hand = a_message();
     (by_hand.from, by_hand.at, by_hand.data, by_hand.channel) = (None, None, None, None);
-    insta::assert_snapshot!(message(&by_hand, clocks()), @"");
+    insta::assert_snapshot!(message(&by_hand, clocks()), @r#"{"event":"message","channel":null,"from":{"id":null,"nick":"ada"},"epoch":3,"seq":9,"at":"2026-11-22T21:34:02.000Z","text":"hi\nthere","data":null,"level":"warn","direct":true,"verified":true}"#);
 }
 
 #[test]
