@@ -311,7 +311,7 @@ impl Engine {
         // The teller may not know yet that it has gone, or reach what is out of our reach.
         let gone = self.peers.gone(told.id).is_some_and(|gone| {
             let still = if gone.hearsay {
-                now.since(gone.at) < timing::TOLD_FORGET
+                now.since(gone.at) < timing::TOLD_AGAIN
             } else {
                 now - age <= gone.at
             };

@@ -55,8 +55,11 @@ pub(crate) const PULL_RETRY: Duration = Duration::from_millis(15);
 pub(crate) const TOLD_RETRY: Duration = Duration::from_millis(15);
 pub(crate) const TOLD_TRIES: u8 = 6;
 
-/// A peer that was told of and has never answered is forgotten after this time, and not taken up
-/// again by hearsay for as long.
+/// A peer that was told of and has answered none of the questions is not taken up again by hearsay
+/// for this long. Its own word brings it back at any time.
+pub(crate) const TOLD_AGAIN: Duration = Duration::from_secs(10);
+
+/// A peer that was told of, was not asked and is heard by nobody is forgotten after this time.
 pub(crate) const TOLD_FORGET: Duration = Duration::from_secs(30);
 
 /// Between one question to a silent peer and the next, and how many before it is given up: where a
