@@ -10,7 +10,7 @@ use super::event::{Destination, Event, Output, PeerState};
 use super::peers::{Peer, Standing, bucket};
 use super::timing;
 use crate::values::{Instant, LinkId, NodeId, limits};
-use crate::wire::{Ask, Hearing, PresenceKind, RosterPage, Told};
+use crate::wire::{Ask, PresenceKind, RosterPage, Told};
 
 /// Pages of the roster given for one question.
 const PAGES: usize = 8;
@@ -244,7 +244,7 @@ impl Engine {
             epoch: peer.epoch,
             nick: peer.profile.nick.clone(),
             age: age.as_millis().div_ceil(1_000) as u32,
-            unicast: peer.path(self.now) == Hearing::Unicast,
+            unicast: peer.expects_unicast(self.now),
         })
     }
 

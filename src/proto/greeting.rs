@@ -163,11 +163,13 @@ impl Engine {
                 // What came by multicast one way will mostly go the other way, too; if it does
                 // not, the peer will say so.
                 peer.met_by_unicast = false;
+                peer.met_by_seed = false;
             }
             Hearing::Unicast => {
                 let asked_alone = presence.kind == PresenceKind::Hello;
                 if asked_alone && news.joined && peer.heard_multicast.is_none() {
                     peer.met_by_unicast = true;
+                    peer.met_by_seed = presence.to.is_none();
                 }
             }
         }
@@ -179,6 +181,7 @@ impl Engine {
                 Some(Hearing::Multicast) => {
                     peer.copies_until = None;
                     peer.met_by_unicast = false;
+                    peer.met_by_seed = false;
                 }
                 None => {}
             }
@@ -259,10 +262,22 @@ impl Engine {
         }
         let size = self.size();
         let to_all = arrival.via == Hearing::Multicast;
-        if to_all && !answers::is_chosen(size, hello.attempt, &mut self.rng) {
+        // Who has just started does not know yet whether few or many are here, and if all who have
+        // just started answered, a start of many would cost a flood of answers that say nothing.
+        let undecided = (to_all && !self.discovery.settled).then_some(hello.attempt);
+        if to_all
+            && undecided.is_none()
+            && !answers::is_chosen(size, hello.attempt, &mut self.rng)
+        {
             return;
         }
-        let delay = if to_all { self.rng.up_to(answers::spread(size)) } else { Default::default() };
+        let mut delay = std::time::Duration::ZERO;
+        if to_all {
+            delay += self.rng.up_to(answers::spread(size));
+        }
+        if undecided.is_some() {
+            delay += timing::UNDECIDED;
+        }
         let answer = Answer {
             to: hello.from,
             visitor: hello.visitor,
@@ -271,6 +286,7 @@ impl Engine {
             nonce: hello.nonce,
             asked: self.now,
             budget: arrival.packet.bytes().len(),
+            undecided,
         };
         if !self.guard.allows_answer(self.now) || !self.answers.push(answer, delay) {
             self.counters.answers_over_rate += 1;
@@ -291,13 +307,20 @@ impl Engine {
             nonce: here.nonce,
             asked: self.now,
             budget: arrival.packet.bytes().len(),
+            undecided: None,
         };
         self.give(&answer);
     }
 
     pub(super) fn give_answers(&mut self) {
         while let Some(answer) = self.answers.pop(self.now) {
-            self.give(&answer);
+            let size = self.size();
+            let chosen = answer
+                .undecided
+                .is_none_or(|attempt| answers::is_chosen(size, attempt, &mut self.rng));
+            if chosen {
+                self.give(&answer);
+            }
         }
     }
 

@@ -58,6 +58,8 @@ pub(crate) struct Peer {
     pub(crate) copies_until: Option<Instant>,
     /// Whether it was reached by unicast first and has not said yet how it hears us.
     pub(crate) met_by_unicast: bool,
+    /// Whether it asked us without knowing who we are: it was told our address by its user.
+    pub(crate) met_by_seed: bool,
     pub(crate) paths: Paths,
     pub(crate) rtt: Option<Duration>,
     /// The number last sent to it alone, and when.
@@ -84,6 +86,7 @@ impl Peer {
             deaf_to_it: false,
             copies_until: None,
             met_by_unicast: false,
+            met_by_seed: false,
             paths: Paths::default(),
             rtt: None,
             nonce: None,
@@ -104,6 +107,13 @@ impl Peer {
         } else {
             Hearing::Multicast
         }
+    }
+
+    /// Whether others who hear of it should expect to reach it by unicast only. Having met it so is
+    /// not enough: when many start at once many meet so.
+    pub(crate) fn expects_unicast(&self, now: Instant) -> bool {
+        let said = self.copies_until.is_some_and(|until| now < until);
+        self.deaf_to_it || said || self.met_by_seed
     }
 
     pub(crate) fn is_in(&self, channel: &ChannelName) -> bool {

@@ -48,6 +48,9 @@ pub(crate) const SETTLE: Duration = Duration::from_millis(1_500);
 /// Beyond the spread of the answers, the time that the slowest of them may take.
 pub(crate) const ANSWER_GRACE: Duration = Duration::from_millis(5);
 
+/// A node that has not settled yet answers so much later: it should know by then.
+pub(crate) const UNDECIDED: Duration = Duration::from_millis(12);
+
 /// Between one question for the roster and the next, doubling.
 pub(crate) const PULL_RETRY: Duration = Duration::from_millis(15);
 
