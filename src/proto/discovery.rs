@@ -120,9 +120,9 @@ pub(crate) struct Discovery {
     differs: Option<NodeId>,
     /// The most peers that anyone knew whose whole roster has come.
     covered: u32,
-    /// Pairs of digests, theirs and ours, that differ for reasons that asking does not change: a
-    /// peer with a second LAN knows those there.
-    compared: BTreeMap<NodeId, (u64, u64)>,
+    /// Pairs of digests, theirs and ours, that differ for reasons that asking does not change, and
+    /// when that was found: a peer with a second LAN knows those there.
+    compared: BTreeMap<NodeId, (u64, u64, Instant)>,
     /// Peers that were told of and are being asked themselves.
     pub(crate) asking: BTreeSet<NodeId>,
 }
@@ -229,7 +229,10 @@ impl Discovery {
             }
             return;
         }
-        if self.compared.get(&from) == Some(&(theirs.digest, ours.digest)) {
+        let in_vain = self.compared.get(&from).is_some_and(|&(a, b, at)| {
+            (a, b) == (theirs.digest, ours.digest) && now.since(at) < timing::COMPARE_AGAIN
+        });
+        if in_vain {
             return;
         }
         self.differs = Some(from);
@@ -342,7 +345,7 @@ impl Discovery {
         let Some(pull) = self.pull.take() else { return };
         if whole && pull.found == 0 {
             if let Some(theirs) = pull.told {
-                self.compared.insert(pull.from, (theirs.digest, ours.digest));
+                self.compared.insert(pull.from, (theirs.digest, ours.digest, now));
             }
             self.backoff = self.backoff.saturating_add(1);
         } else if pull.found > 0 {

@@ -65,6 +65,8 @@ pub struct Engine {
     pub(super) by_hand: Recent<(SocketAddr, u64), (LinkId, Instant)>,
     pub(super) direct: Direct,
     pub(super) next_review: Instant,
+    /// When seeds at which nobody is heard are asked again.
+    pub(super) next_seeds: Instant,
     pub(super) last_clone_report: Option<Instant>,
     pub(super) counters: Counters,
     pub(super) out: VecDeque<Output>,
@@ -98,6 +100,7 @@ impl Engine {
             by_hand: Recent::new(limits::SOURCES),
             direct: Direct::default(),
             next_review: Instant::NEVER,
+            next_seeds: now + timing::SEED_RETRY,
             last_clone_report: None,
             counters: Counters::default(),
             out: VecDeque::new(),
@@ -339,6 +342,7 @@ impl Engine {
         if self.now >= self.next_review {
             self.next_review = self.now + timing::REVIEW;
             self.review_peers();
+            self.ask_silent_seeds();
             self.assemblies.expire(self.now);
             self.claimed_assemblies.expire(self.now);
         }

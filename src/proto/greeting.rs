@@ -130,7 +130,7 @@ impl Engine {
         }
         peer.seen.mark(presence.n);
         news.joined = matches!(peer.standing, Standing::Told { .. });
-        news.recovered = matches!(peer.standing, Standing::Suspect { .. });
+        news.recovered = peer.state() == PeerState::Suspect;
         peer.standing = Standing::Alive;
         if news.joined {
             peer.since = now;
@@ -153,11 +153,11 @@ impl Engine {
                 peer.channels_complete = peer.channels.len() == presence.channels_of;
             }
         }
+        // Without multicast there is no other way to hear it.
+        peer.deaf_to_it |= !self.config.multicast;
         match arrival.via {
             Hearing::Multicast => {
-                news.hears_again = peer.deaf_to_it;
-                peer.heard_multicast = Some(now);
-                peer.deaf_to_it = false;
+                news.hears_again = peer.hear_multicast(now, size);
                 // What came by multicast one way will mostly go the other way, too; if it does
                 // not, the peer will say so.
                 peer.met_by_unicast = false;

@@ -80,9 +80,9 @@ impl Swarm {
             self.hosts.push(host);
             // The first host is whole, and the seed of those who are not.
             let spec = if i == 0 { Spec::default() } else { self.handicap(host) };
-            self.add(host, spec);
+            self.add(host, spec.clone());
             if self.rng.chance(0.1) {
-                self.add(host, Spec::default());
+                self.add(host, spec);
             }
         }
     }
