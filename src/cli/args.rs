@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use super::{duration, help};
+use super::{duration, help, sim};
 use crate::values::{ChannelName, Json, Level};
 
 /// A command line.
@@ -95,6 +95,9 @@ pub(super) enum Command {
     /// Talk, line by line
     #[command(long_about = help::CHAT, after_long_help = help::CHAT_EXAMPLES)]
     Chat(Chat),
+    /// Simulate a LAN of many hosts, and print what finding each other costs
+    #[command(long_about = sim::ABOUT, after_long_help = sim::EXAMPLES)]
+    Sim(sim::SimArgs),
 }
 
 /// `cooee peers`

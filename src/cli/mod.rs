@@ -23,6 +23,7 @@ mod output;
 mod peers;
 mod say;
 mod session;
+mod sim;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -69,6 +70,7 @@ fn command(command: Command, settings: Settings) -> Result<Exit, Failure> {
         Command::Cast(args) => cast::run(&args, settings),
         Command::Listen(args) => listen::run(args, settings),
         Command::Chat(args) => chat::run(args, settings),
+        Command::Sim(args) => sim::run(&args, &mut std::io::stdout().lock()),
     }
 }
 

@@ -10,12 +10,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::timing;
-use crate::values::{Instant, LinkId, NodeId, Rng, limits};
+use crate::values::{Instant, LinkId, Rng, limits};
+use crate::wire::Sender;
 
 /// An answer that waits for its moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answer {
-    pub(crate) to: NodeId,
+    pub(crate) to: Sender,
     pub(crate) visitor: bool,
     pub(crate) addr: SocketAddr,
     pub(crate) link: LinkId,
@@ -71,6 +72,7 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::NodeId;
 
     #[test]
     fn few_all_answer_and_of_many_some_do_more_when_asked_again() {
@@ -88,7 +90,7 @@ mod tests {
     fn no_more_answers_wait_than_the_limit() {
         let mut answers = Answers::default();
         let answer = Answer {
-            to: NodeId([0; 32]),
+            to: Sender { id: NodeId([0; 32]), epoch: 1 },
             visitor: true,
             addr: SocketAddr::from(([10, 0, 0, 1], 1)),
             link: LinkId(1),

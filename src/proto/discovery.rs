@@ -26,6 +26,15 @@ const PULL_TRIES: u8 = 4;
 /// How many numbers sent to the group, or to seeds, may still be answered.
 const OPEN_QUESTIONS: usize = 16;
 
+/// To whom a question went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// To the group.
+    Group,
+    /// To the addresses that this node was told to try.
+    Seeds,
+}
+
 /// A roster being pulled from a peer.
 #[derive(Clone, Debug)]
 pub(crate) struct Pull {
@@ -101,7 +110,7 @@ pub(crate) struct Discovery {
     pub(crate) next_hello: Instant,
     /// Not before this are the first answers all in.
     listen_until: Instant,
-    questions: Vec<(u64, Instant)>,
+    questions: Vec<(u64, Instant, Asked)>,
     answers: BTreeMap<NodeId, Summary>,
     pub(crate) settled: bool,
     pub(crate) pull: Option<Pull>,
@@ -111,9 +120,9 @@ pub(crate) struct Discovery {
     differs: Option<NodeId>,
     /// The most peers that anyone knew whose whole roster has come.
     covered: u32,
-    /// Pairs of digests, theirs and ours, that differ for reasons that asking does not change: a
-    /// peer with a second LAN knows those there.
-    compared: BTreeMap<NodeId, (u64, u64)>,
+    /// Pairs of digests, theirs and ours, that differ for reasons that asking does not change, and
+    /// when that was found: a peer with a second LAN knows those there.
+    compared: BTreeMap<NodeId, (u64, u64, Instant)>,
     /// Peers that were told of and are being asked themselves.
     pub(crate) asking: BTreeSet<NodeId>,
 }
@@ -178,16 +187,16 @@ impl Discovery {
     }
 
     /// Remembers a number that was sent to many.
-    pub(crate) fn question(&mut self, nonce: u64, now: Instant) {
+    pub(crate) fn question(&mut self, nonce: u64, asked: Asked, now: Instant) {
         if self.questions.len() >= OPEN_QUESTIONS {
             self.questions.remove(0);
         }
-        self.questions.push((nonce, now));
+        self.questions.push((nonce, now, asked));
     }
 
-    /// When the question with this number was asked, if it was.
-    pub(crate) fn asked(&self, nonce: u64) -> Option<Instant> {
-        self.questions.iter().find(|(n, _)| *n == nonce).map(|&(_, at)| at)
+    /// When the question with this number was asked, and whom, if it was.
+    pub(crate) fn asked(&self, nonce: u64) -> Option<(Instant, Asked)> {
+        self.questions.iter().find(|(n, ..)| *n == nonce).map(|&(_, at, asked)| (at, asked))
     }
 
     /// A peer has said whom it knows. `answer`: because it was asked; before this node has settled
@@ -220,7 +229,10 @@ impl Discovery {
             }
             return;
         }
-        if self.compared.get(&from) == Some(&(theirs.digest, ours.digest)) {
+        let in_vain = self.compared.get(&from).is_some_and(|&(a, b, at)| {
+            (a, b) == (theirs.digest, ours.digest) && now.since(at) < timing::COMPARE_AGAIN
+        });
+        if in_vain {
             return;
         }
         self.differs = Some(from);
@@ -308,8 +320,18 @@ impl Discovery {
     pub(crate) fn begin_pull(&mut self, from: NodeId, nonce: u64, asked: bool, now: Instant) {
         let until = now + timing::PULL_RETRY;
         let (cursor, ahead) = (None, BTreeMap::new());
-        let pull =
-            Pull { from, nonce, cursor, ahead, pages: 0, tries: 0, asked, until, found: 0, told: None };
+        let pull = Pull {
+            from,
+            nonce,
+            cursor,
+            ahead,
+            pages: 0,
+            tries: 0,
+            asked,
+            until,
+            found: 0,
+            told: None,
+        };
         self.pull = Some(pull);
     }
 
@@ -323,7 +345,7 @@ impl Discovery {
         let Some(pull) = self.pull.take() else { return };
         if whole && pull.found == 0 {
             if let Some(theirs) = pull.told {
-                self.compared.insert(pull.from, (theirs.digest, ours.digest));
+                self.compared.insert(pull.from, (theirs.digest, ours.digest, now));
             }
             self.backoff = self.backoff.saturating_add(1);
         } else if pull.found > 0 {

@@ -19,7 +19,7 @@ use super::peers::Peers;
 use super::recent::Recent;
 use super::timing;
 use crate::values::{ChannelName, Epoch, Instant, LinkId, NodeId, Rng, limits};
-use crate::wire::{Datagram, DecodeError, Hearing, Packet, Profile, Secret, Summary};
+use crate::wire::{Datagram, DecodeError, Hearing, Packet, Profile, Secret, Sender, Summary};
 
 /// One node's protocol.
 ///
@@ -51,6 +51,8 @@ pub struct Engine {
     pub(super) channels: Channels,
     pub(super) guard: Guard,
     pub(super) answers: Answers,
+    /// Who passes through and was heard by multicast.
+    pub(super) visitors: Recent<Sender, ()>,
     pub(super) discovery: Discovery,
     pub(super) announcer: Announcer,
     pub(super) outbox: Outbox,
@@ -63,6 +65,8 @@ pub struct Engine {
     pub(super) by_hand: Recent<(SocketAddr, u64), (LinkId, Instant)>,
     pub(super) direct: Direct,
     pub(super) next_review: Instant,
+    /// When seeds at which nobody is heard are asked again.
+    pub(super) next_seeds: Instant,
     pub(super) last_clone_report: Option<Instant>,
     pub(super) counters: Counters,
     pub(super) out: VecDeque<Output>,
@@ -86,6 +90,7 @@ impl Engine {
             channels: Channels::new(config.group),
             guard: Guard::new(now),
             answers: Answers::default(),
+            visitors: Recent::new(limits::SOURCES),
             discovery: Discovery::new(now, config.discover),
             announcer: Announcer::new(now, config.discover && !config.visitor),
             outbox: Outbox::default(),
@@ -95,6 +100,7 @@ impl Engine {
             by_hand: Recent::new(limits::SOURCES),
             direct: Direct::default(),
             next_review: Instant::NEVER,
+            next_seeds: now + timing::SEED_RETRY,
             last_clone_report: None,
             counters: Counters::default(),
             out: VecDeque::new(),
@@ -336,6 +342,7 @@ impl Engine {
         if self.now >= self.next_review {
             self.next_review = self.now + timing::REVIEW;
             self.review_peers();
+            self.ask_silent_seeds();
             self.assemblies.expire(self.now);
             self.claimed_assemblies.expire(self.now);
         }

@@ -175,7 +175,7 @@ pub enum TellError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// See [`crate::values::limits::TEXT`].
-    #[error("the text has {0} bytes; at most {limit} can be said", limit = crate::values::limits::TEXT)]
+    #[error("the text has {0} bytes; at most {limit} KiB can be said", limit = crate::values::limits::TEXT / 1024)]
     TextTooLong(usize),
     /// See [`crate::values::limits::CHANNELS`].
     #[error("a node takes part in at most {limit} channels", limit = crate::values::limits::CHANNELS)]

@@ -1,9 +1,10 @@
 //! The engine's search for peers: asking the group, asking those who are told of, asking one peer
 //! for what it knows and others don't.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::discovery::{Turn, Verdict};
+use super::discovery::{Asked, Turn, Verdict};
 use super::engine::{Arrival, Engine};
 use super::event::{Destination, Event, Output, PeerState};
 use super::peers::{Peer, Standing, bucket};
@@ -43,13 +44,17 @@ impl Engine {
     fn hello(&mut self) {
         let size = self.size();
         let round = self.discovery.begin_round(self.now, size, &mut self.rng);
-        let nonce = self.rng.u64();
-        self.discovery.question(nonce, self.now);
         if self.config.multicast {
+            let nonce = self.rng.u64();
+            self.discovery.question(nonce, Asked::Group, self.now);
             let mut hello = self.presence(PresenceKind::Hello);
             hello.nonce = Some(nonce);
             hello.attempt = round;
             self.announce(hello);
+        }
+        let nonce = self.rng.u64();
+        if !self.config.seeds.is_empty() {
+            self.discovery.question(nonce, Asked::Seeds, self.now);
         }
         for seed in self.config.seeds.clone() {
             let mut hello = self.presence(PresenceKind::Hello);
@@ -59,6 +64,25 @@ impl Engine {
         }
         let size = self.size();
         self.announcer.done(self.now, size, &mut self.rng);
+    }
+
+    /// Seeds are for where multicast does not work: whoever is lost there is found again by
+    /// nobody else. So a seed at which nobody is heard is asked for as long as this node lives.
+    pub(super) fn ask_silent_seeds(&mut self) {
+        if self.now < self.next_seeds || !self.config.discover || self.links.is_empty() {
+            return;
+        }
+        self.next_seeds = self.now + timing::SEED_RETRY;
+        let heard = |seed: &SocketAddr| self.peers.iter().any(|(_, p)| p.paths.has_ip(*seed));
+        let silent: Vec<SocketAddr> =
+            self.config.seeds.iter().filter(|seed| !heard(seed)).copied().collect();
+        for seed in silent {
+            let nonce = self.rng.u64();
+            self.discovery.question(nonce, Asked::Seeds, self.now);
+            let mut hello = self.presence(PresenceKind::Hello);
+            hello.nonce = Some(nonce);
+            self.greet_address(hello, seed);
+        }
     }
 
     /// Asks those who are only told of whether they are there.
@@ -259,7 +283,10 @@ impl Engine {
                 }
             }
             Turn::Done => {
-                self.discovery.cover(page.summary.count);
+                // A part that looked alike by chance was not told: then there is more to ask for.
+                if ours.count >= page.summary.count {
+                    self.discovery.cover(page.summary.count);
+                }
                 self.discovery.end_pull(true, ours, now);
             }
         }
@@ -280,16 +307,17 @@ impl Engine {
             self.counters.peers_full += 1;
             return false;
         }
-        // The teller may not know yet that it has gone.
-        let gone = self.peers.gone(told.id).is_some_and(|gone| {
-            told.epoch < gone.epoch
-                || told.epoch == gone.epoch && self.now.since(gone.at) < timing::TOLD_FORGET
-        });
-        if gone {
-            return false;
-        }
         let (now, age) = (self.now, Duration::from_secs(told.age.into()));
-        if age > self.told_patience() {
+        // The teller may not know yet that it has gone, or reach what is out of our reach.
+        let gone = self.peers.gone(told.id).is_some_and(|gone| {
+            let still = if gone.hearsay {
+                now.since(gone.at) < timing::TOLD_FORGET
+            } else {
+                now - age <= gone.at
+            };
+            told.epoch < gone.epoch || told.epoch == gone.epoch && still
+        });
+        if gone || age > self.told_patience() {
             return false;
         }
         let mut peer = Peer::new(told.epoch, Standing::Told { asked: 0 }, now);

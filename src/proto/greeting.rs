@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::answers::{self, Answer};
+use super::discovery::Asked;
 use super::engine::{Arrival, Engine};
 use super::event::{Event, PeerState};
 use super::peers::{Peer, Standing};
@@ -80,6 +81,9 @@ impl Engine {
     fn on_visitor(&mut self, arrival: &Arrival<'_>, presence: &Presence) {
         let asks = presence.kind == PresenceKind::Hello && !self.config.visitor;
         if asks && self.is_authentic(arrival) {
+            if arrival.via == Hearing::Multicast {
+                self.visitors.insert(&presence.from, ());
+            }
             self.plan_answer(arrival, presence);
         }
     }
@@ -126,7 +130,7 @@ impl Engine {
         }
         peer.seen.mark(presence.n);
         news.joined = matches!(peer.standing, Standing::Told { .. });
-        news.recovered = matches!(peer.standing, Standing::Suspect { .. });
+        news.recovered = peer.state() == PeerState::Suspect;
         peer.standing = Standing::Alive;
         if news.joined {
             peer.since = now;
@@ -149,11 +153,11 @@ impl Engine {
                 peer.channels_complete = peer.channels.len() == presence.channels_of;
             }
         }
+        // Without multicast there is no other way to hear it.
+        peer.deaf_to_it |= !self.config.multicast;
         match arrival.via {
             Hearing::Multicast => {
-                news.hears_again = peer.deaf_to_it;
-                peer.heard_multicast = Some(now);
-                peer.deaf_to_it = false;
+                news.hears_again = peer.hear_multicast(now, size);
                 // What came by multicast one way will mostly go the other way, too; if it does
                 // not, the peer will say so.
                 peer.met_by_unicast = false;
@@ -187,8 +191,10 @@ impl Engine {
     fn confirm(&mut self, arrival: &Arrival<'_>, presence: &Presence) {
         let Some(re) = presence.re else { return };
         let (id, now) = (presence.from.id, self.now);
-        let asked_all = self.discovery.asked(re);
-        let seed = asked_all.is_some() && self.config.seeds.contains(&arrival.source);
+        let (asked_all, seed) = match self.discovery.asked(re) {
+            Some((at, asked)) => (Some(at), asked == Asked::Seeds),
+            None => (None, false),
+        };
         let Some(peer) = self.peers.get_mut(id) else { return };
         let asked_it = peer.nonce.filter(|(nonce, _)| *nonce == re).map(|(_, at)| at);
         if let Some(asked) = asked_it.or(asked_all) {
@@ -256,7 +262,7 @@ impl Engine {
         }
         let delay = if to_all { self.rng.up_to(answers::spread(size)) } else { Default::default() };
         let answer = Answer {
-            to: hello.from.id,
+            to: hello.from,
             visitor: hello.visitor,
             addr: arrival.source,
             link: arrival.link,
@@ -276,7 +282,7 @@ impl Engine {
             return;
         }
         let answer = Answer {
-            to: here.from.id,
+            to: here.from,
             visitor: false,
             addr: arrival.source,
             link: arrival.link,
@@ -298,11 +304,12 @@ impl Engine {
         here.re = answer.nonce;
         here.held = u32::try_from(self.now.since(answer.asked).as_micros()).unwrap_or(u32::MAX);
         here.token = Some(self.token(answer.addr));
-        here.to = Some(answer.to);
+        here.to = Some(answer.to.id);
         let mut limit = answer.budget;
-        if !answer.visitor
-            && let Some(peer) = self.peers.get_mut(answer.to)
-        {
+        if answer.visitor {
+            let heard = self.visitors.peek(&answer.to).is_some();
+            here.hears = Some(if heard { Hearing::Multicast } else { Hearing::Unicast });
+        } else if let Some(peer) = self.peers.get_mut(answer.to.id) {
             if peer.paths.is_proven(answer.addr) {
                 limit = limits::DATAGRAM;
             } else {

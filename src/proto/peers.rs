@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::event::{PeerInfo, PeerState};
 use super::paths::Paths;
 use super::recent::Recent;
+use super::timing;
 use super::window::Window;
 use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
 use crate::wire::{Hearing, Profile, Sender, Summary};
@@ -28,7 +29,7 @@ pub(crate) enum Standing {
     },
     /// It was heard from.
     Alive,
-    /// It has been silent for too long.
+    /// It has been silent for too long. Suspect to the user once a question went unanswered.
     Suspect {
         /// Questions it has not answered.
         asked: u8,
@@ -54,6 +55,8 @@ pub(crate) struct Peer {
     pub(crate) heard_multicast: Option<Instant>,
     /// Whether it is heard by unicast only.
     pub(crate) deaf_to_it: bool,
+    /// While so: since when it is heard by multicast again.
+    pub(crate) multicast_back: Option<Instant>,
     /// Until when it is to get copies, because it said that it hears us by unicast only.
     pub(crate) copies_until: Option<Instant>,
     /// Whether it was reached by unicast first and has not said yet how it hears us.
@@ -82,6 +85,7 @@ impl Peer {
             heard: now,
             heard_multicast: None,
             deaf_to_it: false,
+            multicast_back: None,
             copies_until: None,
             met_by_unicast: false,
             paths: Paths::default(),
@@ -90,6 +94,23 @@ impl Peer {
             token: None,
             ask_at: now,
         }
+    }
+
+    /// Something came from it by multicast. `true` if it is not held for unheard any more.
+    pub(crate) fn hear_multicast(&mut self, now: Instant, size: usize) -> bool {
+        let before = self.heard_multicast.replace(now);
+        if !self.deaf_to_it {
+            return false;
+        }
+        let gap = before.is_none_or(|before| now.since(before) > timing::deaf(size));
+        let back = if gap { None } else { self.multicast_back };
+        let back = *self.multicast_back.insert(back.unwrap_or(now));
+        if now.since(back) < timing::MULTICAST_BACK {
+            return false;
+        }
+        self.deaf_to_it = false;
+        self.multicast_back = None;
+        true
     }
 
     /// Whether what goes to the group has to go to this peer's address as well.
@@ -128,6 +149,7 @@ impl Peer {
     pub(crate) fn state(&self) -> PeerState {
         match self.standing {
             Standing::Told { .. } | Standing::Alive => PeerState::Alive,
+            Standing::Suspect { asked: 0..=1 } => PeerState::Alive,
             Standing::Suspect { .. } => PeerState::Suspect,
         }
     }
@@ -140,6 +162,8 @@ pub(crate) struct Gone {
     /// Its last announcement.
     pub(crate) n: u64,
     pub(crate) at: Instant,
+    /// It was never more than hearsay.
+    pub(crate) hearsay: bool,
 }
 
 /// All peers.
@@ -214,7 +238,8 @@ impl Peers {
         let peer = self.map.remove(&id)?;
         self.buckets[bucket(id)] ^= mark(id);
         self.digest ^= mark(id);
-        let gone = Gone { epoch: peer.epoch, n: peer.seen.top(), at: now };
+        let hearsay = matches!(peer.standing, Standing::Told { .. });
+        let gone = Gone { epoch: peer.epoch, n: peer.seen.top(), at: now, hearsay };
         self.gone.insert(&id, gone);
         Some(peer)
     }
@@ -244,7 +269,8 @@ impl Peers {
     }
 
     /// The same, part by part, one byte each. Which one depends on the number in the question, so
-    /// that what looks alike by chance does so only once.
+    /// that what looks alike by chance does so only once; 0 says that nobody is known there, so that
+    /// who knows nobody is told everything.
     pub(crate) fn buckets(&self, own: Option<NodeId>, nonce: u64) -> Vec<u8> {
         let mut buckets = *self.buckets;
         if let Some(own) = own {
@@ -252,7 +278,8 @@ impl Peers {
         }
         // The first byte is what all ids of a part have in common.
         let byte = 1 + (nonce % 7) as usize;
-        buckets.iter().map(|bits| bits.to_be_bytes()[byte]).collect()
+        let one = |&bits: &u64| if bits == 0 { 0 } else { bits.to_be_bytes()[byte].max(1) };
+        buckets.iter().map(one).collect()
     }
 }
 

@@ -62,6 +62,7 @@ impl Engine {
                     self.take_entry(key, seq, entry, true);
                 }
             }
+            _ if arrival.packet.is_signed() && !self.is_authentic(arrival) => {}
             (Some(from), Some(seq)) if entry.body == Body::Cast => {
                 // Who is known is heard at an address of its own; else it is only a claim.
                 let known = self.peers.get(from.id);
@@ -135,9 +136,6 @@ impl Engine {
 
     /// A message that somebody wrote by hand: anyone's, so only so many are shown.
     fn take_by_hand(&mut self, arrival: &Arrival<'_>, entry: &Entry) {
-        if arrival.packet.is_signed() && !self.is_authentic(arrival) {
-            return;
-        }
         let Payload::Whole(contents) = &entry.payload else {
             self.counters.malformed += 1;
             return;

@@ -68,7 +68,7 @@ impl Engine {
                 Standing::Alive if silence > suspect => {
                     peer.standing = Standing::Suspect { asked: 1 };
                     peer.ask_at = now + timing::SUSPECT_RETRY;
-                    findings.push(Finding::Suspect(id));
+                    findings.push(Finding::Ask(id));
                 }
                 Standing::Alive => {
                     let since = peer.heard_multicast.unwrap_or(peer.since);
@@ -85,7 +85,10 @@ impl Engine {
                     } else {
                         *asked += 1;
                         peer.ask_at = now + timing::SUSPECT_RETRY;
-                        findings.push(Finding::Ask(id));
+                        // The first question is asked quietly: mostly it is only announcements
+                        // that were lost.
+                        let loud = *asked == 2;
+                        findings.push(if loud { Finding::Suspect(id) } else { Finding::Ask(id) });
                     }
                 }
                 Standing::Suspect { .. } => {}

@@ -53,7 +53,12 @@ impl Answers {
     }
 
     /// A datagram was sent to a group, or injected by the scenario.
-    pub(super) fn note_question(&mut self, node: Option<NodeIndex>, length: usize, opened: &Packet) {
+    pub(super) fn note_question(
+        &mut self,
+        node: Option<NodeIndex>,
+        length: usize,
+        opened: &Packet,
+    ) {
         let nonce = match opened.datagram() {
             Ok(Datagram::Presence(presence)) => presence.nonce,
             Ok(Datagram::Ask(ask)) => Some(ask.nonce),

@@ -49,6 +49,9 @@ impl World {
     }
 
     fn send(&mut self, node: NodeIndex, bytes: Arc<[u8]>, to: Destination) {
+        if let Some(record) = &mut self.record {
+            record.push(Arc::clone(&bytes));
+        }
         let packet = Arc::new(Packet::new(bytes));
         let opened = self.opened(node, &packet);
         let kind = Kind::of(opened);

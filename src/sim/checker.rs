@@ -235,7 +235,8 @@ impl Checker {
         let visitors = std::mem::take(&mut self.visitors);
         let account = self.account(node);
         let mut findings = Vec::new();
-        for id in engine.peer_ids() {
+        let known: BTreeSet<NodeId> = engine.peer_ids().collect();
+        for &id in &known {
             if Some(id) == account.id {
                 findings.push("lists itself".to_owned());
             }
@@ -243,7 +244,7 @@ impl Checker {
                 findings.push(format!("lists the visitor {id:?}"));
             }
         }
-        if !clones && account.present.keys().any(|&id| !engine.peer_ids().any(|p| p == id)) {
+        if !clones && account.present.keys().any(|id| !known.contains(id)) {
             findings.push("has lost a peer without a word".to_owned());
         }
         if engine.peer_count() > limits::PEERS {

@@ -166,6 +166,8 @@ pub struct World {
     pub tally: Tally,
     /// Whether each node's events are kept, for [`World::events`].
     pub keep_events: bool,
+    /// Every datagram that is sent is kept here, if set.
+    pub record: Option<Vec<Arc<[u8]>>>,
     /// Written if set.
     pub trace: Option<Trace>,
     /// How many peers each node is to know, and when it knew them first.
@@ -196,6 +198,7 @@ impl World {
             checker: Checker::default(),
             tally: Tally::default(),
             keep_events: true,
+            record: None,
             trace: None,
             census: None,
             outputs: Vec::new(),
@@ -423,6 +426,14 @@ impl World {
     /// What a node has told its user, over all its runs.
     pub fn events(&self, node: NodeIndex) -> &[(Instant, Event)] {
         &self.nodes[node.0].events
+    }
+
+    /// How often a node has shown its user a message of this text.
+    pub fn heard(&self, node: NodeIndex, text: &str) -> usize {
+        let events = self.events(node).iter();
+        events
+            .filter(|(_, event)| matches!(event, Event::Message(m) if m.text.raw() == text))
+            .count()
     }
 
     /// The nodes that run, visitors too.

@@ -202,8 +202,11 @@ pub enum GroupError {
     )]
     NotMulticast(Ipv4Addr),
     /// Nothing can be sent to port 0.
-    #[error("port 0 is not a port; give 1 to 65535, or leave it out for {default}", default = Group::PORT)]
-    PortZero,
+    #[error(
+        "{0}:0 has no port to send to; give 1 to 65535, or leave it out for {default}",
+        default = Group::PORT
+    )]
+    PortZero(Ipv4Addr),
 }
 
 impl Group {
@@ -221,7 +224,7 @@ impl Group {
             return Err(GroupError::NotMulticast(*addr.ip()));
         }
         if addr.port() == 0 {
-            return Err(GroupError::PortZero);
+            return Err(GroupError::PortZero(*addr.ip()));
         }
         Ok(Self(addr))
     }
@@ -320,7 +323,7 @@ mod tests {
         for (bad, says) in [
             ("10.0.0.1", "10.0.0.1 is not a multicast address"),
             ("240.0.0.1", "240.0.0.1 is not a multicast address"),
-            ("239.1.1.1:0", "port 0 is not a port"),
+            ("239.1.1.1:0", "239.1.1.1:0 has no port to send to"),
             ("239.1.1.1:70000", "is not ADDRESS[:PORT]"),
             ("239.1.1", "is not ADDRESS[:PORT]"),
             ("ff02::1", "is not ADDRESS[:PORT]"),

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::entry::{Ack, Body, Content, Entry, Payload, Tell};
 use super::packet::Datagram;
 use super::presence::{Hearing, Presence, PresenceKind, Profile, Summary};
 use super::roster::{Ask, RosterPage, Told};
+use super::sign::has_tail;
 use super::{Sender, VERSION};
 use crate::values::{ChannelName, Json, NodeId, PeerText, WallTime, limits};
 
@@ -88,6 +90,7 @@ struct Members<'a> {
     piece: Option<String>,
     #[serde(rename = "box")]
     sealed: Option<String>,
+    sig: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -150,6 +153,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Datagram> {
         }
         Some("ask") => members.ask().map(Datagram::Ask),
         Some("roster") => members.roster().map(Datagram::Roster),
+        // What claims to be signed and is not signed as it should be is not taken for unsigned.
+        _ if members.sig.is_some() && !has_tail(bytes) => Err(DecodeError::Member("sig")),
         Some("say") => members.entry(Body::Say).map(Datagram::Entry),
         Some("cast") => members.entry(Body::Cast).map(Datagram::Entry),
         Some("tell") => members.tell().map(Datagram::Tell),

@@ -103,7 +103,7 @@ fn written() -> BTreeMap<&'static str, String> {
         age: 2,
         unicast: true,
     };
-    let have = (0..256).map(|i| if i == 0x89 { 0x29 } else { 0 }).collect();
+    let have = (0..256).map(|i| if i == 0x8a { 0xdd } else { 0 }).collect();
     let roster = RosterPage {
         from: sender(&ada),
         re: 9,

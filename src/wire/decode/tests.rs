@@ -171,6 +171,8 @@ fn what_is_broken_is_refused_with_its_reason() {
         ),
         (r#"{"cooee":1,"type":"say","text":"x","id":"short"}"#, DecodeError::Member("id")),
         (r#"{"cooee":1,"type":"hello"}"#, DecodeError::Member("id")),
+        (r#"{"cooee":1,"type":"say","text":"x","sig":"AAAA"}"#, DecodeError::Member("sig")),
+        (r#"{"cooee":1,"type":"say","sig":1,"text":"x"}"#, DecodeError::Member("sig")),
     ] {
         assert_eq!(decode(bytes.as_bytes()), Err(error), "{bytes}");
     }

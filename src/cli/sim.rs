@@ -1,0 +1,81 @@
+//! `cooee sim`: many simulated hosts start on one simulated LAN.
+
+use std::io::Write;
+use std::time::Duration;
+
+use super::duration;
+use super::exit::{Exit, Failure};
+use crate::sim::Startup;
+
+pub(super) const ABOUT: &str = "\
+Simulates a LAN on which many hosts start within a short time, and prints how long it takes until \
+everyone knows everyone, and what that costs on the wire. Nothing is sent: time, hosts and the \
+network are all inside this process. The same options print the same, to the byte.
+
+Exit code 1 says that not everyone knew everyone in the end.";
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  cooee sim
+  cooee sim --hosts 1000 --loss 5
+  cooee sim --hosts 100 --loss 20% --spread 10s --seed 7";
+
+/// Virtual time after which it is given up.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// `cooee sim`
+#[derive(Debug, clap::Args)]
+pub(super) struct SimArgs {
+    /// How many hosts
+    #[arg(long, value_name = "N", default_value_t = 30,
+          value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    hosts: u32,
+    /// How much each receiver loses, in percent
+    #[arg(long, value_name = "P", default_value = "0", value_parser = percent)]
+    loss: f64,
+    /// What is left to chance follows from this number
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// The time within which the hosts start
+    #[arg(long, value_name = "D", default_value = "1s", value_parser = duration::parse)]
+    spread: Duration,
+    /// How long to watch what is sent once everyone knows everyone
+    #[arg(long, value_name = "D", default_value = "30s", value_parser = duration::parse)]
+    steady: Duration,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number: Option<f64> = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    match number {
+        Some(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
+        _ => Err("not a number from 0 to 100".to_owned()),
+    }
+}
+
+/// Simulates, and prints the report.
+pub(super) fn run(args: &SimArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let report = Startup {
+        hosts: args.hosts as usize,
+        loss: args.loss,
+        seed: args.seed,
+        spread: args.spread,
+        steady: args.steady,
+        limit: LIMIT,
+    }
+    .run();
+    write!(out, "{report}").map_err(|e| Failure::output(&e))?;
+    out.flush().map_err(|e| Failure::output(&e))?;
+    Ok(if report.is_good() { Exit::Done } else { Exit::No })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loss_is_given_in_percent() {
+        assert_eq!(percent("5%"), Ok(0.05));
+        assert_eq!(percent("0.5"), Ok(0.005));
+        assert!(percent("101").is_err() && percent("-1").is_err() && percent("NaN").is_err());
+    }
+}

@@ -1,0 +1,230 @@
+//! Stories of finding each other.
+
+use std::time::Duration;
+
+use cooee::proto::PeerState;
+use cooee::sim::{Faults, Kind, Spec};
+use cooee::wire::Hearing;
+
+use crate::stories::{Story, ms, secs, settled, visitor};
+
+#[test]
+fn two_hosts_find_each_other_within_a_millisecond() {
+    let mut story = Story::of(1);
+    let late = story.join();
+    let took = story.world.run_until(ms(10), |world| {
+        world.engine(late).is_some_and(|engine| engine.peers().any(|peer| peer.verified))
+    });
+    assert!(took.is_some_and(|took| took <= ms(1)), "{took:?}");
+    story.world.run_for(ms(17)); // until the switch has learnt of the newcomer
+    story.everyone_hears_everyone("hi");
+    story.end();
+}
+
+#[test]
+fn a_visitor_hears_of_all_thirty_hosts_within_ten_milliseconds() {
+    for seed in 1..=10 {
+        let mut story = Story::with(30, Faults::default(), seed);
+        let host = story.host();
+        let begun = story.world.now();
+        let asker = story.start(host, visitor());
+        story.world.run_for(ms(100));
+        let (complete, at) = settled(&story, asker).expect("an end");
+        let took = at.saturating_sub(Duration::from_micros(begun.as_micros()));
+        assert!(complete && took <= ms(10), "seed {seed}: complete: {complete}, {took:?}");
+        assert_eq!(story.known(asker), 30);
+        story.end();
+    }
+}
+
+#[test]
+fn an_asker_that_loses_a_fifth_hears_of_all_thirty_all_the_same() {
+    for seed in 1..=20 {
+        let mut story = Story::with(30, Faults::default(), seed);
+        let host = story.host();
+        story.world.host(host).input_loss = 0.2;
+        let asker = story.start(host, visitor());
+        story.world.run_for(secs(2));
+        let (complete, _) = settled(&story, asker).expect("an end");
+        assert!(complete, "seed {seed}");
+        assert_eq!(story.known(asker), 30, "seed {seed}");
+        story.end();
+    }
+}
+
+#[test]
+fn a_visitor_alone_is_told_so_after_a_second() {
+    let mut story = Story::of(0);
+    let host = story.host();
+    let begun = story.world.now();
+    let asker = story.start(host, visitor());
+    story.world.run_for(secs(2));
+    let (complete, at) = settled(&story, asker).expect("an end");
+    let took = at.saturating_sub(Duration::from_micros(begun.as_micros()));
+    assert!(!complete && took <= ms(1_001), "{took:?}");
+    story.end();
+}
+
+#[test]
+fn a_late_joiner_among_a_hundred_costs_some_pages_and_not_a_storm() {
+    let mut story = Story::of(100);
+    let before = story.world.tally;
+    let late = story.join();
+    let took = story.world.run_until(ms(200), |world| {
+        world.engine(late).is_some_and(|engine| engine.peer_count() == 100)
+    });
+    assert!(took.is_some_and(|took| took <= ms(20)), "{took:?}");
+    let cost = story.world.tally - before;
+    assert!(cost.multicast(Kind::Hello).datagrams <= 2);
+    let (multicast, unicast) = cost.totals();
+    assert!(multicast.datagrams <= 5 && unicast.datagrams <= 60, "{multicast:?}, {unicast:?}");
+    story.world.run_for(ms(50));
+    assert!(story.all_know_all());
+    story.end();
+}
+
+#[test]
+fn a_quiet_lan_stays_below_fifty_announcements_a_second() {
+    for (hosts, most) in [(30, 18.0), (150, 52.0)] {
+        let mut story = Story::of(hosts);
+        story.world.run_for(secs(10));
+        let before = story.world.tally;
+        story.world.run_for(secs(20));
+        let (multicast, unicast) = (story.world.tally - before).totals();
+        let rate = multicast.datagrams as f64 / 20.0;
+        assert!(rate <= most, "{hosts} hosts: {rate} a second");
+        assert!(unicast.datagrams <= 20, "{hosts} hosts: {unicast:?}");
+        story.end();
+    }
+}
+
+#[test]
+fn a_node_without_multicast_takes_part_in_everything() {
+    let mut story = Story::of(5);
+    let host = story.host();
+    let seeds = vec![story.world.seed_address(story.hosts[0])];
+    let node = story.start(host, Spec { multicast: false, seeds, ..Spec::default() });
+    story.world.run_for(secs(3));
+    assert!(story.all_know_all());
+    for &other in &story.nodes[..5] {
+        assert_eq!(story.peer(other, node).map(|peer| peer.path), Some(Hearing::Unicast));
+        assert_eq!(story.peer(node, other).map(|peer| peer.path), Some(Hearing::Unicast));
+    }
+    story.everyone_hears_everyone("hi");
+    story.world.run_for(secs(30));
+    story.everyone_hears_everyone("still");
+    story.end();
+}
+
+#[test]
+fn a_host_deaf_and_mute_takes_part_by_copies_and_goes_back_to_multicast() {
+    let mut story = Story::of(5);
+    let host = story.host();
+    (story.world.host(host).deaf, story.world.host(host).mute) = (true, true);
+    let seeds = vec![story.world.seed_address(story.hosts[0])];
+    let node = story.start(host, Spec { seeds, ..Spec::default() });
+    story.world.run_for(secs(2));
+    assert!(story.all_know_all());
+    story.everyone_hears_everyone("at once");
+    story.world.run_for(secs(20));
+    story.everyone_hears_everyone("by copies");
+    assert_eq!(story.peer(story.nodes[1], node).unwrap().path, Hearing::Unicast);
+    (story.world.host(host).deaf, story.world.host(host).mute) = (false, false);
+    for round in 0..20 {
+        story.world.run_for(ms(300));
+        story.everyone_hears_everyone(&format!("while it changes {round}"));
+    }
+    for &other in &story.nodes[..5] {
+        assert_eq!(story.peer(other, node).unwrap().path, Hearing::Multicast);
+        assert_eq!(story.peer(node, other).unwrap().path, Hearing::Multicast);
+        assert_eq!(story.peer(node, other).unwrap().state, PeerState::Alive);
+    }
+    story.end();
+}
+
+#[test]
+fn a_host_that_is_only_deaf_or_only_mute_is_found_without_any_seed() {
+    for mute in [false, true] {
+        let mut story = Story::of(5);
+        let host = story.host();
+        (story.world.host(host).deaf, story.world.host(host).mute) = (!mute, mute);
+        story.start(host, Spec::default());
+        story.world.run_for(secs(12));
+        assert!(story.all_know_all(), "mute: {mute}");
+        story.everyone_hears_everyone("hi");
+        story.world.run_for(secs(30));
+        story.everyone_hears_everyone("still");
+        story.end();
+    }
+}
+
+#[test]
+fn a_host_with_two_links_to_one_lan_is_one_peer_and_hears_everything_once() {
+    let mut story = Story::of(3);
+    let host = story.world.add_host(&[story.lan, story.lan]);
+    let node = story.start(host, Spec::default());
+    story.world.run_for(secs(5));
+    assert!(story.all_know_all());
+    story.everyone_hears_everyone("hi");
+    story.world.host(host).interfaces[0].up = false;
+    story.world.run_for(secs(12));
+    story.everyone_hears_everyone("over the other link");
+    assert_eq!(story.peer(story.nodes[0], node).unwrap().state, PeerState::Alive);
+    story.end();
+}
+
+#[test]
+fn a_host_between_two_lans_is_known_on_both_and_tells_neither_of_the_other() {
+    let mut story = Story::of(3);
+    let other_lan = story.world.add_lan(Faults::default());
+    let far: Vec<_> = (0..3)
+        .map(|_| {
+            let host = story.world.add_host(&[other_lan]);
+            story.world.start_on(host)
+        })
+        .collect();
+    let between = story.world.add_host(&[story.lan, other_lan]);
+    let node = story.world.start_on(between);
+    story.world.run_for(secs(10));
+    let before = story.world.tally;
+    story.world.run_for(secs(60));
+    let asked = (story.world.tally - before).unicast(Kind::Ask).datagrams;
+    assert!(asked <= 30, "{asked} questions about peers out of reach");
+    assert_eq!(story.known(node), 6);
+    for &resident in story.nodes.iter().chain(&far) {
+        assert_eq!(story.known(resident), 3);
+    }
+    story.world.say(node, "to both");
+    story.world.run_for(ms(100));
+    for &resident in story.nodes.iter().chain(&far) {
+        assert_eq!(story.world.heard(resident, "to both"), 1);
+    }
+    story.end();
+}
+
+#[test]
+fn two_nodes_of_one_host_are_two_peers() {
+    let mut story = Story::of(2);
+    let host = story.hosts[0];
+    story.start(host, Spec::default());
+    story.world.run_for(secs(3));
+    assert!(story.all_know_all());
+    story.everyone_hears_everyone("hi");
+    story.end();
+}
+
+#[test]
+fn a_sealed_group_is_a_group_of_its_own() {
+    let mut story = Story::of(2);
+    story.world.seal("the secret of the test");
+    let sealed = || Spec { sealed: true, ..Spec::default() };
+    let (a, b) = (story.host(), story.host());
+    let (a, b) = (story.world.start_with(a, sealed()), story.world.start_with(b, sealed()));
+    story.world.run_for(secs(3));
+    assert_eq!((story.known(a), story.known(b)), (1, 1));
+    assert!(story.all_know_all());
+    story.world.say(a, "psst");
+    story.world.run_for(ms(100));
+    assert_eq!((story.world.heard(b, "psst"), story.world.heard(story.nodes[0], "psst")), (1, 0));
+    story.end();
+}

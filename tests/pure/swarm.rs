@@ -1,0 +1,32 @@
+//! Random worlds. `COOEE_SWARM_SEEDS` says how many; `COOEE_SWARM_SEED` runs one of them and
+//! prints what happened in it.
+
+use cooee::sim::Swarm;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+#[test]
+fn random_worlds_heal() {
+    if let Some(seed) = number("COOEE_SWARM_SEED") {
+        let mut swarm = Swarm::new(seed, true);
+        let result = swarm.run();
+        println!("{}", swarm.trace());
+        if let Err(failure) = result {
+            panic!("{failure}");
+        }
+        return;
+    }
+    let seeds = number("COOEE_SWARM_SEEDS").unwrap_or(200);
+    let failures: Vec<String> = (1..=seeds)
+        .filter_map(|seed| Swarm::new(seed, false).run().err())
+        .map(|failure| failure.to_string())
+        .collect();
+    assert!(
+        failures.is_empty(),
+        "{} of {seeds} worlds:\n{}",
+        failures.len(),
+        failures[..failures.len().min(20)].join("\n")
+    );
+}

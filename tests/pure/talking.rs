@@ -1,0 +1,85 @@
+//! Stories of talking.
+
+use cooee::proto::{Event, TellError};
+use cooee::sim::Faults;
+use cooee::values::{ChannelName, limits};
+
+use crate::stories::{Story, ms, secs};
+
+#[test]
+fn what_is_said_arrives_once_at_each_though_datagrams_come_twice_and_out_of_order() {
+    let faults = Faults { duplicates: 0.3, reordering: 0.5, ..Faults::default() };
+    let mut story = Story::with(10, faults, 5);
+    for round in 0..10 {
+        story.everyone_hears_everyone(&format!("round {round}"));
+    }
+    story.end();
+}
+
+#[test]
+fn a_message_of_64_kib_arrives_whole() {
+    let mut story = Story::of(3);
+    let text: String = ('a'..='z').cycle().take(limits::TEXT).collect();
+    let author = story.nodes[0];
+    story.world.say(author, &text);
+    story.world.run_for(ms(200));
+    for &node in &story.nodes[1..] {
+        assert_eq!(story.world.heard(node, &text), 1);
+    }
+    story.end();
+}
+
+#[test]
+fn only_those_in_a_channel_hear_it() {
+    let mut story = Story::of(3);
+    let ops: ChannelName = "ops".parse().unwrap();
+    for &node in &story.nodes[..2] {
+        story.world.command(node, cooee::proto::Command::Join(ops.clone()));
+    }
+    story.world.run_for(ms(50));
+    let author = story.nodes[0];
+    story.world.say_in(author, &ops, "to ops");
+    story.world.run_for(ms(50));
+    assert_eq!(story.world.heard(story.nodes[1], "to ops"), 1);
+    assert_eq!(story.world.heard(story.nodes[2], "to ops"), 0);
+    story.end();
+}
+
+#[test]
+fn what_is_told_arrives_once_though_a_fifth_is_lost() {
+    let mut story = Story::with(3, Faults::losing(0.2), 2);
+    let (from, to) = (story.nodes[0], story.nodes[1]);
+    let id = story.world.id(to);
+    for ticket in 0..50 {
+        story.world.tell(from, id, &format!("told {ticket}"), ticket);
+        story.world.run_for(ms(100));
+    }
+    story.world.run_for(secs(10));
+    for ticket in 0..50 {
+        assert_eq!(story.world.heard(to, &format!("told {ticket}")), 1);
+    }
+    let told = story.count(from, |event| matches!(event, Event::Told { .. }));
+    let not_told = story.count(from, |event| matches!(event, Event::NotTold { .. }));
+    // An acknowledgement may be lost each time: what arrived is then not known to have arrived.
+    assert!(told + not_told == 50 && not_told <= 1, "{told} told, {not_told} not");
+    story.end();
+}
+
+#[test]
+fn what_is_told_to_a_dead_peer_is_given_up() {
+    let mut story = Story::of(2);
+    let (from, to) = (story.nodes[0], story.nodes[1]);
+    let id = story.world.id(to);
+    story.world.crash(to);
+    story.world.tell(from, id, "hello?", 7);
+    story.world.run_for(secs(10));
+    let given_up =
+        |event: &Event| matches!(event, Event::NotTold { ticket: 7, why: TellError::Unanswered });
+    assert_eq!(story.count(from, given_up), 1);
+    story.world.tell(from, id, "hello?", 8);
+    story.world.run_for(ms(1));
+    let unknown =
+        |event: &Event| matches!(event, Event::NotTold { ticket: 8, why: TellError::Unknown });
+    assert_eq!(story.count(from, unknown), 1);
+    story.end();
+}
