@@ -1,6 +1,6 @@
 //! `cooee listen`: prints what arrives, or runs a command for each message.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::args;
 use super::duration;
@@ -48,6 +48,7 @@ pub(super) fn run(args: args::Listen, mut settings: Settings) -> Result<Exit, Fa
         left: args.count,
     };
     let ended = listener.announce(&about).and_then(|()| listener.listen(&hub, until));
+    let left = listener.left;
     if let Some(runner) = runner {
         match &ended {
             // Ended by itself: what was received is dealt with. A signal cuts that short as well.
@@ -58,16 +59,16 @@ pub(super) fn run(args: args::Listen, mut settings: Settings) -> Result<Exit, Fa
         }
     }
     session::stop(node, &settings);
-    match ended? {
-        End::Time if args.count.is_some() => {
+    match (ended?, args.count, left) {
+        (End::Time, Some(count), Some(left)) => {
             if !settings.quiet {
-                let count = args.count.unwrap_or(0);
-                let lasting = duration::show(args.lasting.unwrap_or(Duration::ZERO));
-                note(format_args!("fewer than {count} messages arrived within {lasting}"));
+                let lasting = duration::show(args.lasting.unwrap_or_default());
+                let came = count - left;
+                note(format_args!("{came} of {count} messages arrived within {lasting}"));
             }
             Ok(Exit::No)
         }
-        End::Time | End::Count | End::Signal => Ok(Exit::Done),
+        _ => Ok(Exit::Done),
     }
 }
 

@@ -1,10 +1,10 @@
 //! The command line: what a person or a script sees.
 //!
-//! A command line is parsed ([`args`], touching nothing), resolved ([`options`]: environment,
+//! A command line is parsed (`args`, touching nothing), resolved (`options`: environment,
 //! configuration file, defaults) and run (one file per command). A command returns how it ended
-//! ([`exit`]) and never ends the process itself. Commands don't call each other; what they share
-//! stands beside them: starting a node ([`session`]), waiting for several things at once
-//! ([`hub`]), finding whom a name means ([`find`]), printing ([`output`]).
+//! (`exit`) and never ends the process itself. Commands don't call each other; what they share
+//! stands beside them: starting a node (`session`), waiting for several things at once
+//! (`hub`), finding whom a name means (`find`), printing (`output`).
 
 mod args;
 mod cast;

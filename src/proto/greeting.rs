@@ -157,9 +157,7 @@ impl Engine {
         peer.deaf_to_it |= !self.config.multicast;
         match arrival.via {
             Hearing::Multicast => {
-                news.hears_again = peer.deaf_to_it;
-                peer.heard_multicast = Some(now);
-                peer.deaf_to_it = false;
+                news.hears_again = peer.hear_multicast(now, size);
                 // What came by multicast one way will mostly go the other way, too; if it does
                 // not, the peer will say so.
                 peer.met_by_unicast = false;

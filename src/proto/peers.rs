@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::event::{PeerInfo, PeerState};
 use super::paths::Paths;
 use super::recent::Recent;
+use super::timing;
 use super::window::Window;
 use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
 use crate::wire::{Hearing, Profile, Sender, Summary};
@@ -54,6 +55,8 @@ pub(crate) struct Peer {
     pub(crate) heard_multicast: Option<Instant>,
     /// Whether it is heard by unicast only.
     pub(crate) deaf_to_it: bool,
+    /// While so: since when it is heard by multicast again.
+    pub(crate) multicast_back: Option<Instant>,
     /// Until when it is to get copies, because it said that it hears us by unicast only.
     pub(crate) copies_until: Option<Instant>,
     /// Whether it was reached by unicast first and has not said yet how it hears us.
@@ -84,6 +87,7 @@ impl Peer {
             heard: now,
             heard_multicast: None,
             deaf_to_it: false,
+            multicast_back: None,
             copies_until: None,
             met_by_unicast: false,
             met_by_seed: false,
@@ -93,6 +97,23 @@ impl Peer {
             token: None,
             ask_at: now,
         }
+    }
+
+    /// Something came from it by multicast. `true` if it is not held for unheard any more.
+    pub(crate) fn hear_multicast(&mut self, now: Instant, size: usize) -> bool {
+        let before = self.heard_multicast.replace(now);
+        if !self.deaf_to_it {
+            return false;
+        }
+        let gap = before.is_none_or(|before| now.since(before) > timing::deaf(size));
+        let back = if gap { None } else { self.multicast_back };
+        let back = *self.multicast_back.insert(back.unwrap_or(now));
+        if now.since(back) < timing::MULTICAST_BACK {
+            return false;
+        }
+        self.deaf_to_it = false;
+        self.multicast_back = None;
+        true
     }
 
     /// Whether what goes to the group has to go to this peer's address as well.

@@ -83,6 +83,11 @@ pub(crate) const COMPARE: Duration = Duration::from_millis(1_000);
 pub(crate) const TELL_RETRY: Duration = Duration::from_millis(50);
 pub(crate) const TELL_TRIES: u8 = 7;
 
+/// A peer that is heard by multicast again is asked for copies for this long. A switch that
+/// forgot who listens learns it group by group, over the time that members have to answer its
+/// query (RFC 3376 §8.3: 10 s), so hearing the announcements does not mean hearing the channels.
+pub(crate) const MULTICAST_BACK: Duration = Duration::from_secs(10);
+
 /// How often each node of a group of `size` announces itself: so that all of them together stay
 /// below [`limits::ANNOUNCEMENTS`] (RFC 3550 §6.2 scales its reports the same way).
 pub(crate) fn announce(size: usize) -> Duration {

@@ -130,7 +130,7 @@ fn a_host_deaf_and_mute_takes_part_by_copies_and_goes_back_to_multicast() {
     story.everyone_hears_everyone("by copies");
     assert_eq!(story.peer(story.nodes[1], node).unwrap().path, Hearing::Unicast);
     (story.world.host(host).deaf, story.world.host(host).mute) = (false, false);
-    for round in 0..20 {
+    for round in 0..50 {
         story.world.run_for(ms(300));
         story.everyone_hears_everyone(&format!("while it changes {round}"));
     }

@@ -182,3 +182,40 @@ fn more_tags_than_can_be_announced_are_refused() {
     let error = with(&Globals::default(), &[], &folder.0).unwrap_err().to_string();
     assert!(error.contains("at most 256"), "{error}");
 }
+
+#[test]
+fn every_global_option_is_a_variable_and_a_key_of_the_file() {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use clap::CommandFactory;
+
+    let asked = Rc::new(RefCell::new(Vec::new()));
+    let record = Rc::clone(&asked);
+    let around = Surroundings {
+        env: Box::new(move |name| {
+            record.borrow_mut().push(name.to_owned());
+            None
+        }),
+        config_dir: None,
+        state_dir: None,
+        host: "web1".to_owned(),
+    };
+    resolve(&Globals::default(), &around).unwrap();
+    let folder = Folder::new("keys");
+    let program = crate::cli::args::Args::command();
+    // Help and version have no identifier that is global.
+    for option in program.get_arguments().filter(|arg| arg.is_global_set()) {
+        let long = option.get_long().unwrap();
+        if long != "config" {
+            folder.file("cooee/config.toml", format!("{long} = [[]]\n"));
+            let error = with(&Globals::default(), &[], &folder.0).unwrap_err().to_string();
+            assert!(!error.contains("unknown field"), "{error}");
+        }
+        // There is no agent yet, so nobody asks how to reach it.
+        if long != "no-agent" && long != "socket" {
+            let name = format!("COOEE_{}", long.replace('-', "_").to_uppercase());
+            assert!(asked.borrow().contains(&name), "{name}");
+        }
+    }
+}

@@ -37,7 +37,8 @@ impl Style {
         match id.filter(|_| self.colours) {
             Some(id) => {
                 let sum: usize = id.0.iter().map(|byte| usize::from(*byte)).sum();
-                format!("\x1b[{}m{}\x1b[0m", COLOURS[sum % COLOURS.len()], nick.escaped())
+                // Only the colour ends: a nick may stand in a dim line.
+                format!("\x1b[{}m{}\x1b[39m", COLOURS[sum % COLOURS.len()], nick.escaped())
             }
             None => nick.escaped().to_string(),
         }
