@@ -13,6 +13,7 @@ use crate::values::{Instant, NodeId, PeerText, limits};
 use crate::wire::{Hearing, Presence, PresenceKind, Profile, Sender};
 
 /// What an announcement has changed.
+#[expect(clippy::struct_excessive_bools, reason = "five independent findings")]
 struct News {
     /// The peer was not known, or only from hearsay.
     joined: bool,
@@ -55,7 +56,7 @@ impl Engine {
         match presence.kind {
             PresenceKind::Hello => self.plan_answer(arrival, presence),
             PresenceKind::Here if presence.nonce.is_some() => {
-                self.answer_at_once(arrival, presence)
+                self.answer_at_once(arrival, presence);
             }
             PresenceKind::Here => {}
         }
@@ -263,9 +264,7 @@ impl Engine {
         // Who has just started does not know yet whether few or many are here, and if all who have
         // just started answered, a start of many would cost a flood of answers that say nothing.
         let undecided = (to_all && !self.discovery.settled).then_some(hello.attempt);
-        if to_all
-            && undecided.is_none()
-            && !answers::is_chosen(size, hello.attempt, &mut self.rng)
+        if to_all && undecided.is_none() && !answers::is_chosen(size, hello.attempt, &mut self.rng)
         {
             return;
         }

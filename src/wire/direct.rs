@@ -44,7 +44,9 @@ pub fn seal_direct(
     let ephemeral = MontgomeryPoint::mul_base_clamped(secret);
     let shared = exchange_public(to).ok_or(DirectError::BadKey)?.mul_clamped(secret);
     let cipher = cipher(shared, ephemeral, from, to)?;
-    let sealed = cipher.encrypt(&Default::default(), plain).map_err(|_| DirectError::BadKey)?;
+    let sealed = cipher
+        .encrypt(&chacha20poly1305::Nonce::default(), plain)
+        .map_err(|_| DirectError::BadKey)?;
     Ok([ephemeral.as_bytes().as_slice(), &sealed].concat())
 }
 
@@ -58,7 +60,7 @@ pub fn open_direct(
     let ephemeral = MontgomeryPoint(*ephemeral);
     let shared = ephemeral.mul_clamped(identity.exchange_secret());
     let cipher = cipher(shared, ephemeral, from, identity.id())?;
-    cipher.decrypt(&Default::default(), sealed).map_err(|_| DirectError::Forged)
+    cipher.decrypt(&chacha20poly1305::Nonce::default(), sealed).map_err(|_| DirectError::Forged)
 }
 
 fn cipher(
