@@ -27,6 +27,9 @@ struct Message {
     unacked: usize,
 }
 
+/// A datagram to be sent once more, and to whom.
+pub(crate) type Again = (NodeId, Arc<[u8]>);
+
 /// What has become of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -96,7 +99,7 @@ impl Direct {
     }
 
     /// The datagrams to be sent again now, with their peers, and the messages given up.
-    pub(crate) fn due(&mut self, now: Instant) -> (Vec<(NodeId, Arc<[u8]>)>, Vec<Outcome>) {
+    pub(crate) fn due(&mut self, now: Instant) -> (Vec<Again>, Vec<Outcome>) {
         let (mut again, mut failed) = (Vec::new(), Vec::new());
         for waiting in self.waiting.values_mut().filter(|waiting| waiting.next <= now) {
             if waiting.tries >= timing::TELL_TRIES {

@@ -175,7 +175,10 @@ impl Discovery {
             self.listen_until = now + spread(size.max(timing::FEW)) + timing::ANSWER_GRACE;
         }
         self.next_hello = match (timing::HELLOS.get(round), timing::HELLOS.get(round + 1)) {
-            (Some(&this), Some(&next)) => now + (next - this) + rng.up_to((next - this) / 4),
+            (Some(&this), Some(&next)) => {
+                let wait = next.saturating_sub(this);
+                now + wait + rng.up_to(wait / 4)
+            }
             _ => Instant::NEVER,
         };
         round as u8
@@ -264,15 +267,13 @@ impl Discovery {
         }
         if self.settled {
             let due = now >= self.next_pull && self.pull.is_none();
-            return match self.differs.take_if(|_| due) {
-                Some(peer) => Verdict::Pull(peer),
-                None => {
-                    if due {
-                        self.next_pull = Instant::NEVER;
-                    }
-                    Verdict::Wait
-                }
-            };
+            if let Some(peer) = self.differs.take_if(|_| due) {
+                return Verdict::Pull(peer);
+            }
+            if due {
+                self.next_pull = Instant::NEVER;
+            }
+            return Verdict::Wait;
         }
         if self.pull.is_none() && now >= self.next_pull {
             // The pause after the last pull is over. Noted, or it would be due for ever.
@@ -282,17 +283,17 @@ impl Discovery {
         // whose whole roster has come since has nothing to add.
         let covered = self.covered;
         let agrees = |s: &Summary| s.digest == ours.digest || s.count <= covered;
-        let agreeing = self.answers.values().filter(|s| agrees(s)).count();
-        let agreed = agreeing * 2 > self.answers.len();
+        let alike = self.answers.values().filter(|s| agrees(s)).count();
+        let enough = alike * 2 > self.answers.len();
         if now >= self.started + timing::SETTLE
             || self.answers.is_empty() && now >= self.started + timing::ALONE
         {
-            return self.settle(agreed);
+            return self.settle(enough);
         }
         if self.answers.is_empty() || now < self.listen_until {
             return Verdict::Wait;
         }
-        if agreed {
+        if enough {
             return if self.asking.is_empty() { self.settle(true) } else { Verdict::Wait };
         }
         if self.pull.is_some() || self.next_pull != Instant::NEVER {

@@ -288,13 +288,13 @@ impl Engine {
         }
         let packet = match &self.config.secret {
             None => packet,
-            Some(secret) => match packet.open(secret) {
-                Some(inner) => inner,
-                None => {
+            Some(secret) => {
+                let Some(inner) = packet.open(secret) else {
                     self.counters.not_sealed += 1;
                     return self.guard.note_bad(source, self.now);
-                }
-            },
+                };
+                inner
+            }
         };
         let arrival = Arrival { packet, source, link, via };
         match packet.datagram() {

@@ -60,7 +60,7 @@ impl Engine {
             let mut hello = self.presence(PresenceKind::Hello);
             hello.nonce = Some(nonce);
             hello.attempt = round;
-            self.greet_address(hello, seed);
+            self.greet_address(&hello, seed);
         }
         let size = self.size();
         self.announcer.done(self.now, size, &mut self.rng);
@@ -81,7 +81,7 @@ impl Engine {
             self.discovery.question(nonce, Asked::Seeds, self.now);
             let mut hello = self.presence(PresenceKind::Hello);
             hello.nonce = Some(nonce);
-            self.greet_address(hello, seed);
+            self.greet_address(&hello, seed);
         }
     }
 

@@ -2,6 +2,7 @@
 //! known; its own go out in time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::answers::{self, Answer};
 use super::discovery::Asked;
@@ -13,6 +14,7 @@ use crate::values::{Instant, NodeId, PeerText, limits};
 use crate::wire::{Hearing, Presence, PresenceKind, Profile, Sender};
 
 /// What an announcement has changed.
+#[expect(clippy::struct_excessive_bools, reason = "any of them can go with any other")]
 struct News {
     /// The peer was not known, or only from hearsay.
     joined: bool,
@@ -55,7 +57,7 @@ impl Engine {
         match presence.kind {
             PresenceKind::Hello => self.plan_answer(arrival, presence),
             PresenceKind::Here if presence.nonce.is_some() => {
-                self.answer_at_once(arrival, presence)
+                self.answer_at_once(arrival, presence);
             }
             PresenceKind::Here => {}
         }
@@ -70,7 +72,7 @@ impl Engine {
         }
         self.counters.cloned += 1;
         // Once a minute: a clone goes on announcing itself.
-        let minute = std::time::Duration::from_secs(60);
+        let minute = Duration::from_secs(60);
         if self.last_clone_report.is_none_or(|last| self.now.since(last) >= minute) {
             self.last_clone_report = Some(self.now);
             self.event(Event::Cloned { addr: arrival.source });
@@ -202,7 +204,7 @@ impl Engine {
         let asked_it = peer.nonce.filter(|(nonce, _)| *nonce == re).map(|(_, at)| at);
         if let Some(asked) = asked_it.or(asked_all) {
             peer.paths.prove(arrival.link, arrival.source, now);
-            let held = std::time::Duration::from_micros(presence.held.into());
+            let held = Duration::from_micros(presence.held.into());
             let rtt = now.since(asked).saturating_sub(held);
             // A question sent to all may be answered late for reasons of the answerer's; the
             // least of the last times is nearest to the truth.
@@ -263,13 +265,11 @@ impl Engine {
         // Who has just started does not know yet whether few or many are here, and if all who have
         // just started answered, a start of many would cost a flood of answers that say nothing.
         let undecided = (to_all && !self.discovery.settled).then_some(hello.attempt);
-        if to_all
-            && undecided.is_none()
-            && !answers::is_chosen(size, hello.attempt, &mut self.rng)
+        if to_all && undecided.is_none() && !answers::is_chosen(size, hello.attempt, &mut self.rng)
         {
             return;
         }
-        let mut delay = std::time::Duration::ZERO;
+        let mut delay = Duration::ZERO;
         if to_all {
             delay += self.rng.up_to(answers::spread(size));
         }

@@ -38,6 +38,7 @@ pub(crate) enum Standing {
 
 /// One peer.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, not a state")]
 pub(crate) struct Peer {
     pub(crate) epoch: Epoch,
     /// The announcements heard in this epoch.
@@ -158,9 +159,8 @@ impl Peer {
 
     pub(crate) fn state(&self) -> PeerState {
         match self.standing {
-            Standing::Told { .. } | Standing::Alive => PeerState::Alive,
-            Standing::Suspect { asked: 0..=1 } => PeerState::Alive,
-            Standing::Suspect { .. } => PeerState::Suspect,
+            Standing::Suspect { asked: 2.. } => PeerState::Suspect,
+            _ => PeerState::Alive,
         }
     }
 }
@@ -188,8 +188,7 @@ pub(crate) struct Peers {
 
 /// What an id adds to a digest.
 pub(crate) fn mark(id: NodeId) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = id.0;
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    id.0[..8].iter().fold(0, |mark, &byte| mark << 8 | u64::from(byte))
 }
 
 /// In which part of the ids an id is.

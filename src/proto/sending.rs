@@ -122,7 +122,7 @@ impl Engine {
     }
 
     /// Asks an address that nothing is known of.
-    pub(super) fn greet_address(&mut self, presence: Presence, to: SocketAddr) {
+    pub(super) fn greet_address(&mut self, presence: &Presence, to: SocketAddr) {
         let limit = self.datagram_limit();
         let (bytes, _) = presence.encode(&self.config.identity, limit, limits::QUESTION);
         self.transmit(bytes, Destination::Address(to, None));

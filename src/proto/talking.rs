@@ -1,6 +1,7 @@
 //! The engine's talk: what is said goes out, what others say comes in, once.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
 
 use super::direct::Outcome;
 use super::engine::{Arrival, Engine};
@@ -8,8 +9,8 @@ use super::event::{Destination, Event, Message, Outgoing, Refusal, TellError};
 use super::inbox::LogKey;
 use crate::values::{ChannelName, NodeId, PeerText, limits};
 use crate::wire::{
-    Ack, Body, Content, Entry, Hearing, Payload, Tell, decode_content, decode_inside, open_direct,
-    seal_direct, split,
+    Ack, Body, Content, Entry, Hearing, Payload, Sender, Tell, decode_content, decode_inside,
+    open_direct, seal_direct, split,
 };
 
 impl Engine {
@@ -53,13 +54,13 @@ impl Engine {
         }
         match (entry.from, entry.seq) {
             (Some(from), Some(seq)) if entry.body == Body::Say && arrival.packet.is_signed() => {
-                let key = self.log_key(from, entry, None);
+                let key = log_key(from, entry, None);
                 if self.authors.has(&key, seq) {
                     self.counters.duplicates += 1;
                 } else if self.authors.is_over(from.id, from.epoch) {
                     self.counters.stale += 1;
                 } else if self.is_authentic(arrival) {
-                    self.take_entry(key, seq, entry, true);
+                    self.take_entry(&key, seq, entry, true);
                 }
             }
             _ if arrival.packet.is_signed() && !self.is_authentic(arrival) => {}
@@ -67,30 +68,20 @@ impl Engine {
                 // Who is known is heard at an address of its own; else it is only a claim.
                 let known = self.peers.get(from.id);
                 let elsewhere = known.is_some_and(|peer| !peer.paths.has_ip(arrival.source));
-                let key = self.log_key(from, entry, elsewhere.then(|| arrival.source.ip()));
+                let key = log_key(from, entry, elsewhere.then(|| arrival.source.ip()));
                 if self.authors.has(&key, seq) {
                     self.counters.duplicates += 1;
                 } else {
-                    self.take_entry(key, seq, entry, false);
+                    self.take_entry(&key, seq, entry, false);
                 }
             }
             _ => self.take_by_hand(arrival, entry),
         }
     }
 
-    fn log_key(
-        &self,
-        from: crate::wire::Sender,
-        entry: &Entry,
-        claimed_at: Option<std::net::IpAddr>,
-    ) -> LogKey {
-        let channel = Some(entry.channel.clone());
-        LogKey { id: from.id, epoch: from.epoch, channel, body: entry.body, claimed_at }
-    }
-
-    fn take_entry(&mut self, key: LogKey, seq: u64, entry: &Entry, verified: bool) {
-        self.authors.mark(&key, seq, entry.payload.len(), verified);
-        self.take_payload(&key, seq, &entry.nick, &entry.payload, verified);
+    fn take_entry(&mut self, key: &LogKey, seq: u64, entry: &Entry, verified: bool) {
+        self.authors.mark(key, seq, entry.payload.len(), verified);
+        self.take_payload(key, seq, &entry.nick, &entry.payload, verified);
     }
 
     /// Shows what a payload carries, or keeps it until its other parts have come.
@@ -248,8 +239,9 @@ impl Engine {
             body: Body::Say,
             claimed_at: None,
         };
-        let again = self.authors.has(&key, tell.n);
-        if !again {
+        if self.authors.has(&key, tell.n) {
+            self.counters.duplicates += 1;
+        } else {
             let opened = open_direct(&tell.sealed, tell.from.id, &self.config.identity).ok();
             let inside = opened.and_then(|plain| String::from_utf8(plain).ok());
             let Some((nick, payload)) = inside.and_then(|json| decode_inside(&json).ok()) else {
@@ -258,8 +250,6 @@ impl Engine {
             };
             self.authors.mark(&key, tell.n, 1, true);
             self.take_payload(&key, tell.n, &nick, &payload, true);
-        } else {
-            self.counters.duplicates += 1;
         }
         let ack = Ack { from: self.sender(), to: tell.from.id, n: tell.n };
         let bytes = ack.encode(&self.config.identity);
@@ -278,6 +268,11 @@ impl Engine {
             self.outcome(outcome);
         }
     }
+}
+
+fn log_key(from: Sender, entry: &Entry, claimed_at: Option<IpAddr>) -> LogKey {
+    let channel = Some(entry.channel.clone());
+    LogKey { id: from.id, epoch: from.epoch, channel, body: entry.body, claimed_at }
 }
 
 fn check(what: &Outgoing) -> Result<(), Refusal> {

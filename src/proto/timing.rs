@@ -40,7 +40,7 @@ pub(crate) const HELLOS: [Duration; 6] = [
 ];
 
 /// A node that nobody has answered by then is alone.
-pub(crate) const ALONE: Duration = Duration::from_millis(1_000);
+pub(crate) const ALONE: Duration = Duration::from_secs(1);
 
 /// What a node knows by then is all that it will know at first.
 pub(crate) const SETTLE: Duration = Duration::from_millis(1_500);
@@ -77,7 +77,7 @@ pub(crate) const SEED_RETRY: Duration = Duration::from_secs(5);
 pub(crate) const COMPARE_AGAIN: Duration = Duration::from_secs(60);
 
 /// Rosters that differ for this long are compared.
-pub(crate) const COMPARE: Duration = Duration::from_millis(1_000);
+pub(crate) const COMPARE: Duration = Duration::from_secs(1);
 
 /// A direct message is repeated after this time at least, doubling, and given up after so many.
 pub(crate) const TELL_RETRY: Duration = Duration::from_millis(50);

@@ -94,7 +94,7 @@ impl Checker {
         channel: Option<&ChannelName>,
         what: &Outgoing,
     ) {
-        let data = what.data.as_ref().map(|data| data.as_str());
+        let data = what.data.as_ref().map(crate::values::Json::as_str);
         let said = (from, epoch, channel, what.at.0, what.text.as_str(), data, what.level);
         *self.said.entry(hash(&said)).or_default() += 1;
     }
@@ -214,7 +214,7 @@ impl Checker {
         }
         let channel = message.channel.as_ref();
         let at = message.at.map_or(0, |at| at.0);
-        let data = message.data.as_ref().map(|data| data.as_str());
+        let data = message.data.as_ref().map(crate::values::Json::as_str);
         let (text, level) = (message.text.raw(), message.level);
         let key = hash(&(from, message.epoch, channel, at, text, data, level));
         let said = self.said.get(&key).copied().unwrap_or_default();

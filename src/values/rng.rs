@@ -10,7 +10,7 @@ use std::time::Duration;
 use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit, StreamCipher};
 
-/// The keystream of ChaCha20 (RFC 8439) as random numbers.
+/// The keystream of `ChaCha20` (RFC 8439) as random numbers.
 pub struct Rng {
     stream: Box<ChaCha20>,
     block: [u8; 64],
