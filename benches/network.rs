@@ -4,6 +4,8 @@
 //! The machine's speed drifts, so only the ratios within one run mean anything. Each row is the
 //! median of several rounds in which the contestants take turns.
 
+#![expect(clippy::expect_used, reason = "a benchmark that can't be set up has nothing to say")]
+
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::process::{Command, Stdio};
@@ -24,7 +26,8 @@ fn main() {
     let group: Group = "239.255.99.99:26999".parse().expect("a group");
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     println!("median of {ROUNDS} rounds, {TEXT}-byte messages, on the loopback\n");
-    let parts: [(&str, fn(Group)); 3] =
+    type Part = (&'static str, fn(Group));
+    let parts: [Part; 3] =
         [("throughput", throughput), ("round-trip", round_trip), ("commands", commands)];
     for (name, part) in parts {
         if wanted.is_empty() || wanted.iter().any(|w| w == name) {
