@@ -176,8 +176,8 @@ impl Discovery {
         }
         self.next_hello = match (timing::HELLOS.get(round), timing::HELLOS.get(round + 1)) {
             (Some(&this), Some(&next)) => {
-                let wait = next.saturating_sub(this);
-                now + wait + rng.up_to(wait / 4)
+                let pause = next.saturating_sub(this);
+                now + pause + rng.up_to(pause / 4)
             }
             _ => Instant::NEVER,
         };
@@ -240,7 +240,9 @@ impl Discovery {
         }
         self.differs = Some(from);
         if self.next_pull == Instant::NEVER {
-            let wait = timing::COMPARE * (1 << self.backoff.min(6));
+            // Who knows more has probably something to tell, though the last one had not.
+            let most = if theirs.count > ours.count { 1 } else { 6 };
+            let wait = timing::COMPARE * (1 << self.backoff.min(most));
             self.next_pull = now + wait / 2 + rng.up_to(wait);
         }
     }
@@ -283,8 +285,8 @@ impl Discovery {
         // whose whole roster has come since has nothing to add.
         let covered = self.covered;
         let agrees = |s: &Summary| s.digest == ours.digest || s.count <= covered;
-        let alike = self.answers.values().filter(|s| agrees(s)).count();
-        let enough = alike * 2 > self.answers.len();
+        let same = self.answers.values().filter(|s| agrees(s)).count();
+        let enough = same * 2 > self.answers.len();
         if now >= self.started + timing::SETTLE
             || self.answers.is_empty() && now >= self.started + timing::ALONE
         {

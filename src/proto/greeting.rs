@@ -2,7 +2,6 @@
 //! known; its own go out in time.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::answers::{self, Answer};
 use super::discovery::Asked;
@@ -14,7 +13,7 @@ use crate::values::{Instant, NodeId, PeerText, limits};
 use crate::wire::{Hearing, Presence, PresenceKind, Profile, Sender};
 
 /// What an announcement has changed.
-#[expect(clippy::struct_excessive_bools, reason = "any of them can go with any other")]
+#[expect(clippy::struct_excessive_bools, reason = "five independent findings")]
 struct News {
     /// The peer was not known, or only from hearsay.
     joined: bool,
@@ -72,7 +71,7 @@ impl Engine {
         }
         self.counters.cloned += 1;
         // Once a minute: a clone goes on announcing itself.
-        let minute = Duration::from_secs(60);
+        let minute = std::time::Duration::from_secs(60);
         if self.last_clone_report.is_none_or(|last| self.now.since(last) >= minute) {
             self.last_clone_report = Some(self.now);
             self.event(Event::Cloned { addr: arrival.source });
@@ -204,7 +203,7 @@ impl Engine {
         let asked_it = peer.nonce.filter(|(nonce, _)| *nonce == re).map(|(_, at)| at);
         if let Some(asked) = asked_it.or(asked_all) {
             peer.paths.prove(arrival.link, arrival.source, now);
-            let held = Duration::from_micros(presence.held.into());
+            let held = std::time::Duration::from_micros(presence.held.into());
             let rtt = now.since(asked).saturating_sub(held);
             // A question sent to all may be answered late for reasons of the answerer's; the
             // least of the last times is nearest to the truth.
@@ -269,7 +268,7 @@ impl Engine {
         {
             return;
         }
-        let mut delay = Duration::ZERO;
+        let mut delay = std::time::Duration::ZERO;
         if to_all {
             delay += self.rng.up_to(answers::spread(size));
         }

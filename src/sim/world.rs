@@ -56,7 +56,7 @@ pub struct Host {
 
 /// How a node is started.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "the switches of a node's configuration")]
+#[expect(clippy::struct_excessive_bools, reason = "independent choices, as in `Config`")]
 pub struct Spec {
     /// The identity's secret; drawn by chance if `None`.
     pub key: Option<[u8; 32]>,
