@@ -27,7 +27,7 @@ struct Message {
     unacked: usize,
 }
 
-/// A datagram to be sent once more, and to whom.
+/// A datagram to be sent again, with its peer.
 pub(crate) type Again = (NodeId, Arc<[u8]>);
 
 /// What has become of a message.

@@ -176,8 +176,8 @@ impl Discovery {
         }
         self.next_hello = match (timing::HELLOS.get(round), timing::HELLOS.get(round + 1)) {
             (Some(&this), Some(&next)) => {
-                let wait = next.saturating_sub(this);
-                now + wait + rng.up_to(wait / 4)
+                let pause = next.saturating_sub(this);
+                now + pause + rng.up_to(pause / 4)
             }
             _ => Instant::NEVER,
         };
@@ -239,10 +239,12 @@ impl Discovery {
             return;
         }
         self.differs = Some(from);
-        if self.next_pull == Instant::NEVER {
-            // Who knows more has probably something to tell, though the last one had not.
-            let most = if theirs.count > ours.count { 1 } else { 6 };
-            let wait = timing::COMPARE * (1 << self.backoff.min(most));
+        // Who knows more has probably something to tell, though the last one had not: then a long
+        // pause after pulls that brought nothing does not hold.
+        let knows_more = theirs.count > ours.count;
+        let wait = timing::COMPARE * (1 << self.backoff.min(if knows_more { 1 } else { 6 }));
+        let soon = now + wait * 3 / 2;
+        if self.next_pull == Instant::NEVER || knows_more && self.next_pull > soon {
             self.next_pull = now + wait / 2 + rng.up_to(wait);
         }
     }
@@ -285,8 +287,8 @@ impl Discovery {
         // whose whole roster has come since has nothing to add.
         let covered = self.covered;
         let agrees = |s: &Summary| s.digest == ours.digest || s.count <= covered;
-        let alike = self.answers.values().filter(|s| agrees(s)).count();
-        let enough = alike * 2 > self.answers.len();
+        let same = self.answers.values().filter(|s| agrees(s)).count();
+        let enough = same * 2 > self.answers.len();
         if now >= self.started + timing::SETTLE
             || self.answers.is_empty() && now >= self.started + timing::ALONE
         {

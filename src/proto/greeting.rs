@@ -2,7 +2,6 @@
 //! known; its own go out in time.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::answers::{self, Answer};
 use super::discovery::Asked;
@@ -14,7 +13,7 @@ use crate::values::{Instant, NodeId, PeerText, limits};
 use crate::wire::{Hearing, Presence, PresenceKind, Profile, Sender};
 
 /// What an announcement has changed.
-#[expect(clippy::struct_excessive_bools, reason = "any of them can go with any other")]
+#[expect(clippy::struct_excessive_bools, reason = "five independent findings")]
 struct News {
     /// The peer was not known, or only from hearsay.
     joined: bool,
@@ -72,7 +71,7 @@ impl Engine {
         }
         self.counters.cloned += 1;
         // Once a minute: a clone goes on announcing itself.
-        let minute = Duration::from_secs(60);
+        let minute = std::time::Duration::from_secs(60);
         if self.last_clone_report.is_none_or(|last| self.now.since(last) >= minute) {
             self.last_clone_report = Some(self.now);
             self.event(Event::Cloned { addr: arrival.source });
@@ -90,7 +89,8 @@ impl Engine {
         }
     }
 
-    /// A copy of an announcement that has come already shows a further path, if it is genuine.
+    /// A copy of an announcement that has come already shows a further path, if it is genuine; and
+    /// that its sender is heard by multicast again, though the copy sent to us alone was faster.
     fn on_repeated(&mut self, arrival: &Arrival<'_>, presence: &Presence) {
         let known = self.peers.get(presence.from.id).filter(|p| p.epoch == presence.from.epoch);
         let Some(peer) = known else {
@@ -99,11 +99,16 @@ impl Engine {
         };
         self.counters.duplicates += 1;
         let is_new = !peer.paths.has(arrival.link, arrival.source);
-        if is_new && self.is_authentic(arrival) {
-            let now = self.now;
-            if let Some(peer) = self.peers.get_mut(presence.from.id) {
-                peer.paths.heard(Some(arrival.link), arrival.source, now);
-            }
+        let is_heard = peer.deaf_to_it && arrival.via == Hearing::Multicast;
+        if !(is_new || is_heard) || !self.is_authentic(arrival) {
+            return;
+        }
+        let (id, now, size) = (presence.from.id, self.now, self.size());
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        peer.paths.heard(Some(arrival.link), arrival.source, now);
+        if is_heard && peer.hear_multicast(now, size) {
+            let here = self.presence(PresenceKind::Here);
+            self.greet_peer(here, id);
         }
     }
 
@@ -204,7 +209,7 @@ impl Engine {
         let asked_it = peer.nonce.filter(|(nonce, _)| *nonce == re).map(|(_, at)| at);
         if let Some(asked) = asked_it.or(asked_all) {
             peer.paths.prove(arrival.link, arrival.source, now);
-            let held = Duration::from_micros(presence.held.into());
+            let held = std::time::Duration::from_micros(presence.held.into());
             let rtt = now.since(asked).saturating_sub(held);
             // A question sent to all may be answered late for reasons of the answerer's; the
             // least of the last times is nearest to the truth.
@@ -269,7 +274,7 @@ impl Engine {
         {
             return;
         }
-        let mut delay = Duration::ZERO;
+        let mut delay = std::time::Duration::ZERO;
         if to_all {
             delay += self.rng.up_to(answers::spread(size));
         }

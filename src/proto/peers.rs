@@ -38,7 +38,7 @@ pub(crate) enum Standing {
 
 /// One peer.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, not a state")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(crate) struct Peer {
     pub(crate) epoch: Epoch,
     /// The announcements heard in this epoch.
@@ -160,7 +160,7 @@ impl Peer {
     pub(crate) fn state(&self) -> PeerState {
         match self.standing {
             Standing::Suspect { asked: 2.. } => PeerState::Suspect,
-            _ => PeerState::Alive,
+            Standing::Told { .. } | Standing::Alive | Standing::Suspect { .. } => PeerState::Alive,
         }
     }
 }
@@ -188,7 +188,8 @@ pub(crate) struct Peers {
 
 /// What an id adds to a digest.
 pub(crate) fn mark(id: NodeId) -> u64 {
-    id.0[..8].iter().fold(0, |mark, &byte| mark << 8 | u64::from(byte))
+    let (mark, _) = id.0.as_chunks::<8>();
+    u64::from_be_bytes(mark[0])
 }
 
 /// In which part of the ids an id is.

@@ -1,7 +1,6 @@
 //! The engine's talk: what is said goes out, what others say comes in, once.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::IpAddr;
 
 use super::direct::Outcome;
 use super::engine::{Arrival, Engine};
@@ -9,8 +8,8 @@ use super::event::{Destination, Event, Message, Outgoing, Refusal, TellError};
 use super::inbox::LogKey;
 use crate::values::{ChannelName, NodeId, PeerText, limits};
 use crate::wire::{
-    Ack, Body, Content, Entry, Hearing, Payload, Sender, Tell, decode_content, decode_inside,
-    open_direct, seal_direct, split,
+    Ack, Body, Content, Entry, Hearing, Payload, Tell, decode_content, decode_inside, open_direct,
+    seal_direct, split,
 };
 
 impl Engine {
@@ -270,11 +269,6 @@ impl Engine {
     }
 }
 
-fn log_key(from: Sender, entry: &Entry, claimed_at: Option<IpAddr>) -> LogKey {
-    let channel = Some(entry.channel.clone());
-    LogKey { id: from.id, epoch: from.epoch, channel, body: entry.body, claimed_at }
-}
-
 fn check(what: &Outgoing) -> Result<(), Refusal> {
     if what.text.len() > limits::TEXT {
         return Err(Refusal::TextTooLong(what.text.len()));
@@ -284,4 +278,13 @@ fn check(what: &Outgoing) -> Result<(), Refusal> {
 
 fn content(what: Outgoing) -> Content {
     Content { at: what.at, text: PeerText::new(what.text), data: what.data, level: what.level }
+}
+
+fn log_key(
+    from: crate::wire::Sender,
+    entry: &Entry,
+    claimed_at: Option<std::net::IpAddr>,
+) -> LogKey {
+    let channel = Some(entry.channel.clone());
+    LogKey { id: from.id, epoch: from.epoch, channel, body: entry.body, claimed_at }
 }

@@ -22,9 +22,6 @@ use crate::values::{NodeId, Rng};
 /// Bytes that sealing adds.
 pub(crate) const OVERHEAD: usize = 32 + 16;
 
-/// Each key seals once, so the nonce may be the same for all.
-const NONCE: [u8; 12] = [0; 12];
-
 /// Why something sealed for one peer can't be sealed or opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DirectError {
@@ -47,7 +44,9 @@ pub fn seal_direct(
     let ephemeral = MontgomeryPoint::mul_base_clamped(secret);
     let shared = exchange_public(to).ok_or(DirectError::BadKey)?.mul_clamped(secret);
     let cipher = cipher(shared, ephemeral, from, to)?;
-    let sealed = cipher.encrypt(&NONCE.into(), plain).map_err(|_| DirectError::BadKey)?;
+    let sealed = cipher
+        .encrypt(&chacha20poly1305::Nonce::default(), plain)
+        .map_err(|_| DirectError::BadKey)?;
     Ok([ephemeral.as_bytes().as_slice(), &sealed].concat())
 }
 
@@ -61,7 +60,7 @@ pub fn open_direct(
     let ephemeral = MontgomeryPoint(*ephemeral);
     let shared = ephemeral.mul_clamped(identity.exchange_secret());
     let cipher = cipher(shared, ephemeral, from, identity.id())?;
-    cipher.decrypt(&NONCE.into(), sealed).map_err(|_| DirectError::Forged)
+    cipher.decrypt(&chacha20poly1305::Nonce::default(), sealed).map_err(|_| DirectError::Forged)
 }
 
 fn cipher(

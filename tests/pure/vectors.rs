@@ -163,8 +163,9 @@ fn vectors() -> BTreeMap<&'static str, String> {
 #[test]
 fn the_code_writes_the_vectors() {
     let written = written();
-    let lines: String = written.iter().map(|(name, text)| format!("{name} {text}\n")).collect();
-    assert_eq!(written, vectors(), "the code writes:\n{lines}");
+    let lines: Vec<String> = written.iter().map(|(name, text)| format!("{name} {text}")).collect();
+    let lines = lines.join("\n");
+    assert_eq!(written, vectors(), "the code writes:\n{lines}\n");
 }
 
 #[test]
