@@ -20,6 +20,9 @@ use crate::wire::{RosterPage, Summary};
 /// How many answerers' summaries are compared with ours.
 const COMPARED: usize = 64;
 
+/// How many of those who answered are asked once more after a node of many has settled.
+const LOOKS: usize = 4;
+
 /// How often a question for a roster is repeated.
 const PULL_TRIES: u8 = 4;
 
@@ -118,6 +121,9 @@ pub(crate) struct Discovery {
     backoff: u32,
     /// A peer that knows something else, since the last comparison.
     differs: Option<NodeId>,
+    /// Peers that are asked once more after this node has settled, and when the next one is.
+    looks: Vec<NodeId>,
+    look_at: Instant,
     /// The most peers that anyone knew whose whole roster has come.
     covered: u32,
     /// Pairs of digests, theirs and ours, that differ for reasons that asking does not change, and
@@ -155,6 +161,8 @@ impl Discovery {
             next_pull: Instant::NEVER,
             backoff: 0,
             differs: None,
+            looks: Vec::new(),
+            look_at: Instant::NEVER,
             covered: 0,
             compared: BTreeMap::new(),
             asking: BTreeSet::new(),
@@ -271,6 +279,13 @@ impl Discovery {
         }
         if self.settled {
             let due = now >= self.next_pull && self.pull.is_none();
+            if now >= self.look_at && self.pull.is_none() {
+                self.look_at = now + timing::COMPARE + rng.up_to(timing::COMPARE);
+                match self.looks.pop() {
+                    Some(peer) => return Verdict::Pull(peer),
+                    None => self.look_at = Instant::NEVER,
+                }
+            }
             if let Some(peer) = self.differs.take_if(|_| due) {
                 return Verdict::Pull(peer);
             }
@@ -292,13 +307,17 @@ impl Discovery {
         if now >= self.started + timing::SETTLE
             || self.answers.is_empty() && now >= self.started + timing::ALONE
         {
-            return self.settle(enough);
+            return self.settle(enough, ours, now, rng);
         }
         if self.answers.is_empty() || now < self.listen_until {
             return Verdict::Wait;
         }
         if enough {
-            return if self.asking.is_empty() { self.settle(true) } else { Verdict::Wait };
+            return if self.asking.is_empty() {
+                self.settle(true, ours, now, rng)
+            } else {
+                Verdict::Wait
+            };
         }
         if self.pull.is_some() || self.next_pull != Instant::NEVER {
             return Verdict::Wait;
@@ -313,9 +332,15 @@ impl Discovery {
         choice.map_or(Verdict::Wait, |&peer| Verdict::Pull(peer))
     }
 
-    fn settle(&mut self, complete: bool) -> Verdict {
+    fn settle(&mut self, complete: bool, ours: Summary, now: Instant, rng: &mut Rng) -> Verdict {
         self.settled = true;
         self.next_pull = Instant::NEVER;
+        if ours.count as usize > timing::FEW {
+            // Many rarely announce themselves, so what was missed while a membership took effect,
+            // or was lost, would be missed for long. Another look costs next to nothing.
+            self.looks = self.answers.keys().copied().take(LOOKS).collect();
+            self.look_at = now + timing::COMPARE + rng.up_to(timing::COMPARE);
+        }
         self.backoff = 0;
         self.answers.clear();
         Verdict::Settled(complete)
@@ -368,7 +393,8 @@ impl Discovery {
     /// When [`Discovery::judge`] has something to say at the latest.
     pub(crate) fn next_but_hello(&self) -> Instant {
         // One pull at a time: the next one waits for the end of this one.
-        let mut next = self.pull.as_ref().map_or(self.next_pull, |pull| pull.until);
+        let look = self.next_pull.min(self.look_at);
+        let mut next = self.pull.as_ref().map_or(look, |pull| pull.until);
         if !self.settled {
             next = next.min(if self.answers.is_empty() {
                 self.started + timing::ALONE
