@@ -239,10 +239,12 @@ impl Discovery {
             return;
         }
         self.differs = Some(from);
-        if self.next_pull == Instant::NEVER {
-            // Who knows more has probably something to tell, though the last one had not.
-            let most = if theirs.count > ours.count { 1 } else { 6 };
-            let wait = timing::COMPARE * (1 << self.backoff.min(most));
+        // Who knows more has probably something to tell, though the last one had not: then a long
+        // pause after pulls that brought nothing does not hold.
+        let knows_more = theirs.count > ours.count;
+        let wait = timing::COMPARE * (1 << self.backoff.min(if knows_more { 1 } else { 6 }));
+        let soon = now + wait * 3 / 2;
+        if self.next_pull == Instant::NEVER || knows_more && self.next_pull > soon {
             self.next_pull = now + wait / 2 + rng.up_to(wait);
         }
     }

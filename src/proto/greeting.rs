@@ -89,7 +89,8 @@ impl Engine {
         }
     }
 
-    /// A copy of an announcement that has come already shows a further path, if it is genuine.
+    /// A copy of an announcement that has come already shows a further path, if it is genuine; and
+    /// that its sender is heard by multicast again, though the copy sent to us alone was faster.
     fn on_repeated(&mut self, arrival: &Arrival<'_>, presence: &Presence) {
         let known = self.peers.get(presence.from.id).filter(|p| p.epoch == presence.from.epoch);
         let Some(peer) = known else {
@@ -98,11 +99,16 @@ impl Engine {
         };
         self.counters.duplicates += 1;
         let is_new = !peer.paths.has(arrival.link, arrival.source);
-        if is_new && self.is_authentic(arrival) {
-            let now = self.now;
-            if let Some(peer) = self.peers.get_mut(presence.from.id) {
-                peer.paths.heard(Some(arrival.link), arrival.source, now);
-            }
+        let is_heard = peer.deaf_to_it && arrival.via == Hearing::Multicast;
+        if !(is_new || is_heard) || !self.is_authentic(arrival) {
+            return;
+        }
+        let (id, now, size) = (presence.from.id, self.now, self.size());
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        peer.paths.heard(Some(arrival.link), arrival.source, now);
+        if is_heard && peer.hear_multicast(now, size) {
+            let here = self.presence(PresenceKind::Here);
+            self.greet_peer(here, id);
         }
     }
 

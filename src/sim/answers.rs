@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
-use super::world::NodeIndex;
+use super::host::NodeIndex;
 use crate::wire::{Datagram, Packet};
 
 /// What is known of questions, and of addresses that have shown that they hear what is sent there.

@@ -4,8 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::host::{HostId, NodeIndex};
+use super::queue::Due;
 use super::tally::Kind;
-use super::world::{Due, GROUP, HostId, NodeIndex, World};
+use super::world::{GROUP, World};
 use crate::proto::{Destination, Input, Output};
 use crate::values::LinkId;
 use crate::wire::{Hearing, Packet};

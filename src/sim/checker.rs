@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 
 use super::answers::Answers;
-use super::world::NodeIndex;
+use super::host::NodeIndex;
 use crate::proto::{Destination, Engine, Event, Message, Outgoing};
 use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
 use crate::wire::Packet;

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //!   Swarm, Startup      what happens                 swarm.rs, startup.rs
-//!     └── World         hosts, nodes, time           world.rs, carry.rs
+//!     └── World         hosts, nodes, time           world.rs, host.rs, queue.rs, carry.rs
 //!           ├── Segment who receives what, and when  segment.rs
 //!           ├── Checker what must never happen       checker.rs, answers.rs
 //!           ├── Tally   what it cost                 tally.rs
@@ -18,6 +18,8 @@
 mod answers;
 mod carry;
 mod checker;
+mod host;
+mod queue;
 mod segment;
 mod startup;
 mod swarm;
@@ -26,9 +28,10 @@ mod trace;
 mod world;
 
 pub use checker::Checker;
+pub use host::{Host, HostId, Interface, NodeIndex, Spec};
 pub use segment::{Faults, LanId, Segment};
 pub use startup::{Report, Startup};
 pub use swarm::{Failure, HEALING, Swarm};
 pub use tally::{Kind, Sum, Tally};
 pub use trace::Trace;
-pub use world::{Host, HostId, Interface, NodeIndex, Spec, World};
+pub use world::World;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::world::NodeIndex;
+use super::host::NodeIndex;
 use crate::values::{Instant, Rng};
 
 /// The number of a LAN in its world.

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::host::Spec;
 use super::segment::Faults;
 use super::tally::{Kind, Sum, Tally};
-use super::world::{Spec, World};
+use super::world::World;
 
 /// The scenario.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use super::host::{HostId, NodeIndex, Spec};
 use super::segment::{Faults, LanId};
 use super::trace::Trace;
-use super::world::{HostId, NodeIndex, Spec, World};
+use super::world::World;
 use crate::proto::{Command, PeerState};
 use crate::values::{ChannelName, NodeId, Rng};
 use crate::wire::Hearing;

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
+use super::host::NodeIndex;
 use super::tally::Kind;
-use super::world::NodeIndex;
 use crate::proto::{Destination, Event, PeerInfo};
 use crate::values::Instant;
 use crate::wire::{Datagram, Hearing, Packet};

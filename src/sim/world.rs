@@ -1,13 +1,13 @@
 //! The world: hosts, the nodes on them, and time.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::carry::Delivery;
 use super::checker::Checker;
+use super::host::{Host, HostId, Interface, NodeIndex, Spec};
+use super::queue::{Due, Queue};
 use super::segment::{Faults, LanId, Segment};
 use super::tally::Tally;
 use super::trace::Trace;
@@ -16,78 +16,6 @@ use crate::values::{
     ChannelName, Epoch, Group, Instant, Level, LinkId, NodeId, PeerText, Rng, WallTime,
 };
 use crate::wire::{Identity, Packet, Profile, Secret};
-
-/// The number of a host in its world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HostId(pub usize);
-
-/// The number of a node in its world. A node that starts again keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeIndex(pub usize);
-
-/// A host's connection to a LAN.
-#[derive(Clone, Copy, Debug)]
-pub struct Interface {
-    /// Its name to the nodes of the host.
-    pub link: LinkId,
-    /// Where it leads.
-    pub lan: LanId,
-    /// Its address.
-    pub ip: Ipv4Addr,
-    /// Whether the cable is in.
-    pub up: bool,
-}
-
-/// A host.
-#[derive(Debug, Default)]
-pub struct Host {
-    /// Its connections.
-    pub interfaces: Vec<Interface>,
-    /// How likely a datagram is lost on its way in, on top of what the LAN loses.
-    pub input_loss: f64,
-    /// Multicast does not reach it.
-    pub deaf: bool,
-    /// Its multicast reaches nobody else.
-    pub mute: bool,
-    /// Hosts hear only those on their own side of a partition.
-    pub side: u8,
-    pub(super) nodes: Vec<NodeIndex>,
-}
-
-/// How a node is started.
-#[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent choices, as in `Config`")]
-pub struct Spec {
-    /// The identity's secret; drawn by chance if `None`.
-    pub key: Option<[u8; 32]>,
-    /// See [`Config::visitor`].
-    pub visitor: bool,
-    /// See [`Config::discover`].
-    pub discover: bool,
-    /// See [`Config::multicast`].
-    pub multicast: bool,
-    /// See [`Config::seeds`].
-    pub seeds: Vec<SocketAddr>,
-    /// Whether it holds the secret of the world, see [`World::seal`].
-    pub sealed: bool,
-    /// Channels that are joined at once.
-    pub channels: Vec<ChannelName>,
-}
-
-impl Default for Spec {
-    /// A resident in the lobby.
-    fn default() -> Self {
-        Self {
-            key: None,
-            visitor: false,
-            discover: true,
-            multicast: true,
-            seeds: Vec::new(),
-            sealed: false,
-            channels: vec![ChannelName::lobby()],
-        }
-    }
-}
 
 /// One run of a node.
 #[derive(Debug)]
@@ -112,42 +40,6 @@ pub(super) struct Node {
     pub(super) events: Vec<(Instant, Event)>,
 }
 
-/// What is due at a time.
-#[derive(Debug)]
-pub(super) enum Due {
-    Delivery(Delivery),
-    Wake { node: NodeIndex, life: u32 },
-    Start(NodeIndex),
-}
-
-/// An entry of the queue. Those of the same time keep the order in which they were put there.
-#[derive(Debug)]
-struct Entry {
-    at: Instant,
-    number: u64,
-    due: Due,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
-    }
-}
-
 /// LANs, hosts and nodes in virtual time.
 #[derive(Debug)]
 pub struct World {
@@ -157,8 +49,7 @@ pub struct World {
     pub(super) hosts: Vec<Host>,
     pub(super) nodes: Vec<Node>,
     pub(super) by_ip: BTreeMap<Ipv4Addr, (HostId, usize)>,
-    queue: BinaryHeap<Reverse<Entry>>,
-    number: u64,
+    queue: Queue,
     starts: u16,
     secret: Option<Secret>,
     /// What must never happen.
@@ -192,8 +83,7 @@ impl World {
             hosts: Vec::new(),
             nodes: Vec::new(),
             by_ip: BTreeMap::new(),
-            queue: BinaryHeap::new(),
-            number: 0,
+            queue: Queue::default(),
             starts: 0,
             secret: None,
             checker: Checker::default(),
@@ -484,12 +374,9 @@ impl World {
 
     /// Does the next thing that is due up to `end`; `false` if there is none.
     fn step(&mut self, end: Instant) -> bool {
-        if self.queue.peek().is_none_or(|next| next.0.at > end) {
-            return false;
-        }
-        let Some(Reverse(entry)) = self.queue.pop() else { return false };
-        self.now = entry.at;
-        match entry.due {
+        let Some((at, due)) = self.queue.pop(end) else { return false };
+        self.now = at;
+        match due {
             Due::Delivery(delivery) => self.deliver(&delivery),
             Due::Start(node) => self.start(node),
             Due::Wake { node, life } => self.wake(node, life),
@@ -498,8 +385,7 @@ impl World {
     }
 
     pub(super) fn schedule(&mut self, at: Instant, due: Due) {
-        self.number += 1;
-        self.queue.push(Reverse(Entry { at, number: self.number, due }));
+        self.queue.push(at, due);
     }
 
     fn wake(&mut self, node: NodeIndex, life: u32) {

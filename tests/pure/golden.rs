@@ -28,6 +28,7 @@ fn table() -> String {
         (30, &[0, 5, 20]),
         (100, &[0, 5, 20]),
         (300, &[0, 5, 20]),
+        (1_000, &[5]),
     ] {
         for &loss in losses {
             let report = start(hosts, loss);

@@ -30,3 +30,14 @@ fn random_worlds_heal() {
         failures[..failures.len().min(20)].join("\n")
     );
 }
+
+/// Beyond the first few hundred: a copy that overtook the multicast datagram kept its receiver
+/// from noticing that multicast was back.
+#[test]
+fn worlds_that_went_wrong_once_heal() {
+    for seed in [378, 512, 728] {
+        if let Err(failure) = Swarm::new(seed, false).run() {
+            panic!("{failure}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Hosts, and what runs on them.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::segment::LanId;
+use crate::values::{ChannelName, LinkId};
+
+/// The number of a host in its world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostId(pub usize);
+
+/// The number of a node in its world. A node that starts again keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeIndex(pub usize);
+
+/// A host's connection to a LAN.
+#[derive(Clone, Copy, Debug)]
+pub struct Interface {
+    /// Its name to the nodes of the host.
+    pub link: LinkId,
+    /// Where it leads.
+    pub lan: LanId,
+    /// Its address.
+    pub ip: Ipv4Addr,
+    /// Whether the cable is in.
+    pub up: bool,
+}
+
+/// A host.
+#[derive(Debug, Default)]
+pub struct Host {
+    /// Its connections.
+    pub interfaces: Vec<Interface>,
+    /// How likely a datagram is lost on its way in, on top of what the LAN loses.
+    pub input_loss: f64,
+    /// Multicast does not reach it.
+    pub deaf: bool,
+    /// Its multicast reaches nobody else.
+    pub mute: bool,
+    /// Hosts hear only those on their own side of a partition.
+    pub side: u8,
+    pub(super) nodes: Vec<NodeIndex>,
+}
+
+/// How a node is started.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent choices, as in `Config`")]
+pub struct Spec {
+    /// The identity's secret; drawn by chance if `None`.
+    pub key: Option<[u8; 32]>,
+    /// See [`Config::visitor`].
+    pub visitor: bool,
+    /// See [`Config::discover`].
+    pub discover: bool,
+    /// See [`Config::multicast`].
+    pub multicast: bool,
+    /// See [`Config::seeds`].
+    pub seeds: Vec<SocketAddr>,
+    /// Whether it holds the secret of the world, see [`World::seal`].
+    pub sealed: bool,
+    /// Channels that are joined at once.
+    pub channels: Vec<ChannelName>,
+}
+
+impl Default for Spec {
+    /// A resident in the lobby.
+    fn default() -> Self {
+        Self {
+            key: None,
+            visitor: false,
+            discover: true,
+            multicast: true,
+            seeds: Vec::new(),
+            sealed: false,
+            channels: vec![ChannelName::lobby()],
+        }
+    }
+}
