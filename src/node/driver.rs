@@ -15,7 +15,7 @@ use mio::event::Event;
 use mio::{Events, Poll, Token};
 
 use super::notices::Notice;
-use crate::net::{self, Clock, Drained, Link, LinkFailure, Sockets, Transmit};
+use crate::net::{self, Clock, Drained, Interface, Link, LinkFailure, Sockets, Transmit};
 use crate::proto::{self, Command, Counters, Destination, Engine, Input, Output};
 use crate::values::{Instant, LinkId};
 use crate::wire::{Hearing, Packet};
@@ -67,6 +67,8 @@ pub(super) struct Driver {
     /// Sockets that had more than one turn's worth.
     busy: BTreeSet<Token>,
     failing: BTreeSet<LinkId>,
+    /// Links without a carrier at the last look: the cable is out.
+    idle: BTreeSet<LinkId>,
     reported_drops: u64,
     next_look: Instant,
     stopped: Option<Instant>,
@@ -95,6 +97,7 @@ impl Driver {
             notices: VecDeque::new(),
             busy: BTreeSet::new(),
             failing: BTreeSet::new(),
+            idle: BTreeSet::new(),
             reported_drops: 0,
             next_look: clock.now() + LOOK_AT_LINKS,
             stopped: None,
@@ -131,12 +134,11 @@ impl Driver {
                 self.busy.insert(token);
             }
         }
-        let now = self.clock.now();
-        if now >= self.next_look {
-            self.next_look = now + LOOK_AT_LINKS;
+        if self.clock.now() >= self.next_look {
+            self.next_look = self.clock.now() + LOOK_AT_LINKS;
             self.look_at_links();
         }
-        self.engine.handle(now, Input::Tick);
+        self.engine.handle(self.clock.now(), Input::Tick);
         Ok(())
     }
 
@@ -279,7 +281,8 @@ impl Driver {
                 .flatten()
                 .collect()
         };
-        if links == self.sockets.links() {
+        let returned = self.look_at_carriers(&all, &links);
+        if links == self.sockets.links() && returned.is_empty() {
             return;
         }
         let before: Vec<Link> = self.sockets.links().to_vec();
@@ -288,12 +291,34 @@ impl Driver {
             let why = "the interface is gone, down or without address".to_owned();
             self.notices.push_back(Notice::LinkDown { name: gone.name.clone(), why });
         }
-        let failures = self.sockets.set_links(&links);
+        let mut failures = self.sockets.set_links(&links);
         for new in links.iter().filter(|new| !before.iter().any(|old| old.id == new.id)) {
             self.notices.push_back(Notice::LinkUp { name: new.name.clone() });
+        }
+        for link in returned {
+            // The switch has forgotten what was joined here, and would ask only minutes later.
+            failures.extend(self.sockets.rejoin(link));
         }
         self.report(failures);
         let ids: Vec<LinkId> = links.iter().map(|link| link.id).collect();
         self.engine.handle(self.clock.now(), Input::Links(&ids));
+    }
+
+    /// Notes where a cable was pulled, and returns the links where it is back.
+    fn look_at_carriers(&mut self, all: &[Interface], links: &[Link]) -> Vec<LinkId> {
+        let mut returned = Vec::new();
+        for link in links {
+            let runs = all.iter().any(|interface| interface.link == link.id && interface.running);
+            let name = link.name.clone();
+            if runs && self.idle.remove(&link.id) {
+                self.notices.push_back(Notice::LinkUp { name });
+                returned.push(link.id);
+            } else if !runs && self.idle.insert(link.id) {
+                let why = "no carrier: the cable is out, or nothing answers at its other end";
+                self.notices.push_back(Notice::LinkDown { name, why: why.to_owned() });
+            }
+        }
+        self.idle.retain(|id| links.iter().any(|link| link.id == *id));
+        returned
     }
 }

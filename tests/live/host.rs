@@ -71,15 +71,21 @@ impl Host {
         command
     }
 
-    /// Starts `cooee` with these arguments, and the host's nick unless they have one.
-    #[track_caller]
-    pub(crate) fn cooee(&self, args: &[&str]) -> Running {
+    /// `cooee` with these arguments, and the host's nick unless they have one.
+    pub(crate) fn command_line(&self, args: &[&str]) -> Command {
         let mut command = self.command(env!("CARGO_BIN_EXE_cooee"));
         if !args.contains(&"--nick") {
             command.args(["--nick", &self.nick]);
         }
+        command.args(args);
+        command
+    }
+
+    /// Starts `cooee`, see [`Host::command_line`].
+    #[track_caller]
+    pub(crate) fn cooee(&self, args: &[&str]) -> Running {
         let shown: String = args.join(" ").chars().take(60).collect();
-        Running::start(format!("[{}] cooee {shown}", self.nick), command.args(args))
+        Running::start(format!("[{}] cooee {shown}", self.nick), &mut self.command_line(args))
     }
 
     /// Runs `cooee` to its end.

@@ -70,7 +70,9 @@ fn a_cable_out_for_three_seconds_is_no_death() {
 
     lab.lan(&["link", "2", "unplug"]);
     a.no_event_for(Duration::from_secs(3), "dead", "host2");
+    b.wait_json("link down", |v| v["event"] == "link" && v["state"] == "down");
     lab.lan(&["link", "2", "up"]);
+    b.wait_json("link up", |v| v["event"] == "link" && v["state"] == "up");
 
     lab.host(1).user("ann").say("are you there?");
     b.wait_message("are you there?");

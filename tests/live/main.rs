@@ -20,4 +20,5 @@ mod leaving;
 mod network;
 mod refusals;
 mod saying;
+mod terminal;
 mod unicast;
