@@ -6,7 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::values::{Instant, WallTime};
 
-/// Monotonic time since the clock was made.
+/// What a clock shows when it is made.
+const START: Instant = Instant::from_micros(3_600_000_000);
+
+/// Monotonic time, an hour ahead when the clock is made: so that what others heard before is a time,
+/// too, and not before the beginning of it.
 ///
 /// It stands still while the host sleeps, so a deadline is not missed by the length of the sleep.
 #[derive(Clone, Copy, Debug)]
@@ -15,15 +19,15 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that starts at [`Instant::ZERO`] now.
+    /// A clock that starts now, at one hour.
     #[expect(clippy::new_without_default, reason = "each clock has another start")]
     pub fn new() -> Self {
         Self { start: std::time::Instant::now() }
     }
 
-    /// The time since the clock was made, in microseconds.
+    /// The time, in microseconds.
     pub fn now(&self) -> Instant {
-        Instant::ZERO + self.start.elapsed()
+        START + self.start.elapsed()
     }
 
     /// What the host's calendar shows; 1970 if it is set to before that.
@@ -48,10 +52,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_never_runs_backwards_and_starts_at_zero() {
+    fn time_never_runs_backwards_and_leaves_room_before_its_start() {
         let clock = Clock::new();
         let first = clock.now();
-        assert!(first.since(Instant::ZERO) < std::time::Duration::from_secs(60));
+        assert!(first >= START && first.since(START) < std::time::Duration::from_secs(60));
         assert!((0..1_000).all(|_| clock.now() >= first));
     }
 
