@@ -12,7 +12,7 @@ use super::options::Settings;
 use super::output::{Out, json, note};
 use super::session::{self, Role};
 use crate::net::Clock;
-use crate::node::{LocalNode, Node};
+use crate::node::{LocalNode, Node, Notice};
 use crate::proto::Outgoing;
 
 /// How long hosts that can only be reached by unicast are looked for.
@@ -38,6 +38,13 @@ pub(super) fn run(words: &args::Words, mut settings: Settings) -> Result<Exit, F
         session::settle(|left| node.next(left), until)?;
     }
     node.cast(&words.channel, words.with(text));
+    while let Some(notice) = node.next(Duration::ZERO)? {
+        if let Notice::LinkDown { name, why } = notice
+            && node.peers().is_empty()
+        {
+            return Err(session::refused(&name, &why));
+        }
+    }
     if settings.json {
         let peers = node.peers().len();
         let said = json::said(words.channel.as_str(), words.level.as_str(), bytes, peers);

@@ -43,8 +43,8 @@ Examples:
   cooee --peer 192.168.1.20 peers      where multicast is filtered";
 
 pub(super) const SAY: &str = "\
-Says something to everyone in a channel. It arrives once at each listener, in order, and what is \
-lost on the way is sent again. With --to it is told to one peer alone, encrypted, and acknowledged: \
+Says something to everyone in a channel: signed, and shown once by each listener. What the network \
+loses is not sent again in this version. With --to it is told to one peer alone, encrypted, and acknowledged: \
 exit code 1 says that it did not arrive.
 
 Several words are joined by blanks. With - each line of standard input is a message. A text has at \
@@ -60,8 +60,9 @@ Examples:
 
 pub(super) const CAST: &str = "\
 Sends a message best effort: unsigned, never sent again, not even after the network dropped it. \
-The command looks for nobody and is gone at once, so thousands can run in a row; with - many \
-messages share a datagram when they come fast. Where the message matters, use `cooee say`.";
+The command looks for nobody and is gone at once, so thousands can run in a row; hosts that only \
+unicast reaches are looked for, and told, with --peer. With - many messages share a datagram when \
+they come fast. Where the message matters, use `cooee say`.";
 
 pub(super) const CAST_EXAMPLES: &str = "\
 Examples:

@@ -43,7 +43,7 @@ fn wait(
     until: Instant,
 ) -> Result<(), Failure> {
     let mut here = Here::default();
-    let mut settled = false;
+    let (mut settled, mut cause) = (false, None);
     loop {
         // A number that was asked for is waited for; without one, the LAN decides.
         let enough = match need {
@@ -51,11 +51,11 @@ fn wait(
             None => settled && !here.0.is_empty(),
         };
         let left = until.saturating_duration_since(Instant::now());
-        if enough || left == Duration::ZERO {
-            return Ok(());
-        }
-        match notices.next(left)? {
-            None => return Ok(()),
+        let notice = if enough { None } else { notices.next(left)? };
+        match notice {
+            // Nobody was found, and there is a reason why nobody could be.
+            None => return cause.filter(|_| here.0.is_empty()).map_or(Ok(()), Err),
+            Some(Notice::LinkDown { name, why }) => cause = Some(session::refused(&name, &why)),
             Some(Notice::Event(Event::Settled { .. })) => settled = true,
             Some(notice) => here.take(&notice),
         }

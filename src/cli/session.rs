@@ -8,7 +8,7 @@ use super::options::Settings;
 use super::output::note;
 use crate::node::{Node, Notice, Notices, Options, Stopped};
 use crate::proto::Event;
-use crate::values::NodeId;
+use crate::values::{Escaped, NodeId};
 
 /// What a command is to the others on the LAN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,12 +89,32 @@ pub(super) fn settle(
     mut next: impl FnMut(Duration) -> Result<Option<Notice>, Stopped>,
     until: Instant,
 ) -> Result<(), Failure> {
+    let mut alone = true;
+    let mut cause = None;
     loop {
         let left = until.saturating_duration_since(Instant::now());
         match next(left)? {
-            None | Some(Notice::Event(Event::Settled { .. })) => return Ok(()),
-            Some(_) if left == Duration::ZERO => return Ok(()),
+            Some(Notice::Event(Event::Settled { .. })) | None => break,
+            Some(Notice::Event(Event::Joined(_))) => alone = false,
+            Some(Notice::LinkDown { name, why }) => {
+                cause = Some(refused(&name, &why));
+            }
+            Some(_) if left == Duration::ZERO => break,
             Some(_) => {}
         }
     }
+    // Nobody was found, and there is a reason why nobody could be.
+    match cause {
+        Some(cause) if alone => Err(cause),
+        _ => Ok(()),
+    }
+}
+
+/// A link on which nothing could be sent, for a command that found nobody by any other.
+pub(super) fn refused(name: &str, why: &str) -> Failure {
+    Failure::Refused(format!(
+        "link {}: {}; see whether a firewall on this host forbids it, or name one host: --peer HOST",
+        Escaped::of(name),
+        Escaped::of(why)
+    ))
 }

@@ -151,7 +151,7 @@ mod tests {
         let folder = folder("keeps");
         let first = load(Some(&folder)).unwrap();
         let second = load(Some(&folder)).unwrap();
-        assert!(first.warnings.is_empty());
+        assert_eq!(first.warnings, [""; 0]);
         assert_ne!(first.identity.id(), second.identity.id());
         let (id, epoch) = (first.identity.id(), first.epoch);
         drop(first);

@@ -79,6 +79,6 @@ mod tests {
         assert_eq!(channels.leave(&a), None);
         assert_eq!(channels.leave(&a), None);
         assert_eq!(channels.leave(&b), Some(address));
-        assert!(channels.names().is_empty());
+        assert_eq!(channels.names(), []);
     }
 }

@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::answers::spread;
+use super::peers::mark;
 use super::timing;
 use crate::values::{Instant, NodeId, Rng};
 use crate::wire::{RosterPage, Summary};
@@ -126,6 +127,9 @@ pub(crate) struct Discovery {
     look_at: Instant,
     /// The most peers that anyone knew whose whole roster has come.
     covered: u32,
+    /// What this node's own id adds to a digest, if it is a visitor: others may know it still, from
+    /// a run of the same identity that was killed.
+    own_mark: u64,
     /// Pairs of digests, theirs and ours, that differ for reasons that asking does not change, and
     /// when that was found: a peer with a second LAN knows those there.
     compared: BTreeMap<NodeId, (u64, u64, Instant)>,
@@ -148,7 +152,7 @@ pub(crate) enum Verdict {
 
 impl Discovery {
     /// `active`: whether to look for anybody.
-    pub(crate) fn new(now: Instant, active: bool) -> Self {
+    pub(crate) fn new(now: Instant, active: bool, visitor: bool, own: NodeId) -> Self {
         Self {
             started: now,
             round: 0,
@@ -164,6 +168,7 @@ impl Discovery {
             looks: Vec::new(),
             look_at: Instant::NEVER,
             covered: 0,
+            own_mark: if visitor { mark(own) } else { 0 },
             compared: BTreeMap::new(),
             asking: BTreeSet::new(),
         }
@@ -301,7 +306,10 @@ impl Discovery {
         // While many start at once no two of them know the same. Who knew no more than somebody
         // whose whole roster has come since has nothing to add.
         let covered = self.covered;
-        let agrees = |s: &Summary| s.digest == ours.digest || s.count <= covered;
+        let agrees = |s: &Summary| {
+            let same = s.digest == ours.digest || s.digest == ours.digest ^ self.own_mark;
+            same || s.count <= covered
+        };
         let same = self.answers.values().filter(|s| agrees(s)).count();
         let enough = same * 2 > self.answers.len();
         if now >= self.started + timing::SETTLE

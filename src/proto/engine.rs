@@ -91,7 +91,7 @@ impl Engine {
             guard: Guard::new(now),
             answers: Answers::default(),
             visitors: Recent::new(limits::SOURCES),
-            discovery: Discovery::new(now, config.discover),
+            discovery: Discovery::new(now, config.discover, config.visitor, config.identity.id()),
             announcer: Announcer::new(now, config.discover && !config.visitor),
             outbox: Outbox::default(),
             authors: Authors::new(),

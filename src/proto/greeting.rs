@@ -49,6 +49,11 @@ impl Engine {
         if !self.is_authentic(arrival) {
             return;
         }
+        let news = self.peers.get(presence.from.id).is_none();
+        if news && !self.guard.allows_newcomer(arrival.source, self.now) {
+            self.counters.newcomers_over_rate += 1;
+            return;
+        }
         let news = self.learn(arrival, presence);
         self.confirm(arrival, presence);
         self.tell_news(presence.from.id, news);
@@ -66,7 +71,8 @@ impl Engine {
     /// other; or somebody else who uses its identity.
     pub(super) fn on_own(&mut self, arrival: &Arrival<'_>, from: Sender) {
         self.counters.own += 1;
-        if from.epoch == self.epoch() || !self.is_authentic(arrival) {
+        // An earlier run of our own is old news, whoever sends it again.
+        if from.epoch <= self.epoch() || !self.is_authentic(arrival) {
             return;
         }
         self.counters.cloned += 1;

@@ -4,7 +4,7 @@
 //! limit per source keeps one broken or rude host from costing much; what an attacker with many
 //! addresses can cost is bounded by the price of one signature check per datagram.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::recent::Recent;
 use crate::values::{Instant, limits};
@@ -32,6 +32,7 @@ pub struct Counters {
     pub rude_source: u64,
     pub unsigned_over_rate: u64,
     pub peers_full: u64,
+    pub newcomers_over_rate: u64,
     pub answers_over_rate: u64,
     pub assemblies_given_up: u64,
     pub undecryptable: u64,
@@ -40,7 +41,7 @@ pub struct Counters {
 
 impl Counters {
     /// Names and values, for people and programs.
-    pub fn rows(&self) -> [(&'static str, u64); 22] {
+    pub fn rows(&self) -> [(&'static str, u64); 23] {
         [
             ("datagrams_in", self.datagrams_in),
             ("datagrams_out", self.datagrams_out),
@@ -60,6 +61,7 @@ impl Counters {
             ("rude_source", self.rude_source),
             ("unsigned_over_rate", self.unsigned_over_rate),
             ("peers_full", self.peers_full),
+            ("newcomers_over_rate", self.newcomers_over_rate),
             ("answers_over_rate", self.answers_over_rate),
             ("assemblies_given_up", self.assemblies_given_up),
             ("undecryptable", self.undecryptable),
@@ -113,7 +115,9 @@ impl Bucket {
 #[derive(Debug)]
 pub(crate) struct Guard {
     bad: Recent<SocketAddr, Bucket>,
-    unsigned: Recent<SocketAddr, Bucket>,
+    /// By host, whatever its ports: a shell's datagrams each have another.
+    unsigned: Recent<IpAddr, Bucket>,
+    newcomers: Recent<IpAddr, Bucket>,
     answers: Bucket,
 }
 
@@ -122,6 +126,7 @@ impl Guard {
         Self {
             bad: Recent::new(limits::SOURCES),
             unsigned: Recent::new(limits::SOURCES),
+            newcomers: Recent::new(limits::SOURCES),
             answers: Bucket::full(now, limits::ANSWER_BURST),
         }
     }
@@ -143,8 +148,17 @@ impl Guard {
 
     /// Whether one more unsigned message of a source is shown.
     pub(crate) fn allows_unsigned(&mut self, source: SocketAddr, now: Instant) -> bool {
-        let bucket = self.unsigned.entry(&source, || Bucket::full(now, limits::UNSIGNED_BURST));
+        let full = || Bucket::full(now, limits::UNSIGNED_BURST);
+        let bucket = self.unsigned.entry(&source.ip(), full);
         bucket.take(now, limits::UNSIGNED_RATE, limits::UNSIGNED_BURST)
+    }
+
+    /// Whether one more peer is taken up from this host. Keys cost nothing: without a limit, one
+    /// host with many would pass for a large group, in which everyone speaks seldom.
+    pub(crate) fn allows_newcomer(&mut self, source: SocketAddr, now: Instant) -> bool {
+        let full = || Bucket::full(now, limits::NEWCOMER_BURST);
+        let bucket = self.newcomers.entry(&source.ip(), full);
+        bucket.take(now, limits::NEWCOMER_RATE, limits::NEWCOMER_BURST)
     }
 
     /// Whether one more answer may be given.

@@ -25,18 +25,23 @@ pub(crate) struct LogKey {
 #[derive(Debug)]
 pub(crate) struct Authors {
     logs: Recent<LogKey, Window<16>>,
+    /// Of what is not signed: apart, so that who floods us with names makes us forget none of those
+    /// who sign.
+    claims: Recent<LogKey, Window<16>>,
     /// The latest run of each author of signed messages.
     epochs: Recent<NodeId, Epoch>,
 }
 
 impl Authors {
     pub(crate) fn new() -> Self {
-        Self { logs: Recent::new(limits::AUTHORS), epochs: Recent::new(limits::AUTHORS) }
+        let [logs, claims] = [(); 2].map(|()| Recent::new(limits::AUTHORS));
+        Self { logs, claims, epochs: Recent::new(limits::AUTHORS) }
     }
 
     /// Whether the message has come already, or lies so far back that it counts as such.
     pub(crate) fn has(&self, key: &LogKey, seq: u64) -> bool {
-        self.logs.peek(key).is_some_and(|window| window.has(seq))
+        let logs = if key.body == Body::Cast { &self.claims } else { &self.logs };
+        logs.peek(key).is_some_and(|window| window.has(seq))
     }
 
     /// Whether a later run of the author has been heard.
@@ -46,7 +51,8 @@ impl Authors {
 
     /// Marks messages as come. `authentic`: only then may they end the author's earlier runs.
     pub(crate) fn mark(&mut self, key: &LogKey, seq: u64, count: u64, authentic: bool) {
-        let window = self.logs.entry(key, Window::new);
+        let logs = if key.body == Body::Cast { &mut self.claims } else { &mut self.logs };
+        let window = logs.entry(key, Window::new);
         for n in seq..seq.saturating_add(count) {
             window.mark(n);
         }
@@ -159,6 +165,17 @@ mod tests {
         assert!(authors.is_over(key(1).id, 1));
         authors.mark(&LogKey { epoch: 9, ..key(1) }, 1, 1, false);
         assert!(!authors.is_over(key(1).id, 2));
+    }
+
+    #[test]
+    fn a_flood_of_claims_makes_no_signed_message_new_again() {
+        let mut authors = Authors::new();
+        authors.mark(&key(1), 1, 1, true);
+        for n in 0..20_000_u64 {
+            let id = NodeId(std::array::from_fn(|i| (n >> (i % 8 * 8)) as u8));
+            authors.mark(&LogKey { id, body: Body::Cast, ..key(0) }, 1, 1, false);
+        }
+        assert!(authors.has(&key(1), 1));
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Engine {
     }
 
     pub(super) fn on_entry(&mut self, arrival: &Arrival<'_>, entry: &Entry) {
-        if entry.from.is_some_and(|from| from.id == self.id() && from.epoch == self.epoch()) {
+        if entry.from.is_some_and(|from| from.id == self.id()) {
             self.counters.own += 1;
             return;
         }

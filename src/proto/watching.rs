@@ -68,7 +68,9 @@ impl Engine {
                 Standing::Alive if silence > suspect => {
                     peer.standing = Standing::Suspect { asked: 1 };
                     peer.ask_at = now + timing::SUSPECT_RETRY;
-                    findings.push(Finding::Ask(id));
+                    if peer.paths.best().is_some_and(|path| path.proven) {
+                        findings.push(Finding::Ask(id));
+                    }
                 }
                 Standing::Alive => {
                     let since = peer.heard_multicast.unwrap_or(peer.since);
@@ -88,7 +90,14 @@ impl Engine {
                         // The first question is asked quietly: mostly it is only announcements
                         // that were lost.
                         let loud = *asked == 2;
-                        findings.push(if loud { Finding::Suspect(id) } else { Finding::Ask(id) });
+                        // An address that has proven nothing gets little: with the answer to what
+                        // came from there, three datagrams for one (RFC 9000 §8.1).
+                        let proven = peer.paths.best().is_some_and(|path| path.proven);
+                        if loud {
+                            findings.push(Finding::Suspect(id));
+                        } else if proven || *asked == 6 {
+                            findings.push(Finding::Ask(id));
+                        }
                     }
                 }
                 Standing::Suspect { .. } => {}

@@ -48,15 +48,15 @@ pub struct Host {
 pub struct Spec {
     /// The identity's secret; drawn by chance if `None`.
     pub key: Option<[u8; 32]>,
-    /// See [`Config::visitor`].
+    /// See [`crate::proto::Config::visitor`].
     pub visitor: bool,
-    /// See [`Config::discover`].
+    /// See [`crate::proto::Config::discover`].
     pub discover: bool,
-    /// See [`Config::multicast`].
+    /// See [`crate::proto::Config::multicast`].
     pub multicast: bool,
-    /// See [`Config::seeds`].
+    /// See [`crate::proto::Config::seeds`].
     pub seeds: Vec<SocketAddr>,
-    /// Whether it holds the secret of the world, see [`World::seal`].
+    /// Whether it holds the secret of the world, see [`super::World::seal`].
     pub sealed: bool,
     /// Channels that are joined at once.
     pub channels: Vec<ChannelName>,

@@ -84,12 +84,20 @@ pub const BAD_RATE: u32 = 100;
 /// See [`BAD_RATE`].
 pub const BAD_BURST: u32 = 400;
 
-/// Unsigned messages a second shown from one source; [`UNSIGNED_BURST`] at once. A node's `cast`
+/// Unsigned messages a second shown from one address, whatever its ports; [`UNSIGNED_BURST`] at
+/// once. A node's `cast`
 /// is not counted here.
 pub const UNSIGNED_RATE: u32 = 20;
 
 /// See [`UNSIGNED_RATE`].
 pub const UNSIGNED_BURST: u32 = 100;
+
+/// Peers a second that are taken up from one address, whatever their ports; [`NEWCOMER_BURST`] at
+/// once. Further ones are not, until they announce themselves again.
+pub const NEWCOMER_RATE: u32 = 4;
+
+/// See [`NEWCOMER_RATE`].
+pub const NEWCOMER_BURST: u32 = 64;
 
 /// Answers a second that one node gives to all who ask; [`ANSWER_BURST`] at once. Further
 /// questions are not answered; they are asked again.

@@ -245,9 +245,10 @@ impl Group {
     pub fn channel(self, name: &ChannelName) -> SocketAddrV4 {
         let [a, b, c, d] = self.0.ip().octets();
         let hash = Sha256::digest(name.as_str().as_bytes());
-        let pair = hash
-            .chunks_exact(2)
-            .map(|pair| [pair[0], pair[1]])
+        let (pairs, _) = hash.as_chunks::<2>();
+        let pair = pairs
+            .iter()
+            .copied()
             .find(|pair| *pair != [c, d] && *pair != [0, 0])
             .unwrap_or([c ^ 1, d]);
         SocketAddrV4::new(Ipv4Addr::new(a, b, pair[0], pair[1]), self.0.port())

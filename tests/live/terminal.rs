@@ -11,7 +11,9 @@ use crate::lines::PATIENCE;
 #[track_caller]
 fn chat(host: &Host) -> PtySession {
     let patience = PATIENCE.as_millis().try_into().ok();
-    let mut chat = spawn_command(host.command_line(&["chat"]), patience).unwrap();
+    let mut command = host.command_line(&["chat"]);
+    command.env("TERM", "xterm").env_remove("NO_COLOR");
+    let mut chat = spawn_command(command, patience).unwrap();
     chat.exp_string("/help lists the commands").unwrap();
     chat.exp_string("#lobby> ").unwrap();
     chat

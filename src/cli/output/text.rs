@@ -107,7 +107,8 @@ impl Style {
             }
             Notice::Dropped { count, buffer } => format!(
                 "this host could not keep up, and the kernel dropped {count} datagrams; a receive \
-                 buffer larger than {buffer} bytes helps: sysctl -w net.core.rmem_max=8388608"
+                 buffer larger than {} KiB helps: sysctl -w net.core.rmem_max=8388608",
+                buffer / 1024
             ),
             Notice::Missed(count) => format!("too slow: {count} notices were missed"),
         })
