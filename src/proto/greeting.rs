@@ -71,8 +71,7 @@ impl Engine {
     /// other; or somebody else who uses its identity.
     pub(super) fn on_own(&mut self, arrival: &Arrival<'_>, from: Sender) {
         self.counters.own += 1;
-        // An earlier run of our own is old news, whoever sends it again.
-        if from.epoch <= self.epoch() || !self.is_authentic(arrival) {
+        if from.epoch == self.epoch() || !self.is_authentic(arrival) {
             return;
         }
         self.counters.cloned += 1;

@@ -187,6 +187,17 @@ mod tests {
     }
 
     #[test]
+    fn a_host_with_many_keys_and_ports_passes_for_few_peers() {
+        let now = Instant::ZERO;
+        let mut guard = Guard::new(now);
+        let from = |host, port| SocketAddr::from(([10, 0, 0, host], port));
+        let taken = (1..5_000).filter(|&port| guard.allows_newcomer(from(1, port), now)).count();
+        assert_eq!(taken, limits::NEWCOMER_BURST as usize);
+        assert!(guard.allows_newcomer(from(2, 1), now));
+        assert!(guard.allows_newcomer(from(1, 1), now + Duration::from_secs(1)));
+    }
+
+    #[test]
     fn a_rude_source_is_not_read_for_a_while_and_others_are() {
         let [rude, other]: [SocketAddr; 2] =
             ["10.0.0.1:1", "10.0.0.2:1"].map(|a| a.parse().unwrap());

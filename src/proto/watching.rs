@@ -50,6 +50,10 @@ impl Engine {
         let mut findings = Vec::new();
         for (id, peer) in self.peers.iter_mut() {
             let silence = now.since(peer.heard);
+            // An address that has proven nothing, and from which only one word ever came, gets
+            // little: with the answer, three datagrams for one (RFC 9000 §8.1).
+            let proven = peer.paths.best().is_some_and(|path| path.proven);
+            let insistent = proven || peer.heard > peer.since;
             match &mut peer.standing {
                 Standing::Told { asked } => {
                     // Nobody vouches for it any more; in large groups it is asked once, late.
@@ -68,7 +72,7 @@ impl Engine {
                 Standing::Alive if silence > suspect => {
                     peer.standing = Standing::Suspect { asked: 1 };
                     peer.ask_at = now + timing::SUSPECT_RETRY;
-                    if peer.paths.best().is_some_and(|path| path.proven) {
+                    if insistent {
                         findings.push(Finding::Ask(id));
                     }
                 }
@@ -90,12 +94,9 @@ impl Engine {
                         // The first question is asked quietly: mostly it is only announcements
                         // that were lost.
                         let loud = *asked == 2;
-                        // An address that has proven nothing gets little: with the answer to what
-                        // came from there, three datagrams for one (RFC 9000 §8.1).
-                        let proven = peer.paths.best().is_some_and(|path| path.proven);
                         if loud {
                             findings.push(Finding::Suspect(id));
-                        } else if proven || *asked == 6 {
+                        } else if insistent || *asked == 6 {
                             findings.push(Finding::Ask(id));
                         }
                     }
