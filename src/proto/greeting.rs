@@ -340,7 +340,7 @@ impl Engine {
         here.to = Some(answer.to.id);
         let mut limit = answer.budget;
         if answer.visitor {
-            let heard = self.visitors.peek(&answer.to).is_some();
+            let heard = self.visitors.peek(&answer.to).is_some() && !self.hears_half_at_most();
             here.hears = Some(if heard { Hearing::Multicast } else { Hearing::Unicast });
         } else if let Some(peer) = self.peers.get_mut(answer.to.id) {
             if peer.paths.is_proven(answer.addr) {
@@ -362,6 +362,13 @@ impl Engine {
         if bytes.len() <= limit {
             self.reply(bytes, answer.addr, answer.link);
         }
+    }
+
+    /// Whether at most half of the peers are heard by multicast: then one question heard that way
+    /// does not mean that its channels will be, see [`timing::MULTICAST_BACK`].
+    fn hears_half_at_most(&self) -> bool {
+        let deaf = self.peers.iter().filter(|(_, peer)| peer.deaf_to_it).count();
+        deaf > 0 && deaf * 2 >= self.peers.len()
     }
 
     pub(super) fn on_bye(&mut self, arrival: &Arrival<'_>, from: Sender, n: u64, visitor: bool) {
