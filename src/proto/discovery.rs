@@ -115,6 +115,8 @@ pub(crate) struct Discovery {
     /// Not before this are the first answers all in.
     listen_until: Instant,
     questions: Vec<(u64, Instant, Asked)>,
+    /// Whether anybody has ever answered a question to the group.
+    pub(crate) group_answered: bool,
     answers: BTreeMap<NodeId, Summary>,
     pub(crate) settled: bool,
     pub(crate) pull: Option<Pull>,
@@ -159,6 +161,7 @@ impl Discovery {
             next_hello: if active { now } else { Instant::NEVER },
             listen_until: now,
             questions: Vec::new(),
+            group_answered: false,
             answers: BTreeMap::new(),
             settled: !active,
             pull: None,

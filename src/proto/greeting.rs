@@ -111,7 +111,7 @@ impl Engine {
         let (id, now, size) = (presence.from.id, self.now, self.size());
         let Some(peer) = self.peers.get_mut(id) else { return };
         peer.paths.heard(Some(arrival.link), arrival.source, now);
-        if is_heard && peer.hear_multicast(now, size) {
+        if is_heard && peer.hear_multicast(now, size, false) {
             let here = self.presence(PresenceKind::Here);
             self.greet_peer(here, id);
         }
@@ -131,6 +131,7 @@ impl Engine {
             status: false,
             unasked: presence.kind == PresenceKind::Here && arrival.via == Hearing::Multicast,
         };
+        let wary = !self.discovery.group_answered;
         let Some(peer) = self.peers.get_mut(id) else { return news };
         if presence.from.epoch > peer.epoch {
             // It has started again: the same peer, with nothing left of its last run but its name.
@@ -169,11 +170,13 @@ impl Engine {
         peer.deaf_to_it |= !self.config.multicast;
         match arrival.via {
             Hearing::Multicast => {
-                news.hears_again = peer.hear_multicast(now, size);
-                // What came by multicast one way will mostly go the other way, too; if it does
-                // not, the peer will say so.
-                peer.met_by_unicast = false;
-                peer.met_by_seed = false;
+                news.hears_again = peer.hear_multicast(now, size, wary);
+                if !peer.deaf_to_it {
+                    // What comes by multicast one way will mostly go the other way, too; if it
+                    // does not, the peer will say so.
+                    peer.met_by_unicast = false;
+                    peer.met_by_seed = false;
+                }
             }
             Hearing::Unicast => {
                 let asked_alone = presence.kind == PresenceKind::Hello;
@@ -225,6 +228,7 @@ impl Engine {
             }
         }
         if asked_all.is_some() {
+            self.discovery.group_answered |= !seed;
             self.discovery.answered();
         }
     }

@@ -100,9 +100,14 @@ impl Peer {
         }
     }
 
-    /// Something came from it by multicast. `true` if it is not held for unheard any more.
-    pub(crate) fn hear_multicast(&mut self, now: Instant, size: usize) -> bool {
+    /// Something came from it by multicast. `true` if it is not held for unheard any more. `wary`:
+    /// nobody has ever answered what went to the group, so this may be the first that the switch
+    /// lets through.
+    pub(crate) fn hear_multicast(&mut self, now: Instant, size: usize, wary: bool) -> bool {
         let before = self.heard_multicast.replace(now);
+        if wary && before.is_none() && self.met_by_unicast {
+            self.deaf_to_it = true;
+        }
         if !self.deaf_to_it {
             return false;
         }
