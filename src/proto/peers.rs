@@ -105,7 +105,7 @@ impl Peer {
     /// lets through.
     pub(crate) fn hear_multicast(&mut self, now: Instant, size: usize, wary: bool) -> bool {
         let before = self.heard_multicast.replace(now);
-        if wary && before.is_none() && self.met_by_unicast {
+        if wary && before.is_none() && self.since < now {
             self.deaf_to_it = true;
         }
         if !self.deaf_to_it {
