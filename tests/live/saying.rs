@@ -2,7 +2,11 @@
 
 use crate::host::Host;
 use crate::lab::lab_or_skip;
+use crate::lines::eventually;
 use crate::running::Running;
+
+/// Where the lobby of the default group is.
+const LOBBY: &str = "239.255.75.93";
 
 /// Each of `speakers` says something; each of `listeners` must hear it exactly once.
 ///
@@ -45,6 +49,10 @@ fn every_listener_hears_it_once() {
 fn cast_arrives_too() {
     let lab = lab_or_skip!(2);
     let listener = lab.host(2).listen(&[]);
+    // Best effort waits for nobody: what is cast before the switch knows the listener is lost.
+    eventually("the switch passes the lobby to host2", || {
+        lab.switch_passes(LOBBY, 2).then_some(())
+    });
     lab.host(1).run(&["cast", "quick"]).exits(0);
     listener.wait_message("quick");
 }
