@@ -44,8 +44,8 @@ Examples:
 
 pub(super) const SAY: &str = "\
 Says something to everyone in a channel: signed, and shown once by each listener. What the network \
-loses is not sent again in this version. With --to it is told to one peer alone, encrypted, and acknowledged: \
-exit code 1 says that it did not arrive.
+loses is not sent again in this version. With --to it is told to one peer alone, encrypted, and \
+acknowledged: exit code 1 says that it did not arrive.
 
 Several words are joined by blanks. With - each line of standard input is a message. A text has at \
 most 65536 bytes.";
