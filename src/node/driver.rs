@@ -188,6 +188,13 @@ impl Driver {
                     self.report(failures);
                 }
                 Output::Leave(group) => self.sockets.leave(group),
+                Output::Rejoin => {
+                    let links: Vec<LinkId> = self.sockets.links().iter().map(|l| l.id).collect();
+                    for link in links {
+                        let failures = self.sockets.rejoin(link);
+                        self.report(failures);
+                    }
+                }
                 Output::Event(event) => {
                     if event == proto::Event::Stopped {
                         self.stopped = Some(self.clock.now());

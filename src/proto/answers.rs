@@ -25,6 +25,8 @@ pub(crate) struct Answer {
     pub(crate) asked: Instant,
     /// Bytes of the question: what an unproven address may get back at most.
     pub(crate) budget: usize,
+    /// Whether the question showed a token, which proves its address.
+    pub(crate) proven: bool,
     /// Set if whether to answer at all is decided only when the moment has come: how often the
     /// question was asked before.
     pub(crate) undecided: Option<u8>,
@@ -100,6 +102,7 @@ mod tests {
             nonce: None,
             asked: Instant::ZERO,
             budget: 0,
+            proven: false,
             undecided: None,
         };
         let taken = (0..2_000).filter(|_| answers.push(answer, Duration::ZERO)).count();

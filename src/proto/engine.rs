@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::announcer::Announcer;
 use super::answers::Answers;
 use super::channels::Channels;
+use super::cloning::Clones;
 use super::config::Config;
 use super::direct::Direct;
 use super::discovery::Discovery;
@@ -17,6 +18,7 @@ use super::inbox::{Assemblies, Authors};
 use super::outbox::Outbox;
 use super::peers::Peers;
 use super::recent::Recent;
+use super::reminder::Reminder;
 use super::timing;
 use crate::values::{ChannelName, Epoch, Instant, LinkId, NodeId, Rng, limits};
 use crate::wire::{Datagram, DecodeError, Hearing, Packet, Profile, Secret, Sender, Summary};
@@ -64,10 +66,13 @@ pub struct Engine {
     /// Datagrams written by hand, by source and content: where each came first, and when.
     pub(super) by_hand: Recent<(SocketAddr, u64), (LinkId, Instant)>,
     pub(super) direct: Direct,
+    /// The search has ended, so; and when. What had no room in the answers is still awaited.
+    pub(super) unfinished: Option<(bool, Instant)>,
     pub(super) next_review: Instant,
+    pub(super) reminder: Reminder,
     /// When seeds at which nobody is heard are asked again.
     pub(super) next_seeds: Instant,
-    pub(super) last_clone_report: Option<Instant>,
+    pub(super) clones: Clones,
     pub(super) counters: Counters,
     pub(super) out: VecDeque<Output>,
 }
@@ -99,9 +104,11 @@ impl Engine {
             claimed_assemblies: Assemblies::new(),
             by_hand: Recent::new(limits::SOURCES),
             direct: Direct::default(),
+            unfinished: None,
             next_review: Instant::NEVER,
+            reminder: Reminder::new(now),
             next_seeds: now + timing::SEED_RETRY,
-            last_clone_report: None,
+            clones: Clones::default(),
             counters: Counters::default(),
             out: VecDeque::new(),
             config,
@@ -342,6 +349,7 @@ impl Engine {
         if self.now >= self.next_review {
             self.next_review = self.now + timing::REVIEW;
             self.review_peers();
+            self.remind_switch();
             self.ask_silent_seeds();
             self.assemblies.expire(self.now);
             self.claimed_assemblies.expire(self.now);

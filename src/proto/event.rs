@@ -83,6 +83,8 @@ pub enum Output {
     Join(Ipv4Addr),
     /// Drop the membership.
     Leave(Ipv4Addr),
+    /// Drop every membership and take it up again, so that the switches learn anew who wants what.
+    Rejoin,
     /// Tell the user.
     Event(Event),
     /// Nothing more for now. Call [`super::Engine::handle`] with [`Input::Tick`] at this time, or

@@ -8,6 +8,7 @@ use super::discovery::{Asked, Turn, Verdict};
 use super::engine::{Arrival, Engine};
 use super::event::{Destination, Event, Output, PeerState};
 use super::peers::{Peer, Standing, bucket};
+use super::reach::Reach;
 use super::timing;
 use crate::values::{Instant, LinkId, NodeId, limits};
 use crate::wire::{Ask, PresenceKind, RosterPage, Told};
@@ -30,13 +31,34 @@ impl Engine {
             Verdict::Wait => {}
             Verdict::Pull(peer) => self.pull(peer),
             Verdict::AskAgain => self.pull_again(),
-            Verdict::Settled(complete) => {
-                self.event(Event::Settled { complete });
-                if self.config.visitor && self.config.multicast {
-                    // It stays longer than to ask, so it listens from now on.
-                    self.out.push_back(Output::Join(*self.config.group.addr().ip()));
-                }
-            }
+            Verdict::Settled(complete) => self.unfinished = Some((complete, self.now)),
+        }
+        self.finish();
+    }
+
+    /// Says that the search is over, once everyone who was found has said everything of itself.
+    fn finish(&mut self) {
+        let Some((complete, since)) = self.unfinished else { return };
+        let waits = self.config.visitor
+            && self.now.since(since) < timing::REST
+            && self.peers.iter().any(|(_, p)| p.standing == Standing::Alive && !p.is_complete());
+        if waits {
+            return;
+        }
+        self.unfinished = None;
+        self.event(Event::Settled { complete });
+        if self.config.visitor && self.config.multicast {
+            // It stays longer than to ask, so it listens from now on.
+            self.out.push_back(Output::Join(*self.config.group.addr().ip()));
+        }
+    }
+
+    /// An answer to an address that has proven nothing is no longer than the question; with the
+    /// token that came with it, a visitor gets the rest. (Who stays hears it anyway.)
+    pub(super) fn ask_for_the_rest(&mut self, id: NodeId) {
+        let waits = |peer: &Peer| peer.token.is_some() && !peer.is_complete();
+        if self.config.visitor && self.peers.get(id).is_some_and(waits) {
+            self.ask_peer(id);
         }
     }
 
@@ -172,7 +194,8 @@ impl Engine {
 
     pub(super) fn on_ask(&mut self, arrival: &Arrival<'_>, ask: &Ask) {
         if ask.from.id == self.id() {
-            return self.on_own(arrival, ask.from);
+            self.counters.own += 1;
+            return;
         }
         if self.config.visitor || ask.token != self.token(arrival.source) {
             // A token of an earlier run: the asker will hear the new one when it greets again.
@@ -244,7 +267,7 @@ impl Engine {
             epoch: peer.epoch,
             nick: peer.profile.nick.clone(),
             age: age.as_millis().div_ceil(1_000) as u32,
-            unicast: peer.expects_unicast(self.now),
+            unicast: peer.reach.expects_unicast(self.now),
         })
     }
 
@@ -328,7 +351,7 @@ impl Engine {
             nick: told.nick.clone(),
             ..Default::default()
         });
-        peer.met_by_unicast = told.unicast;
+        peer.reach = Reach::told(told.unicast);
         // One after the other, so that a long roster does not set off a burst of questions.
         let place = self.discovery.asking.len() as u32;
         peer.ask_at = now + Duration::from_micros(50) * place;

@@ -4,23 +4,25 @@
 use std::sync::Arc;
 
 use super::answers::{self, Answer};
+use super::channel_list::Part;
 use super::discovery::Asked;
 use super::engine::{Arrival, Engine};
 use super::event::{Event, PeerState};
 use super::peers::{Peer, Standing};
+use super::reach::Heard;
 use super::timing;
-use crate::values::{Instant, NodeId, PeerText, limits};
+use crate::values::{Instant, NodeId, PeerText};
 use crate::wire::{Hearing, Presence, PresenceKind, Profile, Sender};
 
 /// What an announcement has changed.
-#[expect(clippy::struct_excessive_bools, reason = "five independent findings")]
+#[expect(clippy::struct_excessive_bools, reason = "independent findings")]
 struct News {
     /// The peer was not known, or only from hearsay.
     joined: bool,
     /// It was suspect.
     recovered: bool,
-    /// It is heard by multicast again, and should know.
-    hears_again: bool,
+    /// What it shows that the announcement came by multicast, if it did.
+    heard: Heard,
     was: Option<PeerText>,
     status: bool,
     /// It was heard announcing itself without having asked: it may not know of us.
@@ -30,7 +32,7 @@ struct News {
 impl Engine {
     pub(super) fn on_presence(&mut self, arrival: &Arrival<'_>, presence: &Presence) {
         if presence.from.id == self.id() {
-            return self.on_own(arrival, presence.from);
+            return self.on_own(arrival, presence);
         }
         if presence.to.is_some_and(|to| to != self.id()) {
             self.counters.misdirected += 1;
@@ -49,37 +51,25 @@ impl Engine {
         if !self.is_authentic(arrival) {
             return;
         }
-        let news = self.peers.get(presence.from.id).is_none();
-        if news && !self.guard.allows_newcomer(arrival.source, self.now) {
+        let known = self.peers.get(presence.from.id);
+        if known.is_none() && !self.guard.allows_newcomer(arrival.source, self.now) {
             self.counters.newcomers_over_rate += 1;
             return;
         }
+        let first_token = presence.token.is_some() && known.is_none_or(|p| p.token.is_none());
         let news = self.learn(arrival, presence);
         self.confirm(arrival, presence);
         self.tell_news(presence.from.id, news);
         self.note_summary(presence);
+        if first_token {
+            self.ask_for_the_rest(presence.from.id);
+        }
         match presence.kind {
             PresenceKind::Hello => self.plan_answer(arrival, presence),
             PresenceKind::Here if presence.nonce.is_some() => {
                 self.answer_at_once(arrival, presence);
             }
             PresenceKind::Here => {}
-        }
-    }
-
-    /// This node's own announcement, come back by the loop that lets nodes of one host hear each
-    /// other; or somebody else who uses its identity.
-    pub(super) fn on_own(&mut self, arrival: &Arrival<'_>, from: Sender) {
-        self.counters.own += 1;
-        if from.epoch == self.epoch() || !self.is_authentic(arrival) {
-            return;
-        }
-        self.counters.cloned += 1;
-        // Once a minute: a clone goes on announcing itself.
-        let minute = std::time::Duration::from_secs(60);
-        if self.last_clone_report.is_none_or(|last| self.now.since(last) >= minute) {
-            self.last_clone_report = Some(self.now);
-            self.event(Event::Cloned { addr: arrival.source });
         }
     }
 
@@ -104,16 +94,16 @@ impl Engine {
         };
         self.counters.duplicates += 1;
         let is_new = !peer.paths.has(arrival.link, arrival.source);
-        let is_heard = peer.deaf_to_it && arrival.via == Hearing::Multicast;
+        let is_heard = peer.reach.is_deaf() && arrival.via == Hearing::Multicast;
         if !(is_new || is_heard) || !self.is_authentic(arrival) {
             return;
         }
         let (id, now, size) = (presence.from.id, self.now, self.size());
         let Some(peer) = self.peers.get_mut(id) else { return };
         peer.paths.heard(Some(arrival.link), arrival.source, now);
-        if is_heard && peer.hear_multicast(now, size, false) {
-            let here = self.presence(PresenceKind::Here);
-            self.greet_peer(here, id);
+        if is_heard {
+            let heard = peer.reach.hear_multicast(now, size, false);
+            self.on_multicast_heard(heard, id);
         }
     }
 
@@ -126,12 +116,11 @@ impl Engine {
         let mut news = News {
             joined: false,
             recovered: false,
-            hears_again: false,
+            heard: Heard::AsBefore,
             was: None,
             status: false,
             unasked: presence.kind == PresenceKind::Here && arrival.via == Hearing::Multicast,
         };
-        let wary = !self.discovery.group_answered;
         let Some(peer) = self.peers.get_mut(id) else { return news };
         if presence.from.epoch > peer.epoch {
             // It has started again: the same peer, with nothing left of its last run but its name.
@@ -139,7 +128,8 @@ impl Engine {
             peer.seen = super::window::Window::new();
             peer.profile_n = 0;
             peer.token = None;
-            peer.copies_until = None;
+            peer.reach.restart();
+            peer.channels.restart();
         }
         peer.seen.mark(presence.n);
         news.joined = matches!(peer.standing, Standing::Told { .. });
@@ -153,6 +143,7 @@ impl Engine {
         if presence.n > peer.profile_n {
             peer.profile_n = presence.n;
             let profile = merge(&peer.profile, presence);
+            peer.profile_complete |= !presence.partial;
             if !news.joined {
                 news.was = (peer.profile.nick != profile.nick).then(|| peer.profile.nick.clone());
                 news.status = peer.profile.away != profile.away
@@ -160,44 +151,30 @@ impl Engine {
                     || peer.profile.services != profile.services;
             }
             peer.profile = profile;
-            if presence.channels_at == 0 || presence.channels_at == peer.channels.len() {
-                peer.channels.truncate(presence.channels_at);
-                peer.channels.extend_from_slice(&presence.channels);
-                peer.channels_complete = peer.channels.len() == presence.channels_of;
-            }
         }
-        // Without multicast there is no other way to hear it.
-        peer.deaf_to_it |= !self.config.multicast;
+        peer.channels.take(Part {
+            n: presence.n,
+            at: presence.channels_at,
+            of: presence.channels_of,
+            names: presence.channels.clone(),
+        });
+        if !self.config.multicast {
+            peer.reach.without_multicast();
+        }
         match arrival.via {
             Hearing::Multicast => {
-                news.hears_again = peer.hear_multicast(now, size, wary);
-                if !peer.deaf_to_it {
-                    // What comes by multicast one way will mostly go the other way, too; if it
-                    // does not, the peer will say so.
-                    peer.met_by_unicast = false;
-                    peer.met_by_seed = false;
-                }
+                let wary = !self.discovery.group_answered && peer.since < now;
+                news.heard = peer.reach.hear_multicast(now, size, wary);
             }
-            Hearing::Unicast => {
-                let asked_alone = presence.kind == PresenceKind::Hello;
-                if asked_alone && news.joined && peer.heard_multicast.is_none() {
-                    peer.met_by_unicast = true;
-                    peer.met_by_seed = presence.to.is_none();
-                }
+            Hearing::Unicast if presence.kind == PresenceKind::Hello && news.joined => {
+                peer.reach.meet_alone(presence.to.is_none());
             }
+            Hearing::Unicast => {}
         }
-        if presence.to == Some(self.config.identity.id()) {
-            match presence.hears {
-                Some(Hearing::Unicast) => {
-                    peer.copies_until = Some(now + timing::copies(size));
-                }
-                Some(Hearing::Multicast) => {
-                    peer.copies_until = None;
-                    peer.met_by_unicast = false;
-                    peer.met_by_seed = false;
-                }
-                None => {}
-            }
+        if let Some(how) = presence.hears
+            && presence.to == Some(self.config.identity.id())
+        {
+            peer.reach.is_heard(how, now, size);
         }
         if presence.token.is_some() {
             peer.token = presence.token;
@@ -223,8 +200,8 @@ impl Engine {
             // least of the last times is nearest to the truth.
             peer.rtt = Some(peer.rtt.map_or(rtt, |old| rtt.min(old * 5 / 4)));
             // Whoever had to be asked alone probably does not hear what goes to the group.
-            if (asked_it.is_some() || seed) && peer.heard_multicast.is_none() {
-                peer.met_by_unicast |= presence.hears.is_none();
+            if (asked_it.is_some() || seed) && presence.hears.is_none() {
+                peer.reach.answered_alone();
             }
         }
         if asked_all.is_some() {
@@ -255,9 +232,17 @@ impl Engine {
                 self.event(Event::Status(info));
             }
         }
-        if news.hears_again {
-            let presence = self.presence(PresenceKind::Here);
-            self.greet_peer(presence, id);
+        self.on_multicast_heard(news.heard, id);
+    }
+
+    fn on_multicast_heard(&mut self, heard: Heard, id: NodeId) {
+        match heard {
+            Heard::AsBefore => {}
+            Heard::Something => self.reminder.want(),
+            Heard::Again => {
+                let here = self.presence(PresenceKind::Here);
+                self.greet_peer(here, id);
+            }
         }
     }
 
@@ -298,6 +283,7 @@ impl Engine {
             nonce: hello.nonce,
             asked: self.now,
             budget: arrival.packet.bytes().len(),
+            proven: hello.token == Some(self.token(arrival.source)),
             undecided,
         };
         if !self.guard.allows_answer(self.now) || !self.answers.push(answer, delay) {
@@ -319,6 +305,7 @@ impl Engine {
             nonce: here.nonce,
             asked: self.now,
             budget: arrival.packet.bytes().len(),
+            proven: false,
             undecided: None,
         };
         self.give(&answer);
@@ -342,26 +329,25 @@ impl Engine {
         here.held = u32::try_from(self.now.since(answer.asked).as_micros()).unwrap_or(u32::MAX);
         here.token = Some(self.token(answer.addr));
         here.to = Some(answer.to.id);
-        let mut limit = answer.budget;
+        let mut proven = answer.proven;
         if answer.visitor {
-            let heard = self.visitors.peek(&answer.to).is_some() && !self.hears_half_at_most();
+            let heard = self.visitors.peek(&answer.to).is_some() && !self.is_mostly_deaf();
             here.hears = Some(if heard { Hearing::Multicast } else { Hearing::Unicast });
         } else if let Some(peer) = self.peers.get_mut(answer.to.id) {
-            if peer.paths.is_proven(answer.addr) {
-                limit = limits::DATAGRAM;
-            } else {
+            proven |= peer.paths.is_proven(answer.addr);
+            if !peer.paths.is_proven(answer.addr) {
                 let nonce = self.rng.u64();
                 peer.nonce = Some((nonce, self.now));
                 here.nonce = Some(nonce);
             }
-            let peer = &*peer;
-            here.hears = if !self.config.multicast || peer.deaf_to_it {
-                Some(Hearing::Unicast)
-            } else {
-                peer.heard_multicast.map(|_| Hearing::Multicast)
-            };
+            here.hears = self.peers.get(answer.to.id).and_then(|peer| self.hears(peer));
         }
-        let limit = limit.min(self.datagram_limit());
+        if proven {
+            return self.write_presence(here, 0, |engine, bytes| {
+                engine.reply(bytes, answer.addr, answer.link);
+            });
+        }
+        let limit = answer.budget.min(self.datagram_limit());
         let (bytes, _) = here.encode(&self.config.identity, limit, 0);
         if bytes.len() <= limit {
             self.reply(bytes, answer.addr, answer.link);
@@ -369,15 +355,22 @@ impl Engine {
     }
 
     /// Whether at most half of the peers are heard by multicast: then one question heard that way
-    /// does not mean that its channels will be, see [`timing::MULTICAST_BACK`].
-    fn hears_half_at_most(&self) -> bool {
-        let deaf = self.peers.iter().filter(|(_, peer)| peer.deaf_to_it).count();
+    /// does not mean that its channels will be, see [`timing::MULTICAST_BACK`]. Who has not been
+    /// heard so yet counts if the group has never answered either.
+    pub(super) fn is_mostly_deaf(&self) -> bool {
+        let trusting = self.discovery.group_answered;
+        let deaf = self.peers.iter().filter(|(_, peer)| match peer.reach.hears() {
+            Some(how) => how == Hearing::Unicast,
+            None => !trusting,
+        });
+        let deaf = deaf.count();
         deaf > 0 && deaf * 2 >= self.peers.len()
     }
 
     pub(super) fn on_bye(&mut self, arrival: &Arrival<'_>, from: Sender, n: u64, visitor: bool) {
         if from.id == self.id() {
-            return self.on_own(arrival, from);
+            self.counters.own += 1;
+            return;
         }
         let known = self.peers.get(from.id).is_some_and(|peer| peer.epoch <= from.epoch);
         if visitor || !known || self.peers.is_stale(from, n) {

@@ -11,7 +11,7 @@
 //! ```text
 //!   Input ─▶ Engine ─▶ Output
 //!             ├── guard       what strangers may cost            Guard, Counters
-//!             ├── peers       who is known, and where            Peers, Paths
+//!             ├── peers       who is known, where, and how heard Peers, Paths, Reach
 //!             ├── discovery   finding those who are not          Discovery, Answers
 //!             ├── announcer   when to announce oneself           Announcer
 //!             ├── channels    which groups to be a member of     Channels
@@ -22,7 +22,9 @@
 
 mod announcer;
 mod answers;
+mod channel_list;
 mod channels;
+mod cloning;
 mod config;
 mod direct;
 mod discovery;
@@ -35,7 +37,9 @@ mod inbox;
 mod outbox;
 mod paths;
 mod peers;
+mod reach;
 mod recent;
+mod reminder;
 mod sending;
 mod talking;
 mod timing;

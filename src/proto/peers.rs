@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::channel_list::ChannelList;
 use super::event::{PeerInfo, PeerState};
 use super::paths::Paths;
+use super::reach::Reach;
 use super::recent::Recent;
-use super::timing;
 use super::window::Window;
-use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
-use crate::wire::{Hearing, Profile, Sender, Summary};
+use crate::values::{Epoch, Instant, NodeId, limits};
+use crate::wire::{Profile, Sender, Summary};
 
 /// Parts into which ids are divided by their first byte, for comparing two rosters.
 pub(crate) const BUCKETS: usize = 256;
@@ -38,7 +39,6 @@ pub(crate) enum Standing {
 
 /// One peer.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(crate) struct Peer {
     pub(crate) epoch: Epoch,
     /// The announcements heard in this epoch.
@@ -46,24 +46,14 @@ pub(crate) struct Peer {
     pub(crate) profile: Arc<Profile>,
     /// The announcement that `profile` is from.
     pub(crate) profile_n: u64,
-    pub(crate) channels: Vec<ChannelName>,
-    /// Whether `channels` is the whole list.
-    pub(crate) channels_complete: bool,
+    pub(crate) channels: ChannelList,
+    /// Whether `profile` had room for its tags and services in any announcement.
+    pub(crate) profile_complete: bool,
     pub(crate) standing: Standing,
     pub(crate) since: Instant,
     /// Its own last word; while it is only told of, when it was told of first.
     pub(crate) heard: Instant,
-    pub(crate) heard_multicast: Option<Instant>,
-    /// Whether it is heard by unicast only.
-    pub(crate) deaf_to_it: bool,
-    /// While so: since when it is heard by multicast again.
-    pub(crate) multicast_back: Option<Instant>,
-    /// Until when it is to get copies, because it said that it hears us by unicast only.
-    pub(crate) copies_until: Option<Instant>,
-    /// Whether it was reached by unicast first and has not said yet how it hears us.
-    pub(crate) met_by_unicast: bool,
-    /// Whether it asked us without knowing who we are: it was told our address by its user.
-    pub(crate) met_by_seed: bool,
+    pub(crate) reach: Reach,
     pub(crate) paths: Paths,
     pub(crate) rtt: Option<Duration>,
     /// The number last sent to it alone, and when.
@@ -81,17 +71,12 @@ impl Peer {
             seen: Window::new(),
             profile: Arc::default(),
             profile_n: 0,
-            channels: Vec::new(),
-            channels_complete: false,
+            channels: ChannelList::default(),
+            profile_complete: false,
             standing,
             since: now,
             heard: now,
-            heard_multicast: None,
-            deaf_to_it: false,
-            multicast_back: None,
-            copies_until: None,
-            met_by_unicast: false,
-            met_by_seed: false,
+            reach: Reach::default(),
             paths: Paths::default(),
             rtt: None,
             nonce: None,
@@ -100,51 +85,9 @@ impl Peer {
         }
     }
 
-    /// Something came from it by multicast. `true` if it is not held for unheard any more. `wary`:
-    /// nobody has ever answered what went to the group, so this may be the first that the switch
-    /// lets through.
-    pub(crate) fn hear_multicast(&mut self, now: Instant, size: usize, wary: bool) -> bool {
-        let before = self.heard_multicast.replace(now);
-        if wary && before.is_none() && self.since < now {
-            self.deaf_to_it = true;
-        }
-        if !self.deaf_to_it {
-            return false;
-        }
-        let gap = before.is_none_or(|before| now.since(before) > timing::deaf(size));
-        let back = if gap { None } else { self.multicast_back };
-        let back = *self.multicast_back.insert(back.unwrap_or(now));
-        if now.since(back) < timing::MULTICAST_BACK {
-            return false;
-        }
-        self.deaf_to_it = false;
-        self.multicast_back = None;
-        true
-    }
-
-    /// Whether what goes to the group has to go to this peer's address as well.
-    pub(crate) fn wants_copies(&self, now: Instant) -> bool {
-        self.met_by_unicast || self.copies_until.is_some_and(|until| now < until)
-    }
-
-    /// How it and this node hear each other: by multicast only if both do.
-    pub(crate) fn path(&self, now: Instant) -> Hearing {
-        if self.deaf_to_it || self.wants_copies(now) {
-            Hearing::Unicast
-        } else {
-            Hearing::Multicast
-        }
-    }
-
-    /// Whether others who hear of it should expect to reach it by unicast only. Having met it so is
-    /// not enough: when many start at once many meet so.
-    pub(crate) fn expects_unicast(&self, now: Instant) -> bool {
-        let said = self.copies_until.is_some_and(|until| now < until);
-        self.deaf_to_it || said || self.met_by_seed
-    }
-
-    pub(crate) fn is_in(&self, channel: &ChannelName) -> bool {
-        !self.channels_complete || self.channels.contains(channel)
+    /// Whether everything that it says of itself has come.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.channels.is_whole() && self.profile_complete
     }
 
     pub(crate) fn info(&self, id: NodeId, state: PeerState, now: Instant) -> PeerInfo {
@@ -152,10 +95,10 @@ impl Peer {
             id,
             epoch: self.epoch,
             profile: Arc::clone(&self.profile),
-            channels: self.channels.clone(),
+            channels: self.channels.names().to_vec(),
             addr: self.paths.best().map(|path| path.addr),
             state,
-            path: self.path(now),
+            path: self.reach.path(now),
             rtt: self.rtt,
             since: self.since,
             verified: !matches!(self.standing, Standing::Told { .. }),

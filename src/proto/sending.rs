@@ -44,7 +44,7 @@ impl Engine {
             .iter()
             .filter_map(|&id| {
                 let peer = self.peers.get(id)?;
-                let hears = channel.is_none_or(|channel| peer.is_in(channel));
+                let hears = channel.is_none_or(|channel| peer.channels.may_have(channel));
                 if hears { destination(peer) } else { None }
             })
             .collect();
@@ -56,7 +56,7 @@ impl Engine {
     /// Puts a peer on the list of those who get copies, or takes it off.
     pub(super) fn review_copies(&mut self, id: NodeId) {
         let wants = self.peers.get(id).is_some_and(|peer| {
-            (peer.wants_copies(self.now) || !self.config.multicast)
+            (peer.reach.wants_copies(self.now) || !self.config.multicast)
                 && peer.paths.best().is_some_and(|path| path.proven)
         });
         if wants {
@@ -97,7 +97,7 @@ impl Engine {
 
     /// Writes an announcement, in several datagrams if the channels need it, and gives each to
     /// `send`.
-    fn write_presence(
+    pub(super) fn write_presence(
         &mut self,
         mut presence: Presence,
         pad: usize,
@@ -149,7 +149,10 @@ impl Engine {
         let mut presence = self.presence(PresenceKind::Hello);
         presence.nonce = Some(nonce);
         presence.to = Some(id);
-        presence.hears = self.peers.get(id).and_then(|peer| self.hears(peer));
+        if let Some(peer) = self.peers.get(id) {
+            presence.hears = self.hears(peer);
+            presence.token = peer.token;
+        }
         let limit = self.datagram_limit();
         let (bytes, _) = presence.encode(&self.config.identity, limit, limits::QUESTION);
         let bytes: Arc<[u8]> = bytes.into();
@@ -160,10 +163,7 @@ impl Engine {
 
     /// How this node hears a peer, if it can tell yet.
     pub(super) fn hears(&self, peer: &Peer) -> Option<Hearing> {
-        if !self.config.multicast || peer.deaf_to_it {
-            return Some(Hearing::Unicast);
-        }
-        peer.heard_multicast.map(|_| Hearing::Multicast)
+        if self.config.multicast { peer.reach.hears() } else { Some(Hearing::Unicast) }
     }
 
     /// Takes leave of everyone, twice, since nobody would ask for it again.

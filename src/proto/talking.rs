@@ -218,7 +218,8 @@ impl Engine {
 
     pub(super) fn on_tell(&mut self, arrival: &Arrival<'_>, tell: &Tell) {
         if tell.from.id == self.id() {
-            return self.on_own(arrival, tell.from);
+            self.counters.own += 1;
+            return;
         }
         if tell.to != self.id() || arrival.via == Hearing::Multicast {
             self.counters.misdirected += 1;

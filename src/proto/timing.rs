@@ -51,6 +51,9 @@ pub(crate) const ANSWER_GRACE: Duration = Duration::from_millis(5);
 /// A node that has not settled yet answers so much later: it should know by then.
 pub(crate) const UNDECIDED: Duration = Duration::from_millis(12);
 
+/// A visitor waits this long for what had no room in the first answers.
+pub(crate) const REST: Duration = Duration::from_millis(600);
+
 /// Between one question for the roster and the next, doubling.
 pub(crate) const PULL_RETRY: Duration = Duration::from_millis(15);
 
@@ -87,6 +90,17 @@ pub(crate) const TELL_TRIES: u8 = 7;
 /// forgot who listens learns it group by group, over the time that members have to answer its
 /// query (RFC 3376 §8.3: 10 s), so hearing the announcements does not mean hearing the channels.
 pub(crate) const MULTICAST_BACK: Duration = Duration::from_secs(10);
+
+/// A node that hardly hears anybody by multicast joins its groups anew this long after the last
+/// time, then after twice as long, and so on up to [`REJOIN_MOST`]: its switch may have forgotten
+/// it, and would ask only after minutes (RFC 3376 §8.2: 125 s), or never where nobody queries.
+pub(crate) const REJOIN: Duration = Duration::from_secs(15);
+pub(crate) const REJOIN_MOST: Duration = Duration::from_secs(120);
+
+/// The same when something has changed. Within [`MULTICAST_BACK`], so that a group that is still
+/// missing when the first one comes back is joined anew while copies still come.
+pub(crate) const REJOIN_SOON: Duration = Duration::from_secs(5);
+const _: () = assert!(REJOIN_SOON.as_secs() < MULTICAST_BACK.as_secs());
 
 /// How often each node of a group of `size` announces itself: so that all of them together stay
 /// below [`limits::ANNOUNCEMENTS`] (RFC 3550 §6.2 scales its reports the same way).

@@ -1,7 +1,7 @@
 //! The engine's watch over its peers: who has fallen silent, and who is heard by unicast only.
 
 use super::engine::Engine;
-use super::event::{Event, PeerState};
+use super::event::{Event, Output, PeerState};
 use super::peers::Standing;
 use super::timing;
 use crate::values::NodeId;
@@ -35,17 +35,24 @@ impl Engine {
                 Finding::Deaf(id) => {
                     let here = self.presence(crate::wire::PresenceKind::Here);
                     self.greet_peer(here, id);
+                    self.reminder.want();
                 }
                 Finding::Copies(id) => self.review_copies(id),
             }
         }
     }
 
+    /// Joins all groups anew if this node hardly hears anybody by multicast.
+    pub(super) fn remind_switch(&mut self) {
+        if self.config.multicast && self.reminder.is_due(self.is_mostly_deaf(), self.now) {
+            self.out.push_back(Output::Rejoin);
+        }
+    }
+
     fn find(&mut self) -> Vec<Finding> {
         let (now, size) = (self.now, self.size());
-        let (suspect, deaf) = (timing::suspect(size), timing::deaf(size));
-        let deaf_at_first = timing::deaf_at_first(size);
-        let multicast = self.config.multicast;
+        let suspect = timing::suspect(size);
+        let (multicast, visitor) = (self.config.multicast, self.config.visitor);
         let asking = &self.discovery.asking;
         let mut findings = Vec::new();
         for (id, peer) in self.peers.iter_mut() {
@@ -54,6 +61,7 @@ impl Engine {
             // little: with the answer, three datagrams for one (RFC 9000 §8.1).
             let proven = peer.paths.best().is_some_and(|path| path.proven);
             let insistent = proven || peer.heard > peer.since;
+            let unfinished = visitor && !peer.is_complete();
             match &mut peer.standing {
                 Standing::Told { asked } => {
                     // Nobody vouches for it any more; in large groups it is asked once, late.
@@ -76,12 +84,12 @@ impl Engine {
                         findings.push(Finding::Ask(id));
                     }
                 }
+                // Who stays hears the rest with the next announcements.
+                Standing::Alive if unfinished => {
+                    findings.push(Finding::Ask(id));
+                }
                 Standing::Alive => {
-                    let since = peer.heard_multicast.unwrap_or(peer.since);
-                    let patience =
-                        if peer.heard_multicast.is_some() { deaf } else { deaf_at_first };
-                    if multicast && !peer.deaf_to_it && now.since(since) > patience {
-                        peer.deaf_to_it = true;
+                    if multicast && peer.reach.miss(peer.since, now, size) {
                         findings.push(Finding::Deaf(id));
                     }
                 }
@@ -103,8 +111,7 @@ impl Engine {
                 }
                 Standing::Suspect { .. } => {}
             }
-            if peer.copies_until.is_some_and(|until| until <= now) {
-                peer.copies_until = None;
+            if peer.reach.expire(now) {
                 findings.push(Finding::Copies(id));
             }
         }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 use super::host::NodeIndex;
-use crate::wire::{Datagram, Packet};
+use crate::wire::{Datagram, Packet, PresenceKind};
 
 /// What is known of questions, and of addresses that have shown that they hear what is sent there.
 ///
@@ -33,7 +33,9 @@ impl Answers {
         self.note_question(Some(node), length, opened);
         let re = match opened.datagram() {
             Ok(Datagram::Presence(presence)) => {
-                if let Some(token) = presence.token {
+                if let Some(token) = presence.token
+                    && presence.kind == PresenceKind::Here
+                {
                     self.tokens.insert(token, node);
                 }
                 presence.re
@@ -74,6 +76,9 @@ impl Answers {
     /// A datagram reached a node: it may prove where it came from.
     pub(super) fn received(&mut self, node: NodeIndex, opened: &Packet, source: SocketAddr) {
         let proof = match opened.datagram() {
+            Ok(Datagram::Presence(presence)) if presence.kind == PresenceKind::Hello => {
+                presence.token.is_some_and(|token| self.tokens.get(&token) == Some(&node))
+            }
             Ok(Datagram::Presence(presence)) => presence.re.is_some_and(|re| self.asked(re, node)),
             Ok(Datagram::Roster(page)) => self.asked(page.re, node),
             Ok(Datagram::Ask(ask)) => self.tokens.get(&ask.token) == Some(&node),

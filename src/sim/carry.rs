@@ -37,6 +37,11 @@ impl World {
                     lan.leave(group, node);
                 }
             }
+            Output::Rejoin => {
+                for lan in &mut self.lans {
+                    lan.rejoin(node, self.now, &mut self.rng);
+                }
+            }
             Output::Event(event) => self.event(node, event),
             Output::Wake(_) => {}
         }

@@ -131,6 +131,20 @@ impl Segment {
         }
     }
 
+    /// A node joins anew what it has joined: its switch learns of it, if it had forgotten.
+    pub(super) fn rejoin(&mut self, node: NodeIndex, now: Instant, rng: &mut Rng) {
+        for member in self.members.values_mut().flatten().filter(|m| m.node == node) {
+            member.from = member.from.min(now + SNOOPING.0 + rng.up_to(SNOOPING.1));
+        }
+    }
+
+    /// The switch forgets that a node wants what it has joined.
+    pub(super) fn forget(&mut self, node: NodeIndex) {
+        for member in self.members.values_mut().flatten().filter(|m| m.node == node) {
+            member.from = Instant::NEVER;
+        }
+    }
+
     /// A node has stopped: the kernel drops its memberships.
     pub(super) fn leave_all(&mut self, node: NodeIndex) {
         for members in self.members.values_mut() {

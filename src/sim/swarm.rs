@@ -139,7 +139,7 @@ impl Swarm {
     fn strike(&mut self, node: NodeIndex) {
         let runs = self.world.engine(node).is_some();
         let host = self.world.host_of(node);
-        match self.rng.below(14) {
+        match self.rng.below(15) {
             0 if runs => self.world.stop(node),
             1 if runs => self.world.crash(node),
             2 => self.restart(node),
@@ -159,6 +159,7 @@ impl Swarm {
                 let (to, text) = (self.world.id(to), format!("tell {}", self.said));
                 self.world.tell(node, to, &text, self.said.into());
             }
+            11 => self.world.forget_memberships(host),
             _ if runs => {
                 self.said += 1;
                 let text = format!("say {}", self.said);

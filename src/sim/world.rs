@@ -131,6 +131,15 @@ impl World {
         host
     }
 
+    /// The switches forget which groups a host has joined, until it joins anew.
+    pub fn forget_memberships(&mut self, host: HostId) {
+        for &node in &self.hosts[host.0].nodes {
+            for lan in &mut self.lans {
+                lan.forget(node);
+            }
+        }
+    }
+
     /// A host's properties.
     pub fn host(&mut self, host: HostId) -> &mut Host {
         &mut self.hosts[host.0]

@@ -84,6 +84,9 @@ fn when_the_block_goes_paths_go_back_to_multicast_and_nothing_comes_twice() {
     everyone_hears_everyone(&lab, &listeners, "blocked");
 
     lab.lan(&["unblock", "3"]);
+    // The kernel repeats its reports for some seconds, each group for itself, so the block may go
+    // between those for the group and those for the lobby.
+    lab.lan(&["forget", "3", "239.255.75.93"]);
     everyone_hears_everyone(&lab, &listeners, "unblocked");
     let asker = lab.host(2).user("asker");
     eventually("the path to host3 is multicast again", || {
@@ -103,6 +106,23 @@ fn a_block_that_comes_while_running_stops_nobody() {
     lab.lan(&["block-multicast", "3"]);
     let listeners = [a, b, c];
     everyone_hears_everyone(&lab, &listeners, "blocked");
+    nothing_came_twice(&listeners);
+}
+
+#[test]
+fn a_switch_that_has_forgotten_a_host_is_reminded() {
+    let lab = lab_or_skip!(3);
+    lab.snooping();
+    let listeners = [1, 2, 3].map(|i| lab.host(i).listen(&[]));
+    for nick in ["host1", "host2"] {
+        listeners[2].wait_event("joined", nick);
+    }
+    let group = "239.255.26.33";
+    eventually("the switch knows host 3", || lab.switch_passes(group, 3).then_some(()));
+    lab.lan(&["forget", "3"]);
+    assert!(!lab.switch_passes(group, 3));
+    eventually("the switch knows host 3 again", || lab.switch_passes(group, 3).then_some(()));
+    everyone_hears_everyone(&lab, &listeners, "again");
     nothing_came_twice(&listeners);
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cooee::proto::PeerState;
+use cooee::proto::{Command, PeerState};
 use cooee::sim::{Faults, Kind, Spec};
 use cooee::wire::Hearing;
 
@@ -84,6 +84,29 @@ fn a_late_joiner_among_a_hundred_costs_some_pages_and_not_a_storm() {
 }
 
 #[test]
+fn a_visitor_is_told_all_channels_however_many_there_are() {
+    for loss in [0.0, 0.2] {
+        let mut story = Story::of(3);
+        let busy = story.nodes[1];
+        for i in 0..100 {
+            let name = format!("a-channel-with-a-rather-long-name-number-{i}");
+            story.world.command(busy, Command::Join(name.parse().unwrap()));
+        }
+        story.world.run_for(secs(2));
+        let host = story.host();
+        story.world.host(host).input_loss = loss;
+        let begun = story.world.now();
+        let asker = story.start(host, visitor());
+        story.world.run_for(secs(1));
+        let (complete, at) = settled(&story, asker).expect("an end");
+        let took = at.saturating_sub(Duration::from_micros(begun.as_micros()));
+        assert!(complete && (loss > 0.0 || took < ms(20)), "{took:?}");
+        assert_eq!(story.peer(asker, busy).unwrap().channels.len(), 101, "loss {loss}");
+        story.end();
+    }
+}
+
+#[test]
 fn a_quiet_lan_stays_below_fifty_announcements_a_second() {
     for (hosts, most) in [(30, 18.0), (150, 52.0)] {
         let mut story = Story::of(hosts);
@@ -139,6 +162,20 @@ fn a_host_deaf_and_mute_takes_part_by_copies_and_goes_back_to_multicast() {
         assert_eq!(story.peer(node, other).unwrap().path, Hearing::Multicast);
         assert_eq!(story.peer(node, other).unwrap().state, PeerState::Alive);
     }
+    story.end();
+}
+
+#[test]
+fn a_switch_that_forgets_a_host_is_reminded() {
+    let mut story = Story::of(5);
+    let node = story.nodes[4];
+    story.world.forget_memberships(story.hosts[4]);
+    story.world.run_for(secs(60));
+    for &other in &story.nodes[..4] {
+        assert_eq!(story.peer(node, other).unwrap().path, Hearing::Multicast);
+        assert_eq!(story.peer(other, node).unwrap().path, Hearing::Multicast);
+    }
+    story.everyone_hears_everyone("hi");
     story.end();
 }
 

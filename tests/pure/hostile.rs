@@ -115,6 +115,27 @@ fn our_own_words_from_another_address_are_not_a_peer() {
 }
 
 #[test]
+fn what_an_earlier_run_of_ours_said_is_no_clone() {
+    let mut story = Story::of(2);
+    let victim = story.nodes[0];
+    story.world.record = Some(Vec::new());
+    story.everyone_hears_everyone("long ago");
+    story.world.run_for(secs(5));
+    let recorded: Vec<Arc<[u8]>> = story.world.record.take().unwrap();
+    story.world.start(victim);
+    story.world.run_for(secs(3));
+    for bytes in recorded {
+        for via in [Hearing::Multicast, Hearing::Unicast] {
+            story.world.inject(victim, stranger(1), via, Arc::clone(&bytes));
+        }
+        story.world.run_for(ms(100));
+    }
+    assert_eq!(story.count(victim, |event| matches!(event, Event::Cloned { .. })), 0);
+    assert_eq!(story.known(victim), 1);
+    story.end();
+}
+
+#[test]
 fn a_message_written_by_hand_is_shown_as_unverified_and_not_without_end() {
     let mut story = Story::of(1);
     let victim = story.nodes[0];

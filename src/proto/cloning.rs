@@ -1,0 +1,93 @@
+//! The engine's way with its own identity, come from elsewhere: its own words, come back by the
+//! loop that lets nodes of one host hear each other; recordings of earlier runs; or a clone, that
+//! is a copied state folder or disk, whose user has to know.
+//!
+//! A recording can't answer. So who speaks in this node's name is asked where it spoke from, with a
+//! number of the moment, and is a clone if the number comes back signed:
+//!
+//! ```text
+//!   here(epoch 7)   ────────────▶  this node, epoch 5
+//!                   ◀────────────  hello(epoch 5, nonce 42)
+//!   here(re 42)     ────────────▶  a clone
+//! ```
+
+use std::time::Duration;
+
+use super::engine::{Arrival, Engine};
+use super::event::Event;
+use crate::values::Instant;
+use crate::wire::{Presence, PresenceKind};
+
+/// Between one such question and the next.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A clone goes on announcing itself; it is reported this often.
+const REPORT_AGAIN: Duration = Duration::from_secs(60);
+
+/// What is known of a possible clone.
+#[derive(Debug, Default)]
+pub(super) struct Clones {
+    asked: Option<(u64, Instant)>,
+    reported: Option<Instant>,
+}
+
+impl Engine {
+    /// An announcement that bears this node's own id.
+    pub(super) fn on_own(&mut self, arrival: &Arrival<'_>, presence: &Presence) {
+        self.counters.own += 1;
+        if presence.from.epoch == self.epoch() || !self.is_authentic(arrival) {
+            return;
+        }
+        let asked = self.clones.asked.map(|(nonce, _)| nonce);
+        match (presence.kind, presence.nonce) {
+            (PresenceKind::Here, _) if presence.re.is_some() && presence.re == asked => {
+                self.clones.asked = None;
+                self.report_clone(arrival);
+            }
+            (PresenceKind::Hello, Some(nonce)) => {
+                self.answer_clone(arrival, nonce);
+                self.ask_clone(arrival);
+            }
+            _ => self.ask_clone(arrival),
+        }
+    }
+
+    fn report_clone(&mut self, arrival: &Arrival<'_>) {
+        self.counters.cloned += 1;
+        let recent = |last: Instant| self.now.since(last) < REPORT_AGAIN;
+        if !self.clones.reported.is_some_and(recent) {
+            self.clones.reported = Some(self.now);
+            self.event(Event::Cloned { addr: arrival.source });
+        }
+    }
+
+    fn ask_clone(&mut self, arrival: &Arrival<'_>) {
+        let recent = |(_, at): (u64, Instant)| self.now.since(at) < ASK_AGAIN;
+        if self.config.visitor || self.clones.asked.is_some_and(recent) {
+            return;
+        }
+        let nonce = self.rng.u64();
+        self.clones.asked = Some((nonce, self.now));
+        let mut hello = self.presence(PresenceKind::Hello);
+        hello.nonce = Some(nonce);
+        self.reply_within(arrival, &hello);
+    }
+
+    fn answer_clone(&mut self, arrival: &Arrival<'_>, nonce: u64) {
+        if self.config.visitor || !self.guard.allows_answer(self.now) {
+            return;
+        }
+        let mut here = self.presence(PresenceKind::Here);
+        here.re = Some(nonce);
+        self.reply_within(arrival, &here);
+    }
+
+    /// Sends an announcement where a datagram came from, no longer than that was.
+    fn reply_within(&mut self, arrival: &Arrival<'_>, presence: &Presence) {
+        let limit = arrival.packet.bytes().len().min(self.datagram_limit());
+        let (bytes, _) = presence.encode(&self.config.identity, limit, limit);
+        if bytes.len() <= limit {
+            self.reply(bytes, arrival.source, arrival.link);
+        }
+    }
+}

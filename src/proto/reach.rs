@@ -1,0 +1,269 @@
+//! How one peer and this node hear each other: by multicast, or by unicast only, each direction
+//! for itself.
+//!
+//! ```text
+//!   this node hears the peer    silent for `deaf`, or first heard late and warily
+//!                  ┌──────────┐ ────────────────────────────────────▶ ┌──────┐
+//!                  │ openly   │                                       │ deaf │ tells the peer,
+//!                  └──────────┘ ◀──────────────────────────────────── └──────┘ which sends copies
+//!                               heard without a gap for MULTICAST_BACK
+//!
+//!   the peer hears this node    by its own word, which holds for `copies`; before its first word,
+//!                               by how the two met
+//! ```
+//!
+//! What goes to the group goes to a peer's own address as well while either is in doubt: a copy
+//! too many costs a datagram, one too few loses what was said.
+
+use super::timing;
+use crate::values::Instant;
+use crate::wire::Hearing;
+
+/// How the first words between two nodes went, for as long as the peer has not said how it hears
+/// this node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Met {
+    /// Through the group, or not at all yet.
+    #[default]
+    Openly,
+    /// One asked the other alone, so the group probably does not carry.
+    Alone,
+    /// The peer asked without knowing who is here: its user had told it the address.
+    BySeed,
+}
+
+/// What a datagram that came through the group shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Nothing new.
+    AsBefore,
+    /// The first one from a peer to which this node was deaf: the path carries something again.
+    Something,
+    /// It has carried long enough: the peer is heard by multicast from now on, and should know.
+    Again,
+}
+
+/// How a peer and this node hear each other.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reach {
+    /// When it was last heard by multicast.
+    heard: Option<Instant>,
+    /// It is heard by unicast only.
+    deaf: bool,
+    /// While so: since when it is heard by multicast again.
+    back: Option<Instant>,
+    /// Until when its word holds that it hears this node by unicast only.
+    copies_until: Option<Instant>,
+    met: Met,
+}
+
+impl Reach {
+    /// Of a peer that others tell of; `unicast`: they expect that it needs copies.
+    pub(crate) fn told(unicast: bool) -> Self {
+        let met = if unicast { Met::Alone } else { Met::Openly };
+        Self { met, ..Self::default() }
+    }
+
+    /// This node uses no multicast, so it hears nobody that way.
+    pub(crate) fn without_multicast(&mut self) {
+        self.deaf = true;
+    }
+
+    /// Something came from the peer by multicast. `wary`: nobody has ever answered what went to the
+    /// group, and the peer was known before; then this may be the first that a switch lets through,
+    /// and other groups may have to wait.
+    pub(crate) fn hear_multicast(&mut self, now: Instant, size: usize, wary: bool) -> Heard {
+        let before = self.heard.replace(now);
+        self.deaf |= wary && before.is_none();
+        if !self.deaf {
+            // What comes by multicast one way will mostly go the other way, too; if it does not,
+            // the peer will say so.
+            self.met = Met::Openly;
+            return Heard::AsBefore;
+        }
+        let gap = before.is_none_or(|before| now.since(before) > timing::deaf(size));
+        let Some(since) = self.back.filter(|_| !gap) else {
+            self.back = Some(now);
+            return Heard::Something;
+        };
+        if now.since(since) < timing::MULTICAST_BACK {
+            return Heard::AsBefore;
+        }
+        self.deaf = false;
+        self.back = None;
+        self.met = Met::Openly;
+        Heard::Again
+    }
+
+    /// The two met by a question to one of them alone. `by_seed`: the asker did not know whom it
+    /// asked.
+    pub(crate) fn meet_alone(&mut self, by_seed: bool) {
+        if self.heard.is_none() {
+            self.met = if by_seed { Met::BySeed } else { Met::Alone };
+        }
+    }
+
+    /// It answered a question that was for it alone, without a word about how it hears this node.
+    pub(crate) fn answered_alone(&mut self) {
+        if self.heard.is_none() && self.met == Met::Openly {
+            self.met = Met::Alone;
+        }
+    }
+
+    /// The peer says how it hears this node.
+    pub(crate) fn is_heard(&mut self, how: Hearing, now: Instant, size: usize) {
+        match how {
+            Hearing::Unicast => self.copies_until = Some(now + timing::copies(size)),
+            Hearing::Multicast => {
+                self.copies_until = None;
+                self.met = Met::Openly;
+            }
+        }
+    }
+
+    /// The peer has started again, and has said nothing yet in this run.
+    pub(crate) fn restart(&mut self) {
+        self.copies_until = None;
+    }
+
+    /// Nothing came by multicast for too long from a peer that is there since `since`. `true` if
+    /// this node finds only now that it is deaf to it.
+    pub(crate) fn miss(&mut self, since: Instant, now: Instant, size: usize) -> bool {
+        let patience = match self.heard {
+            Some(_) => timing::deaf(size),
+            None => timing::deaf_at_first(size),
+        };
+        if self.deaf || now.since(self.heard.unwrap_or(since)) <= patience {
+            return false;
+        }
+        self.deaf = true;
+        self.back = None;
+        true
+    }
+
+    /// Whether the peer's wish for copies has just run out.
+    pub(crate) fn expire(&mut self, now: Instant) -> bool {
+        let over = self.copies_until.is_some_and(|until| until <= now);
+        if over {
+            self.copies_until = None;
+        }
+        over
+    }
+
+    /// How this node hears the peer, if it can tell yet.
+    pub(crate) fn hears(&self) -> Option<Hearing> {
+        if self.deaf {
+            return Some(Hearing::Unicast);
+        }
+        self.heard.map(|_| Hearing::Multicast)
+    }
+
+    /// Whether it is heard by unicast only.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.deaf
+    }
+
+    /// Whether what goes to the group has to go to this peer's address as well.
+    pub(crate) fn wants_copies(&self, now: Instant) -> bool {
+        self.met != Met::Openly || self.copies_until.is_some_and(|until| now < until)
+    }
+
+    /// How the two hear each other: by multicast only if both do.
+    pub(crate) fn path(&self, now: Instant) -> Hearing {
+        if self.deaf || self.wants_copies(now) { Hearing::Unicast } else { Hearing::Multicast }
+    }
+
+    /// Whether others who hear of the peer should expect to reach it by unicast only. Having met it
+    /// so is not enough: when many start at once many meet so.
+    pub(crate) fn expects_unicast(&self, now: Instant) -> bool {
+        let said = self.copies_until.is_some_and(|until| now < until);
+        self.deaf || said || self.met == Met::BySeed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const FEW: usize = 3;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(seconds)
+    }
+
+    /// Deaf since the tenth second.
+    fn deaf() -> Reach {
+        let mut reach = Reach::default();
+        assert!(reach.miss(at(0), at(10), FEW));
+        reach
+    }
+
+    #[test]
+    fn who_is_heard_by_multicast_is_not_sent_copies_until_it_asks_for_them() {
+        let mut reach = Reach::default();
+        assert_eq!(reach.hears(), None);
+        reach.meet_alone(false);
+        assert!(reach.wants_copies(at(0)));
+        assert_eq!(reach.hear_multicast(at(1), FEW, false), Heard::AsBefore);
+        assert!(!reach.wants_copies(at(1)));
+        assert_eq!(reach.hears(), Some(Hearing::Multicast));
+        reach.is_heard(Hearing::Unicast, at(2), FEW);
+        assert!(reach.wants_copies(at(2)));
+        assert_eq!(reach.path(at(2)), Hearing::Unicast);
+        let later = at(2) + timing::copies(FEW);
+        assert!(!reach.wants_copies(later) && reach.expire(later) && !reach.expire(later));
+    }
+
+    #[test]
+    fn silence_in_the_group_is_told_once() {
+        let mut reach = Reach::default();
+        assert!(!reach.miss(at(0), at(0) + timing::deaf_at_first(FEW), FEW));
+        assert!(reach.miss(at(0), at(10), FEW));
+        assert!(!reach.miss(at(0), at(20), FEW));
+        assert_eq!(reach.hears(), Some(Hearing::Unicast));
+    }
+
+    #[test]
+    fn multicast_that_is_back_is_trusted_after_a_while_without_a_gap() {
+        let mut reach = deaf();
+        assert_eq!(reach.hear_multicast(at(20), FEW, false), Heard::Something);
+        assert_eq!(reach.hear_multicast(at(22), FEW, false), Heard::AsBefore);
+        let gap = at(22) + timing::deaf(FEW) + Duration::from_secs(1);
+        assert_eq!(reach.hear_multicast(gap, FEW, false), Heard::Something);
+        let mut now = gap;
+        while now.since(gap) + Duration::from_secs(2) < timing::MULTICAST_BACK {
+            now = now + Duration::from_secs(2);
+            assert_eq!(reach.hear_multicast(now, FEW, false), Heard::AsBefore);
+            assert!(reach.is_deaf());
+        }
+        now = now + Duration::from_secs(2);
+        assert_eq!(reach.hear_multicast(now, FEW, false), Heard::Again);
+        assert_eq!(reach.path(now), Hearing::Multicast);
+    }
+
+    #[test]
+    fn the_first_multicast_is_not_trusted_by_the_wary() {
+        let mut reach = Reach::default();
+        assert_eq!(reach.hear_multicast(at(1), FEW, true), Heard::Something);
+        assert!(reach.is_deaf());
+        // Having heard it once, there is nothing to be wary of.
+        let mut reach = Reach::default();
+        reach.hear_multicast(at(1), FEW, false);
+        assert_eq!(reach.hear_multicast(at(2), FEW, true), Heard::AsBefore);
+        assert!(!reach.is_deaf());
+    }
+
+    #[test]
+    fn others_are_warned_of_the_deaf_and_of_seeds_but_not_of_who_was_met_in_a_crowd() {
+        let mut reach = Reach::default();
+        reach.meet_alone(false);
+        assert!(!reach.expects_unicast(at(0)));
+        reach.meet_alone(true);
+        assert!(reach.expects_unicast(at(0)));
+        reach.is_heard(Hearing::Multicast, at(0), FEW);
+        assert!(!reach.expects_unicast(at(0)));
+        assert!(deaf().expects_unicast(at(10)));
+    }
+}
