@@ -48,6 +48,10 @@ impl File {
         match fs::read_to_string(path) {
             Ok(text) => Self::parse(&text, path),
             Err(e) if e.kind() == io::ErrorKind::NotFound && !named => Ok(Self::default()),
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(Failure::Usage(format!(
+                "the configuration {} is wrong: it is not text in UTF-8",
+                path.display()
+            ))),
             Err(e) => Err(Failure::Refused(format!(
                 "the configuration {} can't be read: {e}",
                 path.display()

@@ -8,8 +8,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io::Read;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 
@@ -209,7 +209,7 @@ pub(super) fn resolve(typed: &Globals, around: &Surroundings) -> Result<Settings
         ..Settings::default()
     };
     network(&layers, &mut settings)?;
-    settings.node.secret = secret(&layers, &mut settings.warnings)?;
+    settings.node.secret = secret(&layers, around, &mut settings.warnings)?;
     settings.node.profile = profile(&layers, &file, around)?;
     settings.node.state_dir = around
         .var("COOEE_STATE_DIR")
@@ -290,10 +290,15 @@ fn profile(
 }
 
 /// The sealed group's secret.
-fn secret(layers: &Layers, warnings: &mut Vec<String>) -> Result<Option<Vec<u8>>, Failure> {
+fn secret(
+    layers: &Layers,
+    around: &Surroundings,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Vec<u8>>, Failure> {
     let Some((path, origin)) = layers.pick("secret-file", |l| l.secret_file.as_ref()) else {
         return Ok(None);
     };
+    let path = &in_home(path, around);
     let shown = path.display().to_string();
     let shown = Escaped::of(&shown);
     let refused = |e| Failure::Refused(format!("{origin}: {shown} can't be read: {e}"));
@@ -313,6 +318,14 @@ fn secret(layers: &Layers, warnings: &mut Vec<String>) -> Result<Option<Vec<u8>>
         0 => Err(wrong(&origin, format_args!("{shown} is empty; put the group's secret in it"))),
         1..=SECRET => Ok(Some(secret)),
         _ => Err(wrong(&origin, format_args!("{shown} is longer than {SECRET} bytes"))),
+    }
+}
+
+/// In a configuration file no shell has put the home folder in the place of `~`.
+fn in_home(path: &Path, around: &Surroundings) -> PathBuf {
+    match (path.strip_prefix("~"), around.var("HOME")) {
+        (Ok(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => path.to_owned(),
     }
 }
 
@@ -337,6 +350,12 @@ impl Seed {
         };
         if host.is_empty() || host.contains([':', '[', ' ']) {
             let cause = format!("'{shown}' is not a host's name or IPv4 address");
+            return Err(wrong(origin, cause));
+        }
+        if let Ok(ip) = host.parse::<Ipv4Addr>()
+            && (ip.is_multicast() || ip.is_broadcast() || ip.is_unspecified())
+        {
+            let cause = format!("{ip} is not the address of one host; give a host that runs cooee");
             return Err(wrong(origin, cause));
         }
         Ok(Self { origin: origin.to_owned(), host: host.to_owned(), port })

@@ -93,13 +93,19 @@ fn list(
         return Ok(Exit::Done);
     }
     if !settings.quiet {
-        note(missing(node, peers.len(), need, args)?);
+        note(missing(node, peers.len(), need, args, settings)?);
     }
     Ok(Exit::No)
 }
 
 /// Says that fewer answered than expected, and what to try.
-fn missing(node: &Node, count: usize, need: usize, args: &args::Peers) -> Result<String, Failure> {
+fn missing(
+    node: &Node,
+    count: usize,
+    need: usize,
+    args: &args::Peers,
+    settings: &Settings,
+) -> Result<String, Failure> {
     let fits = if args.tag.is_empty() && args.service.is_empty() { "" } else { " that fits" };
     let within = duration::show(args.wait.unwrap_or(WAIT));
     let links = session::links(node)?;
@@ -107,6 +113,11 @@ fn missing(node: &Node, count: usize, need: usize, args: &args::Peers) -> Result
         0 => format!("nobody{fits} answered"),
         _ => format!("{count} of {need}{fits} answered"),
     };
+    if settings.node.no_multicast && settings.node.seeds.is_empty() {
+        return Ok(format!(
+            "{who}: without multicast only the hosts that are named are asked: --peer HOST"
+        ));
+    }
     Ok(format!(
         "{who} within {within} on {links}: is `cooee listen` or `cooee chat` running on another \
          host? Where multicast is filtered, name one host: --peer HOST"

@@ -4,7 +4,7 @@
 //! is ready within bounds and hands it to the engine. It decides nothing about the protocol, and
 //! belongs to one thread: the node's own, or the program's.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -32,6 +32,13 @@ const SEND_QUEUE: usize = 4_096;
 
 /// How often the interfaces are looked at.
 const LOOK_AT_LINKS: Duration = Duration::from_secs(2);
+
+/// A link that failed works again when nothing has failed there for so long: where only multicast is
+/// refused, every other datagram goes out.
+const LINK_WORKS: Duration = Duration::from_secs(10);
+
+/// Dropped datagrams are reported this often.
+const REPORT_DROPS: Duration = Duration::from_secs(60);
 
 /// How long the last datagrams may take to leave when the node stops.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -66,10 +73,12 @@ pub(super) struct Driver {
     pub(super) notices: VecDeque<Notice>,
     /// Sockets that had more than one turn's worth.
     busy: BTreeSet<Token>,
-    failing: BTreeSet<LinkId>,
+    /// Links that failed, and when they did so last.
+    failing: BTreeMap<LinkId, Instant>,
     /// Links without a carrier at the last look: the cable is out.
     idle: BTreeSet<LinkId>,
     reported_drops: u64,
+    next_report: Instant,
     next_look: Instant,
     stopped: Option<Instant>,
     /// The lock on this node's identity.
@@ -96,9 +105,10 @@ impl Driver {
             queue: VecDeque::new(),
             notices: VecDeque::new(),
             busy: BTreeSet::new(),
-            failing: BTreeSet::new(),
+            failing: BTreeMap::new(),
             idle: BTreeSet::new(),
             reported_drops: 0,
+            next_report: clock.now(),
             next_look: clock.now() + LOOK_AT_LINKS,
             stopped: None,
             _lock: lock,
@@ -241,9 +251,11 @@ impl Driver {
         let sent = self.sockets.send(&mut self.queue);
         let failed: BTreeSet<LinkId> = sent.failures.iter().filter_map(|f| f.link).collect();
         for &link in tried.difference(&failed) {
-            if self.failing.remove(&link)
+            let since = self.failing.get(&link).map(|&last| self.clock.now().since(last));
+            if since.is_some_and(|since| since >= LINK_WORKS)
                 && let Some(name) = self.name(link)
             {
+                self.failing.remove(&link);
                 self.notices.push_back(Notice::LinkUp { name });
             }
         }
@@ -258,7 +270,7 @@ impl Driver {
     fn report(&mut self, failures: Vec<LinkFailure>) {
         for failure in failures {
             let Some(link) = failure.link else { continue };
-            if self.failing.insert(link) {
+            if self.failing.insert(link, self.clock.now()).is_none() {
                 let name = self.name(link).unwrap_or_else(|| link.to_string());
                 let why = failure.to_string();
                 self.notices.push_back(Notice::LinkDown { name, why });
@@ -268,7 +280,8 @@ impl Driver {
 
     fn count_drops(&mut self) {
         let drops = self.sockets.kernel_drops();
-        if drops > self.reported_drops {
+        if drops > self.reported_drops && self.clock.now() >= self.next_report {
+            self.next_report = self.clock.now() + REPORT_DROPS;
             let count = drops - self.reported_drops;
             self.reported_drops = drops;
             let buffer = self.sockets.receive_buffer();

@@ -55,7 +55,9 @@ fn in_memory(warnings: Vec<String>) -> io::Result<Kept> {
 fn from_folder(folder: &Path) -> io::Result<Kept> {
     create_private(folder)?;
     for slot in 0..SLOTS {
-        let mut file = private().create(true).open(folder.join(format!("key.{slot}")))?;
+        let path = folder.join(format!("key.{slot}"));
+        must_be_a_file(&path)?;
+        let mut file = private().create(true).open(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => continue,
@@ -68,6 +70,17 @@ fn from_folder(folder: &Path) -> io::Result<Kept> {
         return Ok(Kept { identity, epoch, warnings, lock: Some(file) });
     }
     Err(io::Error::other(format!("all of its {SLOTS} keys are in use")))
+}
+
+/// Opening a pipe would wait for its other end.
+fn must_be_a_file(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(meta) if !meta.is_file() => Err(io::Error::other(format!(
+            "{} is no ordinary file; remove it",
+            path.file_name().unwrap_or_default().display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn private() -> OpenOptions {
@@ -125,6 +138,7 @@ fn read_or_make(file: &mut File, slot: usize, warnings: &mut Vec<String>) -> io:
 }
 
 fn next_epoch(path: &Path) -> io::Result<Epoch> {
+    must_be_a_file(path)?;
     let last = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<Epoch>().ok());
     let now = Clock::wall().0;
     // A number beyond any clock was not written by this program.
@@ -174,6 +188,18 @@ mod tests {
         let kept = load(Some(&folder)).unwrap();
         assert!(kept.warnings[0].contains("could be read by other users"));
         assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_place_of_the_key_holds_nobody_up() {
+        let folder = folder("pipe");
+        fs::create_dir_all(&folder).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(folder.join("key.0")).status();
+        assert!(made.unwrap().success());
+        let kept = load(Some(&folder)).unwrap();
+        assert!(kept.warnings[0].contains("key.0 is no ordinary file"), "{:?}", kept.warnings);
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -8,12 +8,14 @@ use crate::values::{Instant, Rng};
 pub(crate) struct Announcer {
     last: Instant,
     next: Instant,
+    /// What this node says of itself has changed since the last announcement.
+    changed: bool,
 }
 
 impl Announcer {
     /// A visitor announces nothing by itself.
     pub(crate) fn new(now: Instant, active: bool) -> Self {
-        Self { last: now, next: if active { now } else { Instant::NEVER } }
+        Self { last: now, next: if active { now } else { Instant::NEVER }, changed: false }
     }
 
     pub(crate) fn next(&self) -> Instant {
@@ -26,6 +28,7 @@ impl Announcer {
 
     /// Something was announced just now.
     pub(crate) fn done(&mut self, now: Instant, size: usize, rng: &mut Rng) {
+        self.changed = false;
         if self.is_active() {
             self.last = now;
             let interval = timing::announce(size);
@@ -42,7 +45,13 @@ impl Announcer {
 
     /// This node itself has changed.
     pub(crate) fn changed(&mut self, now: Instant) {
+        self.changed = self.is_active();
         self.sooner(now.max(self.last + timing::CHANGE_SPACING));
+    }
+
+    /// Whether a change waits to be announced.
+    pub(crate) fn has_news(&self) -> bool {
+        self.changed
     }
 
     fn sooner(&mut self, at: Instant) {

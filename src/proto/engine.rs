@@ -21,7 +21,9 @@ use super::recent::Recent;
 use super::reminder::Reminder;
 use super::timing;
 use crate::values::{ChannelName, Epoch, Instant, LinkId, NodeId, Rng, limits};
-use crate::wire::{Datagram, DecodeError, Hearing, Packet, Profile, Secret, Sender, Summary};
+use crate::wire::{
+    Datagram, DecodeError, Hearing, Packet, PresenceKind, Profile, Secret, Sender, Summary,
+};
 
 /// One node's protocol.
 ///
@@ -274,6 +276,10 @@ impl Engine {
 
     fn stop(&mut self) {
         self.flush_outbox();
+        if self.announcer.has_news() && !self.links.is_empty() {
+            let here = self.presence(PresenceKind::Here);
+            self.announce(here);
+        }
         if self.config.discover {
             self.say_bye();
         }

@@ -194,6 +194,8 @@ pub struct Message {
     pub channel: Option<ChannelName>,
     /// Who said it; `None` where somebody wrote the datagram by hand.
     pub from: Option<NodeId>,
+    /// Where an unverified one came from: all that tells its author.
+    pub source: Option<SocketAddr>,
     /// Under which nick.
     pub nick: PeerText,
     /// In which run of the author; 0 where nobody said.

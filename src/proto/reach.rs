@@ -55,6 +55,8 @@ pub(crate) struct Reach {
     /// Until when its word holds that it hears this node by unicast only.
     copies_until: Option<Instant>,
     met: Met,
+    /// It has said that it hears this node by multicast, and nothing else since.
+    confirmed: bool,
 }
 
 impl Reach {
@@ -113,8 +115,12 @@ impl Reach {
     /// The peer says how it hears this node.
     pub(crate) fn is_heard(&mut self, how: Hearing, now: Instant, size: usize) {
         match how {
-            Hearing::Unicast => self.copies_until = Some(now + timing::copies(size)),
+            Hearing::Unicast => {
+                self.copies_until = Some(now + timing::copies(size));
+                self.confirmed = false;
+            }
             Hearing::Multicast => {
+                self.confirmed = true;
                 self.copies_until = None;
                 self.met = Met::Openly;
             }
@@ -124,6 +130,7 @@ impl Reach {
     /// The peer has started again, and has said nothing yet in this run.
     pub(crate) fn restart(&mut self) {
         self.copies_until = None;
+        self.confirmed = false;
     }
 
     /// Nothing came by multicast for too long from a peer that is there since `since`. `true` if
@@ -168,6 +175,11 @@ impl Reach {
         self.met != Met::Openly || self.copies_until.is_some_and(|until| now < until)
     }
 
+    /// Whether it is sure that what goes to the group reaches the peer.
+    pub(crate) fn is_sure(&self) -> bool {
+        self.confirmed
+    }
+
     /// How the two hear each other: by multicast only if both do.
     pub(crate) fn path(&self, now: Instant) -> Hearing {
         if self.deaf || self.wants_copies(now) { Hearing::Unicast } else { Hearing::Multicast }
@@ -209,8 +221,11 @@ mod tests {
         assert_eq!(reach.hear_multicast(at(1), FEW, false), Heard::AsBefore);
         assert!(!reach.wants_copies(at(1)));
         assert_eq!(reach.hears(), Some(Hearing::Multicast));
+        assert!(!reach.is_sure());
+        reach.is_heard(Hearing::Multicast, at(2), FEW);
+        assert!(reach.is_sure());
         reach.is_heard(Hearing::Unicast, at(2), FEW);
-        assert!(reach.wants_copies(at(2)));
+        assert!(reach.wants_copies(at(2)) && !reach.is_sure());
         assert_eq!(reach.path(at(2)), Hearing::Unicast);
         let later = at(2) + timing::copies(FEW);
         assert!(!reach.wants_copies(later) && reach.expire(later) && !reach.expire(later));

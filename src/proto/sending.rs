@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::engine::Engine;
 use super::event::{Destination, Output};
 use super::peers::Peer;
+use super::timing;
 use crate::values::{ChannelName, LinkId, NodeId, limits};
 use crate::wire::{Hearing, Presence, PresenceKind, Sender, encode_bye};
 
@@ -177,6 +178,17 @@ impl Engine {
         );
         if self.config.visitor {
             return; // nobody lists it
+        }
+        // To a peer that has not said yet that it hears this node by multicast, alone as well.
+        let unsure: Vec<Destination> = self
+            .peers
+            .iter()
+            .filter(|(id, peer)| !peer.reach.is_sure() && !self.copies.contains(id))
+            .filter_map(|(_, peer)| destination(peer))
+            .take(timing::FEW)
+            .collect();
+        for to in unsure {
+            self.transmit(bytes.clone(), to);
         }
         self.broadcast(bytes.clone(), None);
         self.broadcast(bytes, None);

@@ -1,6 +1,7 @@
 //! The engine's talk: what is said goes out, what others say comes in, once.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
 
 use super::direct::Outcome;
 use super::engine::{Arrival, Engine};
@@ -59,7 +60,7 @@ impl Engine {
                 } else if self.authors.is_over(from.id, from.epoch) {
                     self.counters.stale += 1;
                 } else if self.is_authentic(arrival) {
-                    self.take_entry(&key, seq, entry, true);
+                    self.take_entry(&key, seq, entry, None);
                 }
             }
             _ if arrival.packet.is_signed() && !self.is_authentic(arrival) => {}
@@ -71,16 +72,17 @@ impl Engine {
                 if self.authors.has(&key, seq) {
                     self.counters.duplicates += 1;
                 } else {
-                    self.take_entry(&key, seq, entry, false);
+                    self.take_entry(&key, seq, entry, Some(arrival.source));
                 }
             }
             _ => self.take_by_hand(arrival, entry),
         }
     }
 
-    fn take_entry(&mut self, key: &LogKey, seq: u64, entry: &Entry, verified: bool) {
-        self.authors.mark(key, seq, entry.payload.len(), verified);
-        self.take_payload(key, seq, &entry.nick, &entry.payload, verified);
+    /// `source`: where it came from, unless a signature shows who said it.
+    fn take_entry(&mut self, key: &LogKey, seq: u64, entry: &Entry, source: Option<SocketAddr>) {
+        self.authors.mark(key, seq, entry.payload.len(), source.is_none());
+        self.take_payload(key, seq, &entry.nick, &entry.payload, source);
     }
 
     /// Shows what a payload carries, or keeps it until its other parts have come.
@@ -90,11 +92,13 @@ impl Engine {
         seq: u64,
         nick: &PeerText,
         payload: &Payload,
-        verified: bool,
+        source: Option<SocketAddr>,
     ) {
+        let verified = source.is_none();
         let message = |seq, content: &Content| Message {
             channel: key.channel.clone(),
             from: Some(key.id),
+            source,
             nick: nick.clone(),
             epoch: key.epoch,
             seq,
@@ -148,6 +152,7 @@ impl Engine {
             let message = Message {
                 channel: Some(entry.channel.clone()),
                 from: None,
+                source: Some(arrival.source),
                 nick: entry.nick.clone(),
                 epoch: 0,
                 seq: entry.seq.unwrap_or_default(),
@@ -249,7 +254,7 @@ impl Engine {
                 return; // not acknowledged: what can't be read has not arrived
             };
             self.authors.mark(&key, tell.n, 1, true);
-            self.take_payload(&key, tell.n, &nick, &payload, true);
+            self.take_payload(&key, tell.n, &nick, &payload, None);
         }
         let ack = Ack { from: self.sender(), to: tell.from.id, n: tell.n };
         let bytes = ack.encode(&self.config.identity);

@@ -37,6 +37,18 @@ fn quit_in_chat_is_a_goodbye() {
 }
 
 #[test]
+fn what_changed_just_before_quitting_is_seen() {
+    let lab = lab_or_skip!(2);
+    let listener = lab.host(1).listen(&[]);
+    let mut chat = lab.host(2).cooee(&["chat"]);
+    listener.wait_event("joined", "host2");
+    chat.type_line("/nick ada\n/quit");
+    chat.finish().exits(0);
+    listener.wait_event("renamed", "ada");
+    listener.wait_event("left", "ada");
+}
+
+#[test]
 fn the_end_of_chats_input_is_a_goodbye() {
     let lab = lab_or_skip!(2);
     let listener = lab.host(1).listen(&[]);

@@ -29,6 +29,21 @@ fn port_zero_is_wrong_usage() {
 }
 
 #[test]
+fn an_address_that_is_no_hosts_is_no_peer() {
+    for address in ["239.255.26.33", "255.255.255.255", "0.0.0.0:7"] {
+        refused(2, "not the address of one host", &["peers", "--peer", address]);
+    }
+}
+
+#[test]
+fn without_multicast_somebody_has_to_be_named() {
+    let scratch = Scratch::new();
+    let args = ["peers", "--iface", "lo", "--no-multicast", "--wait", "50ms"];
+    let output = Host::here(&scratch).run(&args).exits(1);
+    assert!(output.stderr.contains("--peer HOST"), "{output:#?}");
+}
+
+#[test]
 fn an_unknown_interface_is_refused_by_name() {
     refused(3, "nosuch0", &["peers", "--iface", "nosuch0"]);
 }

@@ -23,6 +23,23 @@ fn who_says_goodbye_has_left_at_once_for_everyone() {
 }
 
 #[test]
+fn who_is_mute_and_leaves_at_once_has_left_for_everyone() {
+    let mut story = Story::of(3);
+    let host = story.host();
+    story.world.host(host).mute = true;
+    let seeds = vec![story.world.seed_address(story.hosts[0])];
+    let node = story.start(host, Spec { seeds, ..Spec::default() });
+    story.world.run_for(ms(500));
+    assert!(story.all_know_all());
+    story.world.stop(node);
+    story.world.run_for(ms(100));
+    for &other in &story.nodes[..3] {
+        assert_eq!(story.count(other, |event| matches!(event, Event::Left(_))), 1);
+    }
+    story.end();
+}
+
+#[test]
 fn who_crashes_is_dead_within_ten_seconds_for_everyone() {
     for seed in 1..=10 {
         let mut story = Story::with(10, Faults::default(), seed);

@@ -125,7 +125,17 @@ fn wrong_values_are_refused_with_the_place_the_cause_and_the_remedy() {
         let text = refused(&Globals { nick: Some(nick), ..Globals::default() });
         assert!(text.starts_with("--nick: the nick ") && !text.contains('\x1b'), "{text}");
     }
-    for peer in ["web1:", "web1:0", "web1:70000", "", "[::1]:5", "::1"] {
+    for peer in [
+        "web1:",
+        "web1:0",
+        "web1:70000",
+        "",
+        "[::1]:5",
+        "::1",
+        "239.255.26.33",
+        "0.0.0.0",
+        "255.255.255.255:9",
+    ] {
         let text = refused(&Globals { peer: vec![peer.to_owned()], ..Globals::default() });
         assert!(text.starts_with("--peer: "), "{text}");
     }

@@ -82,6 +82,9 @@ impl<'a> Peer<'a> {
 struct Author<'a> {
     id: Option<String>,
     nick: &'a str,
+    /// Of an unverified message, of which nothing else is sure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    addr: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -164,7 +167,11 @@ pub(in crate::cli) fn message(message: &Message, clocks: Clocks) -> String {
     line(&Said {
         event: "message",
         channel: message.channel.as_ref().map(ChannelName::as_str),
-        from: Author { id: message.from.map(|id| id.to_string()), nick: message.nick.raw() },
+        from: Author {
+            id: message.from.map(|id| id.to_string()),
+            nick: message.nick.raw(),
+            addr: message.source.map(|addr| addr.to_string()),
+        },
         epoch: message.epoch,
         seq: message.seq,
         at: message.at.unwrap_or(clocks.wall).to_string(),

@@ -63,7 +63,7 @@ fn row(peer: &PeerInfo) -> [String; 10] {
     let services: Vec<String> =
         profile.services.iter().map(|(name, port)| format!("{}:{port}", name.escaped())).collect();
     [
-        profile.nick.escaped().to_string(),
+        super::text::name(&profile.nick),
         peer.addr.map_or_else(|| "?".to_owned(), |addr| addr.ip().to_string()),
         if peer.verified { state.to_owned() } else { format!("{state} (unverified)") },
         peer.path.as_str().to_owned(),

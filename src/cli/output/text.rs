@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use unicode_width::UnicodeWidthChar;
 
 use crate::node::Notice;
 use crate::proto::{Event, Message, PeerInfo};
@@ -14,6 +15,48 @@ use crate::values::{Escaped, Level, NodeId, PeerText, WallTime};
 pub(in crate::cli) struct Style {
     zone: TimeZone,
     colours: bool,
+}
+
+/// Milliseconds.
+const DAY: u64 = 86_400_000;
+
+/// Marks on one letter of a nick; more are there to cover other lines.
+const MARKS: usize = 3;
+
+/// A nick, safe to print, in which nothing looks like nothing: blanks at its ends and blanks other
+/// than the space are written as escapes, and so are heaps of marks on one letter.
+pub(in crate::cli) fn name(nick: &PeerText) -> String {
+    let text = nick.raw();
+    if text.trim().is_empty() {
+        return "(no name)".to_owned();
+    }
+    let (begin, end) = (text.len() - text.trim_start().len(), text.trim_end().len());
+    let mut shown = String::with_capacity(text.len());
+    let mut marks = 0;
+    for (at, c) in text.char_indices() {
+        let is_mark = !c.is_ascii() && c.width() == Some(0);
+        marks = if is_mark { marks + 1 } else { 0 };
+        let is_blank = c.is_whitespace() && (c != ' ' || at < begin || at >= end);
+        if is_blank || marks > MARKS || is_mark && at == 0 {
+            let _ = write!(shown, "{}", c.escape_unicode());
+        } else {
+            let _ = write!(shown, "{}", Escaped::of(c.encode_utf8(&mut [0; 4])));
+        }
+    }
+    shown
+}
+
+fn dropped(count: u64, buffer: usize) -> String {
+    let what = format!("this host could not keep up, and the kernel has dropped {count} datagrams");
+    let most = crate::net::OpenOptions::RECEIVE_BUFFER;
+    // Linux counts its own bookkeeping, and tells twice what was granted (socket(7)).
+    if buffer >= 2 * most {
+        return what + ": others send faster than this program reads";
+    }
+    let kib = buffer / 1024;
+    format!(
+        "{what}; its receive buffer has {kib} KiB, more are allowed by sysctl -w net.core.rmem_max={most}"
+    )
 }
 
 /// Colours for nicks: readable on light and on dark, none that means alarm.
@@ -38,9 +81,9 @@ impl Style {
             Some(id) => {
                 let sum: usize = id.0.iter().map(|byte| usize::from(*byte)).sum();
                 // Only the colour ends: a nick may stand in a dim line.
-                format!("\x1b[{}m{}\x1b[39m", COLOURS[sum % COLOURS.len()], nick.escaped())
+                format!("\x1b[{}m{}\x1b[39m", COLOURS[sum % COLOURS.len()], name(nick))
             }
-            None => nick.escaped().to_string(),
+            None => name(nick),
         }
     }
 
@@ -51,7 +94,9 @@ impl Style {
 
     /// `21:34:00 #lobby ada: hello`
     pub(in crate::cli) fn message(&self, message: &Message, arrived: WallTime) -> String {
-        let mut line = self.time(message.at.unwrap_or(arrived));
+        // A clock that is off by days is the author's; the reader wants to know when.
+        let sane = |at: &WallTime| at.0.abs_diff(arrived.0) < DAY;
+        let mut line = self.time(message.at.filter(sane).unwrap_or(arrived));
         if let Some(channel) = &message.channel {
             let _ = write!(line, " #{channel}");
         }
@@ -59,8 +104,12 @@ impl Style {
         if message.channel.is_none() {
             line.push_str(" → you");
         }
-        if !message.verified {
-            line.push_str(" (unverified)");
+        match message.source {
+            Some(source) => {
+                let _ = write!(line, " (unverified, from {})", source.ip());
+            }
+            None if !message.verified => line.push_str(" (unverified)"),
+            None => {}
         }
         if message.level != Level::Info {
             let _ = write!(line, " [{}]", message.level);
@@ -105,11 +154,7 @@ impl Style {
             Notice::LinkDown { name, why } => {
                 format!("link {} is down: {}", Escaped::of(name), Escaped::of(why))
             }
-            Notice::Dropped { count, buffer } => format!(
-                "this host could not keep up, and the kernel dropped {count} datagrams; a receive \
-                 buffer larger than {} KiB helps: sysctl -w net.core.rmem_max=8388608",
-                buffer / 1024
-            ),
+            Notice::Dropped { count, buffer } => dropped(*count, *buffer),
             Notice::Missed(count) => format!("too slow: {count} notices were missed"),
         })
     }
@@ -127,7 +172,7 @@ mod tests {
     #[test]
     fn a_message_is_one_line_with_the_time_the_channel_and_the_nick() {
         let mut message = a_message();
-        let arrived = WallTime(0);
+        let arrived = WallTime(message.at.unwrap().0 + DAY / 2);
         assert_eq!(
             plain().message(&message, arrived),
             "21:34:00 #ops ada [warn]: hi\\nthere {\"n\":1}"
@@ -138,10 +183,41 @@ mod tests {
         assert_eq!(plain().message(&message, arrived), "21:34:00 ada → you: hi\\nthere");
         message.at = None;
         message.verified = false;
+        message.source = Some(([10, 0, 0, 9], 5).into());
+        message.nick = "".into();
+        let line = plain().message(&message, arrived);
+        assert_eq!(line, "09:34:00 (no name) → you (unverified, from 10.0.0.9): hi\\nthere");
+    }
+
+    #[test]
+    fn a_time_that_is_days_off_is_not_shown() {
+        let mut message = a_message();
+        let arrived = message.at.unwrap();
+        for wrong in [0, arrived.0 + 2 * DAY, u64::MAX] {
+            message.at = Some(WallTime(wrong));
+            assert!(plain().message(&message, arrived).starts_with("21:34:00 "));
+        }
+    }
+
+    #[test]
+    fn no_part_of_a_nick_looks_like_nothing() {
+        let shown = |nick: &str| plain().nick(&nick.into(), None);
+        assert_eq!(shown(" ada"), "\\u{20}ada");
+        assert_eq!(shown("ada\u{a0}"), "ada\\u{a0}");
+        assert_eq!(shown("ada\u{3000}b"), "ada\\u{3000}b");
+        assert_eq!(shown(" \u{a0}"), "(no name)");
+        assert_eq!(shown("\u{301}"), "\\u{301}");
+        assert_eq!(shown("Zoe\u{308} 世界"), "Zoe\u{308} 世界");
         assert_eq!(
-            plain().message(&message, arrived),
-            "00:00:00 ada → you (unverified): hi\\nthere"
+            shown(&format!("a{}", "\u{301}".repeat(5))),
+            format!("a{}\\u{{301}}\\u{{301}}", "\u{301}".repeat(3))
         );
+    }
+
+    #[test]
+    fn dropped_datagrams_come_with_the_remedy_that_helps() {
+        assert!(dropped(7, 425_984).contains("rmem_max=4194304"));
+        assert!(!dropped(7, 8 << 20).contains("rmem_max"));
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub(in crate::cli) fn a_peer() -> PeerInfo {
 /// A message as others' tests need one.
 pub(in crate::cli) fn a_message() -> Message {
     Message {
+        source: None,
         channel: Some("ops".parse().unwrap()),
         from: Some(NodeId([7; 32])),
         nick: "ada".into(),
