@@ -21,6 +21,7 @@
 //! ```
 
 mod announcer;
+mod answering;
 mod answers;
 mod channel_list;
 mod channels;
