@@ -35,6 +35,7 @@
 //!
 //! ```text
 //!  cli          the command line (feature `cli`)
+//!  agent        one node for a host, and the socket by which commands use it (feature `cli`)
 //!  node         a node as a program sees it          ◀── start here
 //!  net   sim    sockets and links                    whole LANs in virtual time
 //!  proto        the protocol as a value: inputs in, outputs out, no I/O
@@ -45,6 +46,8 @@
 //! Each floor uses only those below it. [`proto::Engine`] is the protocol itself, for those who
 //! want to drive it with sockets of their own.
 
+#[cfg(feature = "cli")]
+mod agent;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod net;

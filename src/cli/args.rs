@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{ArgAction, Parser, Subcommand};
 
 use super::{duration, help, sim};
-use crate::values::{ChannelName, Json, Level};
+use crate::values::{ChannelName, Json, Level, Nick};
 
 /// A command line.
 #[derive(Debug, Parser)]
@@ -57,10 +57,10 @@ pub(super) struct Globals {
     /// A file with the sealed group's secret
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) secret_file: Option<PathBuf>,
-    /// Go without an agent; accepted for scripts, this version always does
+    /// Go without the agent, even if one runs
     #[arg(long, global = true)]
     pub(super) no_agent: bool,
-    /// The agent's socket; accepted for scripts, this version has no agent
+    /// Where the agent listens [default: $XDG_RUNTIME_DIR/cooee.sock]
     #[arg(long, global = true, value_name = "PATH")]
     pub(super) socket: Option<PathBuf>,
     /// The configuration file [default: ~/.config/cooee/config.toml]
@@ -95,6 +95,39 @@ pub(super) enum Command {
     /// Talk, line by line
     #[command(long_about = help::CHAT, after_long_help = help::CHAT_EXAMPLES)]
     Chat(Chat),
+    /// Serve this host: keep presence, channels and history for all commands
+    #[command(long_about = help::AGENT, after_long_help = help::AGENT_EXAMPLES)]
+    Agent,
+    /// Have the agent take part in a channel, from now on
+    #[command(after_long_help = help::CHANNEL_EXAMPLES)]
+    Join(OneChannel),
+    /// Have the agent take part in a channel no longer
+    #[command(after_long_help = help::CHANNEL_EXAMPLES)]
+    Leave(OneChannel),
+    /// List the agent's channels
+    #[command(after_long_help = help::CHANNEL_EXAMPLES)]
+    Channels,
+    /// Change the agent's nick, and keep it
+    #[command(after_long_help = help::NICK_EXAMPLES)]
+    Nick(OneNick),
+    /// Say that nobody is at this host, or with --back that somebody is
+    #[command(after_long_help = help::AWAY_EXAMPLES)]
+    Away(Away),
+    /// Set tags that others see, or list them
+    #[command(after_long_help = help::TAG_EXAMPLES)]
+    Tag(Tag),
+    /// Offer services that others see, or list them
+    #[command(after_long_help = help::SERVICE_EXAMPLES)]
+    Service(Service),
+    /// Print how the agent is
+    #[command(after_long_help = help::STATUS_EXAMPLES)]
+    Status,
+    /// Print what was said while the agent ran
+    #[command(long_about = help::HISTORY, after_long_help = help::HISTORY_EXAMPLES)]
+    History(History),
+    /// End the agent
+    #[command(after_long_help = help::STOP_EXAMPLES)]
+    Stop,
     /// Simulate a LAN of many hosts, and print what finding each other costs
     #[command(long_about = sim::ABOUT, after_long_help = sim::EXAMPLES)]
     Sim(sim::SimArgs),
@@ -180,6 +213,72 @@ pub(super) struct Chat {
     /// The channel to begin in
     #[arg(long, value_name = "C", default_value = ChannelName::LOBBY)]
     pub(super) channel: ChannelName,
+}
+
+/// `cooee join` and `cooee leave`
+#[derive(Debug, clap::Args)]
+pub(super) struct OneChannel {
+    /// The channel
+    #[arg(value_name = "CHANNEL")]
+    pub(super) channel: ChannelName,
+}
+
+/// `cooee nick`
+#[derive(Debug, clap::Args)]
+pub(super) struct OneNick {
+    /// The nick
+    #[arg(value_name = "NAME")]
+    pub(super) name: Nick,
+}
+
+/// `cooee away`
+#[derive(Debug, clap::Args)]
+pub(super) struct Away {
+    /// Somebody is back
+    #[arg(long, conflicts_with = "text")]
+    pub(super) back: bool,
+    /// Why, or for how long
+    #[arg(value_name = "TEXT")]
+    pub(super) text: Vec<String>,
+}
+
+/// `cooee tag`
+#[derive(Debug, clap::Args)]
+pub(super) struct Tag {
+    /// A tag to set (repeatable); none lists them
+    #[arg(value_name = "K=V")]
+    pub(super) tags: Vec<String>,
+    /// A tag to take away (repeatable)
+    #[arg(long, value_name = "K", action = ArgAction::Append)]
+    pub(super) remove: Vec<String>,
+}
+
+/// `cooee service`
+#[derive(Debug, clap::Args)]
+pub(super) struct Service {
+    /// A service to offer, and its port (repeatable); none lists them
+    #[arg(value_name = "NAME=PORT")]
+    pub(super) services: Vec<String>,
+    /// A service to withdraw (repeatable)
+    #[arg(long, value_name = "NAME", action = ArgAction::Append)]
+    pub(super) remove: Vec<String>,
+}
+
+/// `cooee history`
+#[derive(Debug, clap::Args)]
+pub(super) struct History {
+    /// Only what was said in this channel
+    #[arg(long, value_name = "C")]
+    pub(super) channel: Option<ChannelName>,
+    /// Only what arrived within this time
+    #[arg(long, value_name = "D", value_parser = duration::parse)]
+    pub(super) since: Option<Duration>,
+    /// The last so many messages
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub(super) limit: usize,
+    /// Only messages with all of these words
+    #[arg(long, value_name = "WORDS")]
+    pub(super) search: Option<String>,
 }
 
 #[cfg(test)]

@@ -11,8 +11,9 @@ use super::lines;
 use super::options::Settings;
 use super::output::{Out, json, note};
 use super::session::{self, Role};
+use crate::agent::Door;
 use crate::net::Clock;
-use crate::node::{LocalNode, Node, Notice};
+use crate::node::{LocalNode, Notice};
 use crate::proto::Outgoing;
 
 /// How long hosts that can only be reached by unicast are looked for.
@@ -31,6 +32,12 @@ pub(super) fn run(words: &args::Words, mut settings: Settings) -> Result<Exit, F
     }
     let text = words.joined()?;
     let bytes = text.len();
+    if let Some(agent) = session::agent(&mut settings)? {
+        let agent = Door::Agent(agent);
+        agent.cast(&words.channel, words.with(text))?;
+        agent.settle()?;
+        return said(words, bytes, &settings, || Ok(agent.peers()?.len()));
+    }
     let until = Instant::now() + LOOK;
     let mut node = LocalNode::start(session::options(&mut settings, role)?)?;
     session::introduce(&settings, node.id(), node.warnings(), || Ok(node.links()))?;
@@ -45,9 +52,17 @@ pub(super) fn run(words: &args::Words, mut settings: Settings) -> Result<Exit, F
             return Err(session::refused(&name, &why));
         }
     }
+    said(words, bytes, &settings, || Ok(node.peers().len()))
+}
+
+fn said(
+    words: &args::Words,
+    bytes: usize,
+    settings: &Settings,
+    peers: impl Fn() -> Result<usize, Failure>,
+) -> Result<Exit, Failure> {
     if settings.json {
-        let peers = node.peers().len();
-        let said = json::said(words.channel.as_str(), words.level.as_str(), bytes, peers);
+        let said = json::said(words.channel.as_str(), words.level.as_str(), bytes, peers()?);
         Out::new().line(&said)?;
     }
     Ok(Exit::Done)
@@ -56,17 +71,24 @@ pub(super) fn run(words: &args::Words, mut settings: Settings) -> Result<Exit, F
 /// Casts each line of standard input.
 fn stream(words: &args::Words, settings: &mut Settings, role: Role) -> Result<Exit, Failure> {
     let until = Instant::now() + LOOK;
-    let (node, notices) = session::start(settings, role)?;
+    if let Some(agent) = session::agent(settings)? {
+        let agent = Door::Agent(agent);
+        let ended = cast_input(&agent, words);
+        agent.settle()?;
+        return ended;
+    }
+    let (node, notices) = session::own(settings, role)?;
     if role != Role::Blind {
         session::settle(|left| notices.next(left), until)?;
     }
     drop(notices);
+    let node = Door::Own(node);
     let ended = cast_input(&node, words);
     session::stop(node, settings);
     ended
 }
 
-fn cast_input(node: &Node, words: &args::Words) -> Result<Exit, Failure> {
+fn cast_input(node: &Door, words: &args::Words) -> Result<Exit, Failure> {
     let mut input = BufReader::with_capacity(INPUT, io::stdin().lock());
     let (mut number, mut worst) = (0_u64, Exit::Done);
     while let Some(line) = lines::read(&mut input).map_err(|e| Failure::input(&e))? {

@@ -75,6 +75,8 @@ impl File {
             nick: self.nick.clone(),
             ttl: self.ttl.map(|n| n.to_string()),
             secret_file: self.secret_file.clone(),
+            no_agent: self.no_agent,
+            socket: self.socket.clone(),
             json: self.json,
             quiet: self.quiet,
             verbose: self.verbose,

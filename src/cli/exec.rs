@@ -19,8 +19,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::exit::Failure;
-use super::output::json::Clocks;
 use super::output::{json, note};
+use crate::agent::objects::Clocks;
 use crate::proto::Message;
 use crate::values::Escaped;
 

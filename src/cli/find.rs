@@ -75,7 +75,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::cli::output::json::tests::a_peer;
+    use crate::agent::objects::tests::a_peer;
     use crate::values::NodeId;
 
     fn named(byte: u8, nick: &str) -> PeerInfo {

@@ -101,3 +101,70 @@ Examples:
   cooee chat
   cooee chat --channel ops --nick ada
   printf 'hello\\n/who\\n' | cooee chat";
+
+pub(super) const AGENT: &str = "\
+Serves this host, in the foreground: one node that keeps presence, channels and history. Every \
+command of the same user finds it and uses it, so that `cooee peers` and `cooee say` answer at \
+once; a command goes without it after --no-agent, in another group, or with options that only a \
+node of its own can follow (--iface, --peer, --nick, ...).
+
+Channels joined with `cooee join`, nick, tags and services are kept over a restart. What is said in \
+its channels, and what is told to it, is in the history before anyone is shown it: 90 days and \
+200,000 messages of it. Scripts can speak to its socket as docs/agent.md says.
+
+SIGTERM or Ctrl-C says goodbye. Under systemd it tells when it is ready, and keeps the watchdog \
+quiet.";
+
+pub(super) const AGENT_EXAMPLES: &str = "\
+Examples:
+  cooee agent
+  cooee agent --nick web1 --iface eth0
+  cooee agent --socket /run/cooee/cooee.sock";
+
+pub(super) const CHANNEL_EXAMPLES: &str = "\
+Examples:
+  cooee join ops
+  cooee channels
+  cooee leave ops";
+
+pub(super) const NICK_EXAMPLES: &str = "\
+Examples:
+  cooee nick ada";
+
+pub(super) const AWAY_EXAMPLES: &str = "\
+Examples:
+  cooee away back at two
+  cooee away --back";
+
+pub(super) const TAG_EXAMPLES: &str = "\
+Examples:
+  cooee tag role=web rack=7
+  cooee tag
+  cooee tag --remove rack
+  cooee peers --tag role=web           on any host";
+
+pub(super) const SERVICE_EXAMPLES: &str = "\
+Examples:
+  cooee service web=8080
+  cooee service --remove web
+  cooee peers --service web            on any host";
+
+pub(super) const STATUS_EXAMPLES: &str = "\
+Examples:
+  cooee status
+  cooee status --json";
+
+pub(super) const HISTORY: &str = "\
+Prints what was said in the agent's channels, and what was told to it, the oldest first. It reads \
+the file itself, so it works while no agent runs. Exit code 1 says that nothing fits.";
+
+pub(super) const HISTORY_EXAMPLES: &str = "\
+Examples:
+  cooee history
+  cooee history --channel ops --since 24h
+  cooee history --search 'deploy failed' --limit 10
+  cooee history --json --limit 1000";
+
+pub(super) const STOP_EXAMPLES: &str = "\
+Examples:
+  cooee stop";

@@ -8,11 +8,11 @@ use super::exec::{Job, Runner};
 use super::exit::{Exit, Failure};
 use super::hub::{Happening, Hub};
 use super::options::Settings;
-use super::output::json::Clocks;
 use super::output::text::Style;
 use super::output::{Out, json, note};
 use super::session::{self, Role};
-use crate::node::{Node, Notice, Stopped};
+use crate::agent::Door;
+use crate::node::{Notice, Stopped};
 use crate::proto::{Event, Message};
 use crate::values::{ChannelName, limits};
 
@@ -30,7 +30,7 @@ pub(super) fn run(args: args::Listen, mut settings: Settings) -> Result<Exit, Fa
         let cause = format!("{count} channels are too many; a node takes part in at most {limit}");
         return Err(Failure::Usage(cause));
     }
-    let about = About::of(&settings, &channels);
+    let mut about = About::of(&settings, &channels);
     settings.node.channels = channels;
     let hub = Hub::new();
     let runner = args.exec.map(|words| Runner::start(words, args.exec_timeout)).transpose()?;
@@ -38,6 +38,9 @@ pub(super) fn run(args: args::Listen, mut settings: Settings) -> Result<Exit, Fa
     hub.signals(move || killer.into_iter().for_each(|killer| killer.kill_all()))?;
     let (node, notices) = session::start(&mut settings, Role::Resident)?;
     hub.notices(notices);
+    if let Some(nick) = node.agents_nick() {
+        nick.clone_into(&mut about.nick);
+    }
     let mut listener = Listener {
         node: &node,
         out: Out::new(),
@@ -103,7 +106,7 @@ enum End {
 }
 
 struct Listener<'a> {
-    node: &'a Node,
+    node: &'a Door,
     out: Out,
     style: Style,
     settings: &'a Settings,
@@ -117,7 +120,7 @@ impl Listener<'_> {
     fn announce(&mut self, about: &About) -> Result<(), Failure> {
         if self.settings.json && self.events {
             let links = self.node.links()?;
-            self.out.line(&json::ready(self.node, &about.nick, about.group, &links))?;
+            self.out.line(&json::ready(self.node.id(), &about.nick, about.group, &links))?;
         }
         if !self.settings.quiet {
             let links = session::links(self.node)?;
@@ -149,7 +152,7 @@ impl Listener<'_> {
     }
 
     fn message(&mut self, message: &Message) -> Result<(), Failure> {
-        let clocks = Clocks::of(self.node);
+        let clocks = self.node.clocks();
         if let Some(runner) = self.runner {
             runner.add(Job::of(message, clocks));
             if self.settings.quiet {
@@ -164,7 +167,7 @@ impl Listener<'_> {
     }
 
     fn notice(&mut self, notice: &Notice) -> Result<(), Failure> {
-        let clocks = Clocks::of(self.node);
+        let clocks = self.node.clocks();
         if self.events && self.settings.json {
             return json::notice(notice, clocks).map_or(Ok(()), |line| self.out.line(&line));
         }

@@ -6,6 +6,7 @@
 //! stands beside them: starting a node (`session`), waiting for several things at once
 //! (`hub`), finding whom a name means (`find`), printing (`output`).
 
+mod agent;
 mod args;
 mod cast;
 mod chat;
@@ -15,6 +16,7 @@ mod exec;
 mod exit;
 mod find;
 mod help;
+mod history;
 mod hub;
 mod lines;
 mod listen;
@@ -70,6 +72,17 @@ fn command(command: Command, settings: Settings) -> Result<Exit, Failure> {
         Command::Cast(args) => cast::run(&args, settings),
         Command::Listen(args) => listen::run(args, settings),
         Command::Chat(args) => chat::run(args, settings),
+        Command::Agent => agent::serve(settings),
+        Command::Join(args) => agent::membership("join", &args.channel, &settings),
+        Command::Leave(args) => agent::membership("leave", &args.channel, &settings),
+        Command::Channels => agent::channels(&settings),
+        Command::Nick(args) => agent::nick(&args.name, &settings),
+        Command::Away(args) => agent::away(args, &settings),
+        Command::Tag(args) => agent::tag(&args, &settings),
+        Command::Service(args) => agent::service(&args, &settings),
+        Command::Status => agent::status(&settings),
+        Command::History(args) => history::run(args, &settings),
+        Command::Stop => agent::stop(&settings),
         Command::Sim(args) => sim::run(&args, &mut std::io::stdout().lock()),
     }
 }

@@ -16,6 +16,7 @@ use etcetera::BaseStrategy;
 use super::args::Globals;
 use super::config;
 use super::exit::Failure;
+use crate::agent::usual_socket;
 use crate::node::Options;
 use crate::values::{Escaped, Group, Nick, PeerText, limits};
 use crate::wire::Profile;
@@ -28,6 +29,11 @@ const SECRET: usize = 4_096;
 pub(super) struct Settings {
     /// What the node goes by, its seeds not yet looked up.
     pub(super) node: Options,
+    /// Where the agent listens.
+    pub(super) socket: Socket,
+    /// Goes without the agent: because that was asked for, or because of options that only a node
+    /// of one's own can follow.
+    pub(super) alone: bool,
     /// Whom to ask besides the group; see [`Settings::look_up`].
     pub(super) seeds: Vec<Seed>,
     /// Print JSON.
@@ -38,6 +44,31 @@ pub(super) struct Settings {
     pub(super) verbose: bool,
     /// What the user should know.
     pub(super) warnings: Vec<String>,
+}
+
+/// Where the agent of this host listens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Socket {
+    /// Nowhere: there is no folder for it.
+    #[default]
+    None,
+    /// At the usual place.
+    Usual(PathBuf),
+    /// Where the user said.
+    Named(PathBuf),
+}
+
+impl Socket {
+    pub(super) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::None => None,
+            Self::Usual(path) | Self::Named(path) => Some(path),
+        }
+    }
+
+    pub(super) fn is_named(&self) -> bool {
+        matches!(self, Self::Named(_))
+    }
 }
 
 /// A host to ask, as it was written.
@@ -58,6 +89,8 @@ pub(super) struct Layer {
     pub(super) nick: Option<String>,
     pub(super) ttl: Option<String>,
     pub(super) secret_file: Option<PathBuf>,
+    pub(super) no_agent: Option<bool>,
+    pub(super) socket: Option<PathBuf>,
     pub(super) json: Option<bool>,
     pub(super) quiet: Option<bool>,
     pub(super) verbose: Option<bool>,
@@ -74,6 +107,8 @@ pub(super) struct Surroundings {
     pub(super) config_dir: Option<PathBuf>,
     /// Where users keep state.
     pub(super) state_dir: Option<PathBuf>,
+    /// Where users keep sockets.
+    pub(super) runtime_dir: Option<PathBuf>,
     /// The host's name.
     pub(super) host: String,
 }
@@ -93,6 +128,7 @@ impl Surroundings {
             env: Box::new(|name| std::env::var_os(name)),
             config_dir: dirs.as_ref().map(BaseStrategy::config_dir),
             state_dir: dirs.as_ref().and_then(BaseStrategy::state_dir),
+            runtime_dir: dirs.as_ref().and_then(BaseStrategy::runtime_dir),
             host,
         }
     }
@@ -137,6 +173,8 @@ impl From<&Globals> for Layer {
             nick: typed.nick.clone(),
             ttl: typed.ttl.clone(),
             secret_file: typed.secret_file.clone(),
+            no_agent: switch(typed.no_agent),
+            socket: typed.socket.clone(),
             json: switch(typed.json),
             quiet: switch(typed.quiet),
             verbose: switch(typed.verbose),
@@ -154,6 +192,8 @@ impl Layer {
             nick: around.text("COOEE_NICK"),
             ttl: around.text("COOEE_TTL"),
             secret_file: around.var("COOEE_SECRET_FILE").map(PathBuf::from),
+            no_agent: around.switch("COOEE_NO_AGENT")?,
+            socket: around.var("COOEE_SOCKET").map(PathBuf::from),
             json: around.switch("COOEE_JSON")?,
             quiet: around.switch("COOEE_QUIET")?,
             verbose: around.switch("COOEE_VERBOSE")?,
@@ -178,6 +218,19 @@ impl Layers {
             _ => format!("{key} in {}", self.file.display()),
         };
         Some((value, origin))
+    }
+
+    /// Whether the command line or the environment asks for what an agent has decided already.
+    /// (What the configuration file says, it says to the agent as well.)
+    fn want_own_node(&self) -> bool {
+        self.layers[..2].iter().any(|layer| {
+            layer.iface.is_some()
+                || layer.peer.is_some()
+                || layer.no_multicast.is_some()
+                || layer.nick.is_some()
+                || layer.ttl.is_some()
+                || layer.secret_file.is_some()
+        })
     }
 
     fn on(&self, get: impl Fn(&Layer) -> Option<bool>) -> bool {
@@ -215,6 +268,17 @@ pub(super) fn resolve(typed: &Globals, around: &Surroundings) -> Result<Settings
         .var("COOEE_STATE_DIR")
         .map(PathBuf::from)
         .or_else(|| around.state_dir.as_ref().map(|dir| dir.join("cooee")));
+    settings.socket = match layers.pick("socket", |l| l.socket.as_ref()) {
+        Some((path, _)) => Socket::Named(in_home(path, around)),
+        None => {
+            // Who has a state folder of his own wants an agent of his own.
+            let runtime = around.runtime_dir.as_deref();
+            let runtime = runtime.filter(|_| around.var("COOEE_STATE_DIR").is_none());
+            usual_socket(runtime, settings.node.state_dir.as_deref())
+                .map_or(Socket::None, Socket::Usual)
+        }
+    };
+    settings.alone = layers.on(|l| l.no_agent) || layers.want_own_node();
     Ok(settings)
 }
 

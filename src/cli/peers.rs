@@ -9,11 +9,11 @@ use super::duration;
 use super::exit::{Exit, Failure};
 use super::hub::{Happening, Hub};
 use super::options::Settings;
-use super::output::json::Clocks;
 use super::output::text::Style;
 use super::output::{Out, json, note, table};
 use super::session::{self, Role};
-use crate::node::{Node, Notice, Notices};
+use crate::agent::Door;
+use crate::node::{Notice, Notices};
 use crate::proto::{Event, PeerInfo};
 use crate::values::NodeId;
 
@@ -24,6 +24,13 @@ const WAIT: Duration = Duration::from_secs(1);
 pub(super) fn run(args: &args::Peers, mut settings: Settings) -> Result<Exit, Failure> {
     let until = Instant::now() + args.wait.unwrap_or(WAIT);
     let filter = Filter::parse(&args.tag, &args.service)?;
+    if !args.watch
+        && args.need.is_none()
+        && let Some(agent) = session::agent(&mut settings)?
+    {
+        // It knows already.
+        return list(&Door::Agent(agent), &filter, args, &settings);
+    }
     let (node, notices) = session::start(&mut settings, Role::Visitor)?;
     let ended = if args.watch {
         watch(&node, notices, &filter, &settings)
@@ -64,7 +71,7 @@ fn wait(
 
 /// Prints who is there.
 fn list(
-    node: &Node,
+    node: &Door,
     filter: &Filter,
     args: &args::Peers,
     settings: &Settings,
@@ -74,7 +81,7 @@ fn list(
     peers.sort_by(|a, b| (&a.profile.nick, a.id).cmp(&(&b.profile.nick, b.id)));
     let mut out = Out::new();
     if settings.json {
-        let clocks = Clocks::of(node);
+        let clocks = node.clocks();
         let lines: Vec<String> = peers.iter().map(|peer| json::peer(peer, clocks) + "\n").collect();
         if !lines.is_empty() {
             out.line(&lines.concat())?;
@@ -100,7 +107,7 @@ fn list(
 
 /// Says that fewer answered than expected, and what to try.
 fn missing(
-    node: &Node,
+    node: &Door,
     count: usize,
     need: usize,
     args: &args::Peers,
@@ -126,7 +133,7 @@ fn missing(
 
 /// Prints who comes and goes, until it is stopped.
 fn watch(
-    node: &Node,
+    node: &Door,
     notices: Notices,
     filter: &Filter,
     settings: &Settings,
@@ -150,7 +157,7 @@ fn watch(
             }
             continue;
         }
-        let clocks = Clocks::of(node);
+        let clocks = node.clocks();
         let line = if settings.json {
             json::notice(&notice, clocks)
         } else {
@@ -239,7 +246,7 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::output::json::tests::a_peer;
+    use crate::agent::objects::tests::a_peer;
 
     fn filter(tags: &[&str], services: &[&str]) -> Filter {
         let owned = |texts: &[&str]| texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();

@@ -9,7 +9,8 @@ use super::hub::{Happening, Hub};
 use super::options::Settings;
 use super::output::{Out, json, note};
 use super::session::{self, Role};
-use crate::node::{Node, Notice};
+use crate::agent::Door;
+use crate::node::Notice;
 use crate::proto::{Event, Outgoing, PeerInfo};
 use crate::values::{ChannelName, Escaped, Json, Level};
 
@@ -21,9 +22,15 @@ const OUTCOME: Duration = Duration::from_secs(60);
 pub(super) fn run(args: args::Say, mut settings: Settings) -> Result<Exit, Failure> {
     let until = Instant::now() + args.wait;
     let text = Text::of(&args.words)?;
-    let (node, notices) = session::start(&mut settings, Role::Visitor)?;
-    let ended = session::settle(|left| notices.next(left), until).and_then(|()| {
-        drop(notices);
+    // The agent knows who is here; a node of one's own has to look first.
+    let (node, looked) = match session::agent(&mut settings)? {
+        Some(client) => (Door::Agent(client), Ok(())),
+        None => {
+            let (node, notices) = session::own(&mut settings, Role::Visitor)?;
+            (Door::Own(node), session::settle(|left| notices.next(left), until))
+        }
+    };
+    let ended = looked.and_then(|()| {
         let to = match &args.to {
             None => To::Channel(args.words.channel),
             Some(name) => To::Peer(addressee(&node, name)?),
@@ -35,6 +42,7 @@ pub(super) fn run(args: args::Say, mut settings: Settings) -> Result<Exit, Failu
             Text::Input => speaker.say_input(),
         }
     });
+    let ended = ended.and_then(|exit| node.settle().map(|()| exit).map_err(Failure::from));
     session::stop(node, &settings);
     ended
 }
@@ -57,7 +65,7 @@ impl Text {
 }
 
 /// The peer that a message is for.
-fn addressee(node: &Node, name: &str) -> Result<PeerInfo, Failure> {
+fn addressee(node: &Door, name: &str) -> Result<PeerInfo, Failure> {
     let peers = node.peers()?;
     let shown = Escaped::of(name);
     match find::find(&peers, name) {
@@ -79,7 +87,7 @@ enum To {
 }
 
 struct Speaker<'a> {
-    node: &'a Node,
+    node: &'a Door,
     to: To,
     level: Level,
     data: Option<Json>,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::exit::Failure;
 use super::options::Settings;
 use super::output::note;
+use crate::agent::{Client, Door, DoorError};
 use crate::node::{Node, Notice, Notices, Options, Stopped};
 use crate::proto::Event;
 use crate::values::{Escaped, NodeId};
@@ -31,10 +32,59 @@ pub(super) fn options(settings: &mut Settings, role: Role) -> Result<Options, Fa
 }
 
 /// Starts a node with a thread of its own and introduces it.
-pub(super) fn start(settings: &mut Settings, role: Role) -> Result<(Node, Notices), Failure> {
+pub(super) fn start(settings: &mut Settings, role: Role) -> Result<(Door, Notices), Failure> {
+    if let Some(client) = agent(settings)? {
+        let notices = client.subscribe(&settings.node.channels, true)?;
+        return Ok((Door::Agent(client), notices));
+    }
+    let (node, notices) = own(settings, role)?;
+    Ok((Door::Own(node), notices))
+}
+
+/// The same, without an agent.
+pub(super) fn own(settings: &mut Settings, role: Role) -> Result<(Node, Notices), Failure> {
     let (node, notices) = Node::start(options(settings, role)?)?;
-    introduce(settings, node.id(), node.warnings(), || node.links())?;
+    introduce(settings, node.id(), node.warnings(), || Ok(node.links()?))?;
     Ok((node, notices))
+}
+
+/// The agent, if there is one that can do what the command is asked to.
+pub(super) fn agent(settings: &mut Settings) -> Result<Option<Client>, Failure> {
+    let Some(path) = settings.socket.path().filter(|_| !settings.alone) else { return Ok(None) };
+    let note_why = |why: &dyn std::fmt::Display| {
+        if settings.verbose {
+            note(format_args!("without the agent at {}: {why}", path.display()));
+        }
+    };
+    let client = match Client::connect(path) {
+        Ok(client) => client,
+        Err(error) if settings.socket.is_named() => {
+            let path = path.display();
+            return Err(Failure::Refused(format!(
+                "no agent answers at {path} ({error}); start one with `cooee agent --socket \
+                 {path}`, or go without: --no-agent"
+            )));
+        }
+        Err(error) => {
+            note_why(&error);
+            return Ok(None);
+        }
+    };
+    let about = client.about();
+    let (group, sealed) = (settings.node.group.to_string(), settings.node.secret.is_some());
+    if (&about.group, about.sealed) != (&group, sealed) {
+        let kind = |sealed| if sealed { "sealed " } else { "" };
+        let (its, ours) = (kind(about.sealed), kind(sealed));
+        note_why(&format_args!(
+            "it is in the {its}group {}, not in the {ours}{group}",
+            about.group
+        ));
+        return Ok(None);
+    }
+    if settings.verbose {
+        note(format_args!("the agent at {} is {}", path.display(), about.id));
+    }
+    Ok(Some(client))
 }
 
 /// Tells the user what is to be known about the node.
@@ -42,7 +92,7 @@ pub(super) fn introduce(
     settings: &Settings,
     id: NodeId,
     warnings: &[String],
-    links: impl Fn() -> Result<Vec<(String, Ipv4Addr)>, Stopped>,
+    links: impl Fn() -> Result<Vec<(String, Ipv4Addr)>, DoorError>,
 ) -> Result<(), Failure> {
     if !settings.quiet {
         warnings.iter().for_each(note);
@@ -55,9 +105,9 @@ pub(super) fn introduce(
 
 /// Lets everything leave that was said, says goodbye, and tells what was counted if the user wants
 /// to know.
-pub(super) fn stop(node: Node, settings: &Settings) {
+pub(super) fn stop(node: Door, settings: &Settings) {
     if settings.verbose
-        && let Ok(stats) = node.stats()
+        && let Some(stats) = node.stats()
     {
         let counted: Vec<String> = stats
             .protocol
@@ -73,7 +123,7 @@ pub(super) fn stop(node: Node, settings: &Settings) {
 }
 
 /// The links in use, for people: `eth0 (10.0.0.1), eth1 (10.0.1.1)`.
-pub(super) fn links(node: &Node) -> Result<String, Failure> {
+pub(super) fn links(node: &Door) -> Result<String, Failure> {
     Ok(show(&node.links()?))
 }
 

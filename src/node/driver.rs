@@ -71,6 +71,8 @@ pub(super) struct Driver {
     queue: VecDeque<Transmit>,
     /// What there is to tell since the last turn.
     pub(super) notices: VecDeque<Notice>,
+    /// What happened at sources that are not the node's own, since the last turn.
+    pub(super) foreign: Vec<Event>,
     /// Sockets that had more than one turn's worth.
     busy: BTreeSet<Token>,
     /// Links that failed, and when they did so last.
@@ -104,6 +106,7 @@ impl Driver {
             wanted,
             queue: VecDeque::new(),
             notices: VecDeque::new(),
+            foreign: Vec::new(),
             busy: BTreeSet::new(),
             failing: BTreeMap::new(),
             idle: BTreeSet::new(),
@@ -138,7 +141,13 @@ impl Driver {
             Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
             _ => {}
         }
-        self.busy.extend(self.events.iter().map(Event::token).filter(|&t| t != WAKER));
+        for event in &self.events {
+            match event.token() {
+                WAKER => {}
+                token if SOCKETS.contains(&token.0) => drop(self.busy.insert(token)),
+                _ => self.foreign.push(event.clone()),
+            }
+        }
         for token in std::mem::take(&mut self.busy) {
             if self.receive(token)? == Drained::More {
                 self.busy.insert(token);
@@ -150,6 +159,11 @@ impl Driver {
         }
         self.engine.handle(self.clock.now(), Input::Tick);
         Ok(())
+    }
+
+    /// For watching further sources in the same poll, with tokens from the end of [`SOCKETS`] on.
+    pub(super) fn registry(&self) -> io::Result<mio::Registry> {
+        self.poll.registry().try_clone()
     }
 
     /// Whether so much waits to be sent that nothing more should be said for now.

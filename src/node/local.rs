@@ -1,12 +1,14 @@
 //! A node without a thread of its own.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::driver::Driver;
+use super::driver::{self, Driver};
 use super::{Notice, Options, StartError, Stats, Stopped, start};
 use crate::proto::{Command, Outgoing, PeerInfo};
 use crate::values::{ChannelName, Epoch, Instant, NodeId};
+use crate::wire::Profile;
 
 /// A node that lives in the thread that uses it.
 ///
@@ -20,6 +22,23 @@ pub struct LocalNode {
     epoch: Epoch,
     warnings: Vec<String>,
     tickets: u64,
+}
+
+/// What one turn brought.
+#[cfg(feature = "cli")]
+#[derive(Debug)]
+pub(crate) struct Turn {
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) ready: Vec<Guest>,
+}
+
+/// A source of the program's own that is ready.
+#[cfg(feature = "cli")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Guest {
+    pub(crate) number: usize,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
 }
 
 impl LocalNode {
@@ -69,6 +88,51 @@ impl LocalNode {
             }
             left = left.saturating_sub(self.driver.clock.now().since(before));
         }
+    }
+
+    /// One turn: what was asked for goes out, and what comes in until `timeout`, or until anything
+    /// at all has happened, is handed over. For those who watch sources of their own in the node's
+    /// poll, see [`LocalNode::registry`].
+    ///
+    /// # Errors
+    /// The system's poll or a socket does not work any more.
+    #[cfg(feature = "cli")]
+    pub(crate) fn turn(&mut self, timeout: Duration) -> Result<Turn, Stopped> {
+        let wake = self.driver.carry_out();
+        let idle = self.driver.notices.is_empty();
+        let timeout = if idle { timeout } else { Duration::ZERO };
+        self.driver.take_in(wake, Some(timeout)).map_err(|_| Stopped)?;
+        self.driver.carry_out();
+        let notices = self.driver.notices.drain(..).collect();
+        let ready = self.driver.foreign.drain(..).map(|event| Guest {
+            number: event.token().0 - driver::SOCKETS.end,
+            readable: event.is_readable() || event.is_read_closed() || event.is_error(),
+            writable: event.is_writable() || event.is_write_closed() || event.is_error(),
+        });
+        Ok(Turn { notices, ready: ready.collect() })
+    }
+
+    /// Watches a source of the program's own in the node's poll; [`LocalNode::turn`] tells by its
+    /// `number` when it is ready.
+    #[cfg(feature = "cli")]
+    pub(crate) fn watch(
+        &self,
+        source: &mut impl mio::event::Source,
+        number: usize,
+        interest: mio::Interest,
+    ) -> std::io::Result<()> {
+        self.driver.registry()?.register(source, mio::Token(driver::SOCKETS.end + number), interest)
+    }
+
+    /// Whether so much waits to be sent that nothing more should be said for now.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_congested(&self) -> bool {
+        self.driver.is_congested()
+    }
+
+    /// Replaces what the node says of itself.
+    pub fn set_profile(&mut self, profile: Profile) {
+        self.driver.command(Command::Profile(Arc::new(profile)));
     }
 
     /// Takes part in a channel.

@@ -22,7 +22,11 @@ use std::io;
 
 pub use driver::Stats;
 pub use handle::Node;
+#[cfg(feature = "cli")]
+pub(crate) use local::Guest;
 pub use local::LocalNode;
+#[cfg(feature = "cli")]
+pub(crate) use notices::{Listener, subscription};
 pub use notices::{Notice, Notices};
 pub use options::Options;
 

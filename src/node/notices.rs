@@ -57,14 +57,14 @@ pub struct Notices {
 
 /// The node's end of one subscription.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(crate) struct Listener {
     sender: Sender<Vec<Notice>>,
     waiting: Arc<AtomicUsize>,
     missed: u64,
 }
 
 /// A new subscription.
-pub(super) fn subscription() -> (Listener, Notices) {
+pub(crate) fn subscription() -> (Listener, Notices) {
     let (sender, receiver) = mpsc::channel();
     let waiting = Arc::new(AtomicUsize::new(0));
     let listener = Listener { sender, waiting: Arc::clone(&waiting), missed: 0 };
@@ -74,7 +74,7 @@ pub(super) fn subscription() -> (Listener, Notices) {
 impl Listener {
     /// Hands a batch over, or throws it away if too much waits already. `false` when the listener
     /// has gone.
-    pub(super) fn tell(&mut self, batch: &[Notice]) -> bool {
+    pub(crate) fn tell(&mut self, batch: &[Notice]) -> bool {
         // The channel itself is unbounded; this count is its bound.
         if self.waiting.load(Ordering::Relaxed) + batch.len() > WAITING {
             self.missed += batch.len() as u64;

@@ -29,6 +29,8 @@ pub struct Options {
     pub state_dir: Option<PathBuf>,
     /// Only passing through: answered by all and listed by nobody.
     pub visitor: bool,
+    /// Tells of the node's own messages too, as [`crate::proto::Event::Said`].
+    pub echo: bool,
     /// Does not look for peers (for a visitor that casts and goes).
     pub blind: bool,
 }

@@ -47,6 +47,7 @@ pub(super) fn prepare(options: Options) -> Result<Ready, StartError> {
         visitor: options.visitor,
         discover: !options.blind,
         multicast: !options.no_multicast,
+        echo: options.echo,
         seeds: options.seeds,
         secret,
         randomness: entropy().map_err(system("randomness"))?,

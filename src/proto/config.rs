@@ -23,6 +23,8 @@ pub struct Config {
     pub discover: bool,
     /// Whether to use multicast at all.
     pub multicast: bool,
+    /// Whether to tell the node's user of its own messages, as [`super::Event::Said`].
+    pub echo: bool,
     /// Addresses to ask besides the group; at most [`crate::values::limits::SEEDS`] are used.
     pub seeds: Vec<SocketAddr>,
     /// The key of a sealed group.

@@ -106,6 +106,9 @@ pub enum Destination {
 pub enum Event {
     /// Something was said, or told to us.
     Message(Message),
+    /// Something that this node says has been numbered and goes out; only where
+    /// [`super::Config::echo`] asks for it. In the order of the commands, for each channel and way.
+    Said(Message),
     /// A peer is there.
     Joined(PeerInfo),
     /// A peer has said goodbye.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::direct::Outcome;
 use super::engine::{Arrival, Engine};
-use super::event::{Destination, Event, Message, Outgoing, Refusal, TellError};
+use super::event::{Destination, Event, Message, Outgoing, Output, Refusal, TellError};
 use super::inbox::LogKey;
 use crate::values::{ChannelName, NodeId, PeerText, limits};
 use crate::wire::{
@@ -33,14 +33,40 @@ impl Engine {
                 seq: None,
                 payload: Payload::Whole(Vec::new()),
             };
+            let mut said = self.config.echo.then(|| contents.clone().into_iter());
             for payload in split(contents, entry.room(limit)) {
                 let first = self.outbox.number(&entry.channel, body, payload.len());
                 entry.seq = Some(first);
+                if let Some(said) = &mut said {
+                    let begun = match &payload {
+                        Payload::Whole(contents) => contents.len(),
+                        Payload::Part { part, .. } => usize::from(*part == 0),
+                    };
+                    for (seq, content) in (first..).zip(said.by_ref().take(begun)) {
+                        self.said(&entry.channel, body, seq, content);
+                    }
+                }
                 entry.payload = payload;
                 let bytes = entry.encode(&self.config.identity);
                 self.broadcast(bytes, Some(&entry.channel));
             }
         }
+    }
+
+    fn said(&mut self, channel: &ChannelName, body: Body, seq: u64, content: Content) {
+        self.out.push_back(Output::Event(Event::Said(Message {
+            channel: Some(channel.clone()),
+            from: Some(self.id()),
+            source: None,
+            nick: self.profile.nick.clone(),
+            epoch: self.epoch(),
+            seq,
+            at: Some(content.at),
+            text: content.text,
+            data: content.data,
+            level: content.level,
+            verified: body == Body::Say,
+        })));
     }
 
     pub(super) fn on_entry(&mut self, arrival: &Arrival<'_>, entry: &Entry) {

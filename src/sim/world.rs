@@ -191,6 +191,7 @@ impl World {
             visitor: spec.visitor,
             discover: spec.discover,
             multicast: spec.multicast,
+            echo: false,
             seeds: spec.seeds.clone(),
             secret: self.secret.clone().filter(|_| spec.sealed),
             randomness,

@@ -19,11 +19,11 @@ use super::exit::{Exit, Failure};
 use super::find::{self, Found};
 use super::hub::{Happening, Hub};
 use super::options::Settings;
-use super::output::json::Clocks;
 use super::output::text::Style;
 use super::output::{Out, note};
 use super::session::{self, Role};
-use crate::node::{Node, Notice, Stopped};
+use crate::agent::Door;
+use crate::node::{Notice, Stopped};
 use crate::proto::{Event, Outgoing, PeerInfo, Refusal};
 use crate::values::{ChannelName, Escaped, Level, Nick, PeerText, limits};
 use crate::wire::Profile;
@@ -42,7 +42,7 @@ const NAMED: usize = 10;
 pub(super) fn run(args: args::Chat, mut settings: Settings) -> Result<Exit, Failure> {
     let channel = args.channel;
     settings.node.channels = vec![channel.clone()];
-    let profile = settings.node.profile.clone();
+    let mut profile = settings.node.profile.clone();
     let hub = Hub::new();
     let restore = Arc::new(Mutex::new(None::<terminal::Saved>));
     let last = Arc::clone(&restore);
@@ -54,6 +54,9 @@ pub(super) fn run(args: args::Chat, mut settings: Settings) -> Result<Exit, Fail
     })?;
     let (node, notices) = session::start(&mut settings, Role::Resident)?;
     hub.notices(notices);
+    if let Some(nick) = node.agents_nick() {
+        profile.nick = nick.into();
+    }
     let (view, terminal) = open(&settings, &hub, &channel);
     if let Some(terminal) = &terminal {
         *restore.lock().unwrap_or_else(PoisonError::into_inner) = Some(terminal.saved());
@@ -99,7 +102,7 @@ fn prompt(channel: Option<&ChannelName>) -> String {
 }
 
 struct Chat<'a> {
-    node: &'a Node,
+    node: &'a Door,
     view: View,
     profile: Profile,
     /// Where plain lines are said.
@@ -120,7 +123,7 @@ enum Next {
 }
 
 impl Chat<'_> {
-    fn greet(&mut self, settings: &Settings, node: &Node) -> Result<(), Failure> {
+    fn greet(&mut self, settings: &Settings, node: &Door) -> Result<(), Failure> {
         if settings.quiet {
             return Ok(());
         }
@@ -201,7 +204,7 @@ impl Chat<'_> {
     }
 
     fn notice(&mut self, notice: &Notice) -> Result<(), Failure> {
-        let clocks = Clocks::of(self.node);
+        let clocks = self.node.clocks();
         let json = matches!(self.view, View::Json(_));
         match notice {
             Notice::Event(Event::Message(message)) => self.view.message(message, clocks),
@@ -258,7 +261,7 @@ impl Chat<'_> {
             Action::Leave(channel) => self.leave(channel),
             Action::Who => {
                 let peers = self.sorted_peers()?;
-                self.view.peers(&peers, Clocks::of(self.node))
+                self.view.peers(&peers, self.node.clocks())
             }
             Action::Away(why) => self.away(why),
             Action::Help => self.view.info(&commands::help()),

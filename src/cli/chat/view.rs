@@ -3,8 +3,8 @@
 
 use std::sync::mpsc::SyncSender;
 
+use crate::agent::objects::{self as json, Clocks};
 use crate::cli::exit::Failure;
-use crate::cli::output::json::{self, Clocks};
 use crate::cli::output::text::Style;
 use crate::cli::output::{Out, note, table};
 use crate::node::Notice;

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
-use crate::cli::output::json::tests::a_message;
+use crate::agent::objects::tests::a_message;
 use crate::values::limits;
 
 /// A runner of a shell script that writes into a folder of its own.

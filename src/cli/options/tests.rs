@@ -35,6 +35,7 @@ fn with(typed: &Globals, env: Env, dir: &Path) -> Result<Settings, Failure> {
         env: Box::new(env),
         config_dir: Some(dir.to_owned()),
         state_dir: Some("/state".into()),
+        runtime_dir: Some("/run/user/7".into()),
         host: "web1".to_owned(),
     };
     resolve(typed, &around)
@@ -209,6 +210,7 @@ fn every_global_option_is_a_variable_and_a_key_of_the_file() {
         }),
         config_dir: None,
         state_dir: None,
+        runtime_dir: None,
         host: "web1".to_owned(),
     };
     resolve(&Globals::default(), &around).unwrap();

@@ -3,7 +3,6 @@
 //! One line at a time, flushed at once, so that a program at the other end of a pipe sees each
 //! message when it arrives. What strangers wrote is escaped on both ways.
 
-pub(super) mod json;
 pub(super) mod table;
 pub(super) mod text;
 
@@ -11,6 +10,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::exit::Failure;
+pub(super) use crate::agent::objects as json;
 
 /// Standard output.
 #[derive(Debug)]

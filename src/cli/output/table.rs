@@ -79,7 +79,7 @@ fn row(peer: &PeerInfo) -> [String; 10] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::output::json::tests::a_peer;
+    use crate::agent::objects::tests::a_peer;
 
     #[test]
     fn columns_are_aligned_by_width_on_the_screen() {

@@ -121,6 +121,23 @@ impl Style {
         line
     }
 
+    /// `2026-11-22 21:34:00 #lobby ada: hello`, for what was said long ago.
+    pub(in crate::cli) fn dated(&self, message: &Message, to: Option<NodeId>) -> String {
+        let at = message.at.unwrap_or_default();
+        let ms = i64::try_from(at.0.min(WallTime::MAX.0)).unwrap_or(0);
+        let day = Timestamp::from_millisecond(ms).unwrap_or_default();
+        let day = day.to_zoned(self.zone.clone()).strftime("%Y-%m-%d");
+        let line = self.message(message, at);
+        match to {
+            // Who it was is known by the id only: nicks change.
+            Some(to) => {
+                let to: String = to.to_string().chars().take(8).collect();
+                format!("{day} {}", line.replacen("→ you", &format!("→ {to}"), 1))
+            }
+            None => format!("{day} {line}"),
+        }
+    }
+
     /// What happened, without the time; `None` for what a person has no use for, and for messages.
     pub(in crate::cli) fn notice(&self, notice: &Notice) -> Option<String> {
         let who = |peer: &PeerInfo| self.nick(&peer.profile.nick, Some(&peer.id));
@@ -146,7 +163,11 @@ impl Style {
                 ),
                 Event::Refused(refusal) => refusal.to_string(),
                 Event::NotTold { why, .. } => format!("not told: {why}"),
-                Event::Message(_) | Event::Settled { .. } | Event::Told { .. } | Event::Stopped => {
+                Event::Message(_)
+                | Event::Said(_)
+                | Event::Settled { .. }
+                | Event::Told { .. }
+                | Event::Stopped => {
                     return None;
                 }
             },
@@ -163,7 +184,7 @@ impl Style {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::output::json::tests::{a_message, a_peer};
+    use crate::agent::objects::tests::{a_message, a_peer};
 
     fn plain() -> Style {
         Style { zone: TimeZone::UTC, colours: false }

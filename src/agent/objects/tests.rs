@@ -8,13 +8,13 @@ use crate::wire::{Hearing, Profile};
 
 impl Clocks {
     /// Two clocks that have just started.
-    pub(in crate::cli) fn zero() -> Self {
+    pub(crate) fn zero() -> Self {
         Self { now: Instant::ZERO, wall: WallTime(0) }
     }
 }
 
 /// A peer as others' tests need one.
-pub(in crate::cli) fn a_peer() -> PeerInfo {
+pub(crate) fn a_peer() -> PeerInfo {
     PeerInfo {
         id: NodeId([7; 32]),
         epoch: 3,
@@ -37,7 +37,7 @@ pub(in crate::cli) fn a_peer() -> PeerInfo {
 }
 
 /// A message as others' tests need one.
-pub(in crate::cli) fn a_message() -> Message {
+pub(crate) fn a_message() -> Message {
     Message {
         source: None,
         channel: Some("ops".parse().unwrap()),
@@ -53,7 +53,7 @@ pub(in crate::cli) fn a_message() -> Message {
     }
 }
 
-fn clocks() -> Clocks {
+pub(crate) fn clocks() -> Clocks {
     Clocks { now: Instant::from_micros(7_000_000), wall: WallTime(1_795_383_242_000) }
 }
 

@@ -1,5 +1,7 @@
-//! The objects that `--json` prints, one a line. Their members are a promise to scripts: added to,
+//! The objects that `--json` prints and the control socket speaks, one a line. Their members are a promise to scripts: added to,
 //! never renamed, and always in the order in which they stand here.
+
+pub(crate) mod read;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,25 +10,25 @@ use std::net::Ipv4Addr;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::node::{Node, Notice};
+use crate::node::Notice;
 use crate::proto::{Event, Message, PeerInfo};
-use crate::values::{ChannelName, Group, Instant, PeerText, WallTime, is_misleading};
+use crate::values::{ChannelName, Group, Instant, NodeId, PeerText, WallTime, is_misleading};
 
 /// The two clocks at one moment.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::cli) struct Clocks {
+pub(crate) struct Clocks {
     now: Instant,
     wall: WallTime,
 }
 
 impl Clocks {
-    /// Now.
-    pub(in crate::cli) fn of(node: &Node) -> Self {
-        Self { now: node.now(), wall: node.wall() }
+    /// These.
+    pub(crate) fn new(now: Instant, wall: WallTime) -> Self {
+        Self { now, wall }
     }
 
     /// The wall time.
-    pub(in crate::cli) fn wall(self) -> WallTime {
+    pub(crate) fn wall(self) -> WallTime {
         self.wall
     }
 
@@ -100,6 +102,9 @@ struct Said<'a> {
     level: &'static str,
     direct: bool,
     verified: bool,
+    /// In the history: whom this host told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -158,12 +163,17 @@ fn line(value: &impl Serialize) -> String {
 }
 
 /// A peer.
-pub(in crate::cli) fn peer(peer: &PeerInfo, clocks: Clocks) -> String {
+pub(crate) fn peer(peer: &PeerInfo, clocks: Clocks) -> String {
     line(&Peer::of(peer, clocks))
 }
 
 /// A message. One without a time is given that of its arrival.
-pub(in crate::cli) fn message(message: &Message, clocks: Clocks) -> String {
+pub(crate) fn message(message: &Message, clocks: Clocks) -> String {
+    kept(message, None, clocks)
+}
+
+/// A message of the history, and to whom this host told it if it did.
+pub(crate) fn kept(message: &Message, to: Option<NodeId>, clocks: Clocks) -> String {
     line(&Said {
         event: "message",
         channel: message.channel.as_ref().map(ChannelName::as_str),
@@ -180,14 +190,17 @@ pub(in crate::cli) fn message(message: &Message, clocks: Clocks) -> String {
         level: message.level.as_str(),
         direct: message.channel.is_none(),
         verified: message.verified,
+        to: to.map(|id| id.to_string()),
     })
 }
 
 /// Anything that happened; `None` for what a script has no use for.
-pub(in crate::cli) fn notice(notice: &Notice, clocks: Clocks) -> Option<String> {
+pub(crate) fn notice(notice: &Notice, clocks: Clocks) -> Option<String> {
     let peer = |peer| Peer::of(peer, clocks);
     let happened = match notice {
-        Notice::Event(Event::Message(said)) => return Some(message(said, clocks)),
+        Notice::Event(Event::Message(said) | Event::Said(said)) => {
+            return Some(message(said, clocks));
+        }
         Notice::Event(Event::Joined(p)) => Happened::Joined { peer: peer(p) },
         Notice::Event(Event::Left(p)) => Happened::Left { peer: peer(p) },
         Notice::Event(Event::Suspect(p)) => Happened::Suspect { peer: peer(p) },
@@ -211,28 +224,18 @@ pub(in crate::cli) fn notice(notice: &Notice, clocks: Clocks) -> Option<String> 
 }
 
 /// A node listens from now on.
-pub(in crate::cli) fn ready(
-    node: &Node,
-    nick: &str,
-    group: Group,
-    links: &[(String, Ipv4Addr)],
-) -> String {
+pub(crate) fn ready(id: NodeId, nick: &str, group: Group, links: &[(String, Ipv4Addr)]) -> String {
     let links = links.iter().map(|(name, addr)| Link { name, addr: *addr }).collect();
-    line(&Done::Ready { id: node.id().to_string(), nick, group: group.to_string(), links })
+    line(&Done::Ready { id: id.to_string(), nick, group: group.to_string(), links })
 }
 
 /// Something was said in a channel.
-pub(in crate::cli) fn said(
-    channel: &str,
-    level: &'static str,
-    bytes: usize,
-    peers: usize,
-) -> String {
+pub(crate) fn said(channel: &str, level: &'static str, bytes: usize, peers: usize) -> String {
     line(&Done::Said { channel, level, bytes, peers })
 }
 
 /// Something was told to a peer.
-pub(in crate::cli) fn told(peer: &PeerInfo, took: std::time::Duration) -> String {
+pub(crate) fn told(peer: &PeerInfo, took: std::time::Duration) -> String {
     line(&Done::Told {
         id: peer.id.to_string(),
         nick: peer.profile.nick.raw(),
@@ -241,7 +244,7 @@ pub(in crate::cli) fn told(peer: &PeerInfo, took: std::time::Duration) -> String
 }
 
 /// Something did not reach a peer.
-pub(in crate::cli) fn not_told(peer: &PeerInfo, why: &impl std::fmt::Display) -> String {
+pub(crate) fn not_told(peer: &PeerInfo, why: &impl std::fmt::Display) -> String {
     line(&Done::NotTold {
         id: peer.id.to_string(),
         nick: peer.profile.nick.raw(),
@@ -250,4 +253,4 @@ pub(in crate::cli) fn not_told(peer: &PeerInfo, why: &impl std::fmt::Display) ->
 }
 
 #[cfg(test)]
-pub(in crate::cli) mod tests;
+pub(crate) mod tests;

@@ -1,0 +1,149 @@
+use super::*;
+use crate::agent::objects::tests::a_message;
+
+/// A folder of a test's own, gone with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let name = format!("cooee-history-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn db(&self) -> PathBuf {
+        self.0.join("history.db")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn said(seq: u64, text: &str) -> Message {
+    Message { seq, text: text.into(), ..a_message() }
+}
+
+fn texts(path: &Path, wanted: &Query) -> Vec<String> {
+    let mut texts = Vec::new();
+    query(path, wanted, |message, _| {
+        texts.push(message.text.raw().to_owned());
+        true
+    })
+    .unwrap();
+    texts
+}
+
+fn all() -> Query {
+    Query { limit: 100, ..Query::default() }
+}
+
+#[test]
+fn what_was_said_is_read_again_as_it_was_and_once() {
+    let folder = Folder::new("again");
+    let now = WallTime(1_795_383_250_000);
+    let message = a_message();
+    let mut history = History::open(&folder.db()).unwrap();
+    assert_eq!(history.add(&[(&message, None)], now).unwrap(), [true]);
+    drop(history);
+    let mut history = History::open(&folder.db()).unwrap();
+    let other = said(10, "another");
+    assert_eq!(history.add(&[(&message, None), (&other, None)], now).unwrap(), [false, true]);
+    let mut read = Vec::new();
+    query(&folder.db(), &all(), |message, _| {
+        read.push(message);
+        true
+    })
+    .unwrap();
+    assert_eq!(read, [message, other]);
+}
+
+#[test]
+fn what_is_not_signed_is_never_taken_for_a_repetition() {
+    let folder = Folder::new("unsigned");
+    let mut history = History::open(&folder.db()).unwrap();
+    let claim = Message { verified: false, ..a_message() };
+    let by_hand = Message { from: None, verified: false, ..a_message() };
+    let real = a_message();
+    for message in [&claim, &claim, &by_hand, &by_hand, &real] {
+        assert_eq!(history.add(&[(message, None)], WallTime(5)).unwrap(), [true]);
+    }
+    assert_eq!(history.count().unwrap(), 5);
+}
+
+#[test]
+fn it_is_searched_by_channel_time_and_words() {
+    let folder = Folder::new("search");
+    let mut history = History::open(&folder.db()).unwrap();
+    let day = 86_400_000;
+    for (seq, text) in [(1, "the build is green"), (2, "deploy DONE"), (3, "the deploy is \"red\"")]
+    {
+        history.add(&[(&said(seq, text), None)], WallTime(seq * day)).unwrap();
+    }
+    let lobby = Message { channel: Some(ChannelName::lobby()), ..said(1, "hello lobby") };
+    history.add(&[(&lobby, None)], WallTime(4 * day)).unwrap();
+    let find = |wanted: Query| texts(&folder.db(), &wanted);
+    assert_eq!(find(all()).len(), 4);
+    assert_eq!(find(Query { limit: 2, ..all() }), ["the deploy is \"red\"", "hello lobby"]);
+    assert_eq!(find(Query { channel: Some(ChannelName::lobby()), ..all() }), ["hello lobby"]);
+    assert_eq!(find(Query { since: Some(WallTime(3 * day)), ..all() }).len(), 2);
+    let words = |words: &str| find(Query { words: Some(words.into()), ..all() });
+    assert_eq!(words("deploy").len(), 2);
+    assert_eq!(words("deploy done"), ["deploy DONE"]);
+    for odd in ["OR", "\"", "*", "NEAR(", "a:b", "-"] {
+        words(odd); // no syntax error, whatever is asked for
+    }
+}
+
+#[test]
+fn what_is_too_old_goes_with_its_words() {
+    let folder = Folder::new("old");
+    let mut history = History::open(&folder.db()).unwrap();
+    history.add(&[(&said(1, "ancient"), None)], WallTime(1)).unwrap();
+    history.add(&[(&said(2, "new"), None)], WallTime((DAYS + 2) * 86_400_000)).unwrap();
+    history.prune(WallTime((DAYS + 2) * 86_400_000)).unwrap();
+    assert_eq!(texts(&folder.db(), &all()), ["new"]);
+    assert!(texts(&folder.db(), &Query { words: Some("ancient".into()), ..all() }).is_empty());
+}
+
+#[test]
+fn a_damaged_file_is_put_aside_and_a_new_one_begun() {
+    let folder = Folder::new("damaged");
+    fs::write(folder.db(), b"this is no database, though it is long enough to be one".repeat(99))
+        .unwrap();
+    let mut warnings = Vec::new();
+    let mut keeper = Keeper::open(folder.db(), &mut |warning| warnings.push(warning));
+    let new = keeper.add(&[(&a_message(), None)], WallTime(1), 1, &mut |_| {});
+    assert_eq!((new, keeper.count()), (vec![true], Some(1)));
+    assert!(warnings[0].contains("damaged") && folder.db().with_extension("damaged").exists());
+}
+
+#[test]
+fn without_a_place_for_it_messages_are_passed_on_and_the_user_is_told_once() {
+    let folder = Folder::new("nowhere");
+    fs::create_dir(folder.db()).unwrap();
+    let mut warnings = Vec::new();
+    let mut keeper = Keeper::open(folder.db(), &mut |warning| warnings.push(warning));
+    for second in 1..100 {
+        let warn = &mut |warning| warnings.push(warning);
+        assert_eq!(keeper.add(&[(&a_message(), None)], WallTime(1), second, warn), [true]);
+    }
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(keeper.trouble().is_some() && keeper.count().is_none());
+    fs::remove_dir(folder.db()).unwrap();
+    keeper.add(&[(&a_message(), None)], WallTime(1), 200, &mut |warning| warnings.push(warning));
+    assert_eq!((warnings.len(), keeper.count()), (2, Some(1)));
+}
+
+#[test]
+fn what_a_newer_program_wrote_is_not_touched() {
+    let folder = Folder::new("newer");
+    let history = History::open(&folder.db()).unwrap();
+    history.db.pragma_update(None, "user_version", VERSION + 1).unwrap();
+    drop(history);
+    assert!(matches!(History::open(&folder.db()), Err(HistoryError::Newer(_))));
+}

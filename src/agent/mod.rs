@@ -1,0 +1,31 @@
+//! One node for a whole host: it keeps presence, memberships and history, and every command of its
+//! user on that host uses it through a socket, as any script can.
+//!
+//! ```text
+//!   cooee say, listen, chat …      scripts
+//!        │ client                    │ lines of JSON          docs/agent.md
+//!        ▼                           ▼
+//!   server ── session (one each)   ◀── one mio poll ──▶  node: engine, sockets, timers
+//!        │
+//!        ├── history    SQLite: what was said
+//!        └── kept       memberships, nick, tags: what survives a restart
+//! ```
+//!
+//! What was said is in the history before any client hears of it. No client holds the node up:
+//! what waits for one is bounded, and one that does not read is cut off.
+
+mod client;
+mod door;
+pub(crate) mod history;
+mod kept;
+mod log;
+pub(crate) mod objects;
+pub(crate) mod protocol;
+mod requests;
+mod server;
+mod session;
+
+pub(crate) use client::{Client, ClientError, usual_socket};
+pub(crate) use door::{Door, DoorError};
+pub(crate) use log::Log;
+pub(crate) use server::{AgentError, AgentOptions, Server};

@@ -1,0 +1,302 @@
+//! The lines that go through the control socket; `docs/agent.md` is the page about them.
+//!
+//! ```text
+//!   client                                         agent
+//!   {"n":1,"do":"say","text":"hi"}          ──▶
+//!                                           ◀──    {"n":1,"ok":true}
+//!   {"n":2,"do":"listen","channels":["ops"]} ──▶
+//!                                           ◀──    {"n":2,"ok":true}
+//!                                           ◀──    {"event":"message",…}
+//! ```
+//!
+//! One JSON object a line, both ways. Members that are not known are ignored, so both ends may grow.
+//! No I/O here, and nothing of how a request is carried out.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::values::{ChannelName, Json, Level, Nick, limits};
+
+/// Bytes of the longest line that the agent reads: a text of 64 KiB and as much data, each
+/// character written as `\uXXXX`, with room to spare.
+pub(crate) const LINE: usize = 1 << 20;
+
+/// A request as written.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Line {
+    /// The client's number for it, sent back with the reply. Without one, there is a reply only if
+    /// it is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) n: Option<u64>,
+    /// What to do.
+    #[serde(rename = "do")]
+    pub(crate) verb: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) channel: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) channels: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) data: Option<Box<RawValue>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) level: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) events: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) keep: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) nick: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) set: Option<BTreeMap<String, Option<String>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) offer: Option<BTreeMap<String, Option<u16>>>,
+}
+
+/// What is asked of the agent.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Request {
+    /// Who are you?
+    Hello,
+    /// Who is here?
+    Peers,
+    /// Say something in a channel; `cast` is best effort.
+    Say { channel: ChannelName, what: What, cast: bool },
+    /// Tell one peer.
+    Tell { to: String, what: What },
+    /// Send what happens from now on: messages in these channels and direct ones, and if wanted who
+    /// comes and goes, beginning with those who are here.
+    Listen { channels: Vec<ChannelName>, events: bool },
+    /// Take part in a channel, for as long as this client is there, or from now on.
+    Join { channel: ChannelName, keep: bool },
+    /// The reverse.
+    Leave { channel: ChannelName, keep: bool },
+    /// Which channels are kept, and which are joined for clients only?
+    Channels,
+    /// Change the nick.
+    Nick(Nick),
+    /// Be away, or be back.
+    Away(Option<String>),
+    /// Set and remove (`null`) tags.
+    Tag(BTreeMap<String, Option<String>>),
+    /// Offer and withdraw (`null`) services.
+    Service(BTreeMap<String, Option<u16>>),
+    /// How are you?
+    Status,
+    /// Say goodbye and end.
+    Stop,
+}
+
+/// What is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct What {
+    pub(crate) text: String,
+    pub(crate) data: Option<Json>,
+    pub(crate) level: Level,
+}
+
+/// Reads a request. The error says what is wrong with it; the number is sent back all the same.
+pub(crate) fn read(line: &[u8]) -> Result<(Option<u64>, Request), (Option<u64>, String)> {
+    let line: Line =
+        serde_json::from_slice(line).map_err(|e| (None, format!("not a request: {e}")))?;
+    let n = line.n;
+    request(line).map(|request| (n, request)).map_err(|why| (n, why))
+}
+
+fn request(line: Line) -> Result<Request, String> {
+    let channel = |name: Option<&String>| match name {
+        Some(name) => name.parse().map_err(|e| format!("{e}")),
+        None => Ok(ChannelName::lobby()),
+    };
+    let named = |name: Option<&String>| match name {
+        Some(_) => channel(name),
+        None => Err("the member 'channel' is missing".to_owned()),
+    };
+    let keep = line.keep.unwrap_or(false);
+    Ok(match line.verb.as_str() {
+        "hello" => Request::Hello,
+        "peers" => Request::Peers,
+        "say" | "cast" => Request::Say {
+            channel: channel(line.channel.as_ref())?,
+            cast: line.verb == "cast",
+            what: what(&line)?,
+        },
+        "tell" => {
+            let what = what(&line)?;
+            Request::Tell { to: line.to.ok_or("the member 'to' is missing")?, what }
+        }
+        "listen" => {
+            let names = line.channels.unwrap_or_else(|| vec![ChannelName::LOBBY.to_owned()]);
+            if names.len() > limits::CHANNELS {
+                return Err(format!("at most {} channels", limits::CHANNELS));
+            }
+            let channels = names.iter().map(|name| channel(Some(name)));
+            Request::Listen {
+                channels: channels.collect::<Result<_, _>>()?,
+                events: line.events.unwrap_or(false),
+            }
+        }
+        "join" => Request::Join { channel: named(line.channel.as_ref())?, keep },
+        "leave" => Request::Leave { channel: named(line.channel.as_ref())?, keep },
+        "channels" => Request::Channels,
+        "nick" => {
+            let nick = line.nick.ok_or("the member 'nick' is missing")?;
+            Request::Nick(nick.parse().map_err(|e| format!("{e}"))?)
+        }
+        "away" => Request::Away(line.text),
+        "tag" => Request::Tag(line.set.ok_or("the member 'set' is missing")?),
+        "service" => Request::Service(line.offer.ok_or("the member 'offer' is missing")?),
+        "status" => Request::Status,
+        "stop" => Request::Stop,
+        _ => return Err("there is no such request; see docs/agent.md".to_owned()),
+    })
+}
+
+fn what(line: &Line) -> Result<What, String> {
+    let text = line.text.clone().unwrap_or_default();
+    if text.len() > limits::TEXT {
+        let (bytes, most) = (text.len(), limits::TEXT / 1_024);
+        return Err(format!("the text has {bytes} bytes; at most {most} KiB are allowed"));
+    }
+    let data = line.data.as_ref().map(|raw| Json::parse(raw.get()));
+    Ok(What {
+        text,
+        data: data.transpose().map_err(|e| format!("data: {e}"))?,
+        level: match &line.level {
+            Some(level) => level.parse().map_err(|e| format!("{e}"))?,
+            None => Level::default(),
+        },
+    })
+}
+
+/// A reply: what was asked for, or why not.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Reply {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) n: Option<u64>,
+    pub(crate) ok: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) peers: Option<Box<RawValue>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) count: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) took_ms: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) about: Option<About>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kept: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) joined: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<Status>,
+}
+
+/// Who the agent is.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct About {
+    pub(crate) id: String,
+    pub(crate) nick: String,
+    pub(crate) group: String,
+    pub(crate) sealed: bool,
+    pub(crate) links: Vec<LinkAbout>,
+    pub(crate) version: String,
+}
+
+/// A link of the agent's.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct LinkAbout {
+    pub(crate) name: String,
+    pub(crate) addr: std::net::Ipv4Addr,
+}
+
+/// How the agent is.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct Status {
+    pub(crate) pid: u32,
+    /// Seconds since it started.
+    pub(crate) up: u64,
+    pub(crate) peers: usize,
+    pub(crate) clients: usize,
+    /// Messages in the history; `null`: there is none just now.
+    pub(crate) history: Option<u64>,
+    /// Why there is no history, if something is wrong with it.
+    pub(crate) trouble: Option<String>,
+    pub(crate) away: Option<String>,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) services: BTreeMap<String, u16>,
+    /// What was counted, but for what never happened.
+    pub(crate) counters: BTreeMap<String, u64>,
+}
+
+impl Reply {
+    pub(crate) fn done(n: Option<u64>) -> Self {
+        Self { n, ok: true, ..Self::default() }
+    }
+
+    pub(crate) fn refused(n: Option<u64>, why: impl Into<String>) -> Self {
+        Self { n, ok: false, error: Some(why.into()), ..Self::default() }
+    }
+
+    /// As a line.
+    pub(crate) fn line(&self) -> String {
+        // There are no maps with keys other than strings in it, so nothing can fail.
+        serde_json::to_string(self).unwrap_or_default() + "\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(line: &str) -> Result<Request, String> {
+        read(line.as_bytes()).map(|(_, request)| request).map_err(|(_, why)| why)
+    }
+
+    #[test]
+    fn a_request_is_read_with_its_number_and_what_it_leaves_out() {
+        let lobby = ChannelName::lobby();
+        let hi = What { text: "hi".into(), data: None, level: Level::Info };
+        assert_eq!(
+            read(br#"{"n":7,"do":"say","text":"hi","new":[1]}"#),
+            Ok((Some(7), Request::Say { channel: lobby.clone(), what: hi.clone(), cast: false }))
+        );
+        assert_eq!(
+            of(r#"{"do":"tell","to":"ada","text":"hi"}"#),
+            Ok(Request::Tell { to: "ada".into(), what: hi })
+        );
+        assert_eq!(
+            of(r#"{"do":"listen"}"#),
+            Ok(Request::Listen { channels: vec![lobby], events: false })
+        );
+        assert_eq!(of(r#"{"do":"away"}"#), Ok(Request::Away(None)));
+    }
+
+    #[test]
+    fn a_wrong_request_is_refused_with_its_number_and_the_reason() {
+        assert_eq!(read(br#"{"n":3,"do":"join"}"#).unwrap_err().0, Some(3));
+        for (line, why) in [
+            ("", "not a request"),
+            ("[]", "not a request"),
+            (r#"{"do":"shout"}"#, "no such request"),
+            (r#"{"do":"join"}"#, "'channel' is missing"),
+            (r#"{"do":"say","channel":"a b"}"#, "which is not allowed"),
+            (r#"{"do":"nick","nick":"a\u001bb"}"#, "which is not allowed"),
+            (r#"{"do":"say","level":"loud"}"#, "not a level"),
+            (
+                r#"{"do":"say","data":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"#,
+                "data",
+            ),
+        ] {
+            assert!(of(line).unwrap_err().contains(why), "{line}: {:?}", of(line));
+        }
+        let long = format!(r#"{{"do":"say","text":"{}"}}"#, "x".repeat(limits::TEXT + 1));
+        assert!(of(&long).unwrap_err().contains("64 KiB"));
+    }
+}

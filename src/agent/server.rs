@@ -1,0 +1,517 @@
+//! The agent's loop: the node, the control socket with its clients, and the signals in one poll.
+//!
+//! A turn takes in what has arrived, keeps what was said, and only then tells the clients. Each
+//! client has a bounded turn of its own, and none is waited for.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::Interest;
+use mio::net::UnixListener;
+use rustix::process::{Resource, getrlimit, getuid, setrlimit};
+
+use super::history::Keeper;
+use super::kept::{Kept, Store};
+use super::log::Log;
+use super::objects::{self, Clocks};
+use super::protocol::{self, Reply};
+use super::session::{Input, Session};
+use crate::net::Clock;
+use crate::node::{Guest, LocalNode, Notice, Options, StartError, Stopped};
+use crate::proto::{Event, Message};
+use crate::values::{ChannelName, Group, Instant, NodeId};
+use crate::wire::Profile;
+
+/// Clients at a time; further ones are told so and let go.
+pub(super) const CLIENTS: usize = 4_096;
+
+/// Requests of one client in one turn.
+const REQUESTS: usize = 64;
+
+/// The longest that the agent sleeps: for clients that have stopped reading, and the like.
+const TURN: Duration = Duration::from_secs(1);
+
+/// Numbers of the sources in the poll: these, then the clients.
+const LISTENER: usize = 0;
+const SIGNALS: usize = 1;
+const FIRST_CLIENT: usize = 2;
+
+/// What an agent is told when it starts.
+#[derive(Debug)]
+pub(crate) struct AgentOptions {
+    /// The node's.
+    pub(crate) node: Options,
+    /// Where to listen.
+    pub(crate) socket: PathBuf,
+    /// Where history and memberships are kept; `None`: nowhere.
+    pub(crate) folder: Option<PathBuf>,
+    /// Notes on standard error: as little as possible, or as much.
+    pub(crate) log: Log,
+}
+
+/// Why an agent can't start, or has ended. Nothing is left behind.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AgentError {
+    /// See [`StartError`].
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Another agent serves that socket.
+    #[error("an agent is running already, at {0}; `cooee stop` ends it")]
+    Running(String),
+    /// The socket can't be made.
+    #[error("the socket {path} can't be opened: {error}; name another with --socket")]
+    Socket {
+        /// Where.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The system refused something else.
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+    /// The node does not work any more.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// The agent.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(super) node: LocalNode,
+    pub(super) log: Log,
+    pub(super) group: Group,
+    pub(super) sealed: bool,
+    /// As configured, before what was changed at run time.
+    pub(super) configured: Profile,
+    pub(super) profile: Profile,
+    pub(super) kept: Kept,
+    pub(super) store: Store,
+    pub(super) history: Keeper,
+    listener: UnixListener,
+    path: PathBuf,
+    signals: mio::net::UnixStream,
+    sessions: BTreeMap<usize, Session>,
+    /// Numbers of clients that have gone.
+    free: Vec<usize>,
+    /// Clients of which more is to be read.
+    busy: BTreeSet<usize>,
+    /// How many, the agent itself included, want to be in a channel.
+    pub(super) members: BTreeMap<ChannelName, usize>,
+    /// Who said what the engine has yet to number.
+    pub(super) saying: BTreeMap<(ChannelName, bool), VecDeque<usize>>,
+    /// Who waits for the outcome of which direct message: client and its number for it.
+    pub(super) telling: BTreeMap<u64, (usize, Option<u64>)>,
+    pub(super) started: Instant,
+    pub(super) stopping: bool,
+}
+
+impl Server {
+    /// Opens everything.
+    pub(crate) fn start(mut options: AgentOptions) -> Result<Self, AgentError> {
+        let log = options.log;
+        let mut warn = |warning: String| log.warn(&warning);
+        raise_limit();
+        let listener = listen(&options.socket)?;
+        let in_folder = |name: &str| options.folder.as_ref().map(|folder| folder.join(name));
+        let (store, kept) = Store::open(in_folder("agent.json"), &mut warn);
+        let configured = options.node.profile.clone();
+        let kept = kept.unwrap_or_else(|| Kept {
+            channels: [ChannelName::LOBBY.to_owned()].into(),
+            ..Kept::default()
+        });
+        let profile = super::requests::merged(&configured, &kept);
+        let channels: Vec<ChannelName> =
+            kept.channels.iter().filter_map(|name| name.parse().ok()).collect();
+        options.node.profile = profile.clone();
+        options.node.channels.clone_from(&channels);
+        options.node.echo = true;
+        let (group, sealed) = (options.node.group, options.node.secret.is_some());
+        let history = match in_folder("history.db") {
+            Some(path) => Keeper::open(path, &mut warn),
+            None => Keeper::nowhere(),
+        };
+        let started = LocalNode::start(options.node);
+        let node = match started {
+            Ok(node) => node,
+            Err(error) => {
+                let _ = fs::remove_file(&options.socket);
+                return Err(error.into());
+            }
+        };
+        node.warnings().iter().for_each(|warning| log.warn(warning));
+        let mut server = Self {
+            started: node.now(),
+            node,
+            log,
+            group,
+            sealed,
+            configured,
+            profile,
+            kept,
+            store,
+            history,
+            listener,
+            path: options.socket,
+            signals: signals()?,
+            sessions: BTreeMap::new(),
+            free: Vec::new(),
+            busy: BTreeSet::new(),
+            members: channels.into_iter().map(|channel| (channel, 1)).collect(),
+            saying: BTreeMap::new(),
+            telling: BTreeMap::new(),
+            stopping: false,
+        };
+        server.node.watch(&mut server.listener, LISTENER, Interest::READABLE)?;
+        server.node.watch(&mut server.signals, SIGNALS, Interest::READABLE)?;
+        Ok(server)
+    }
+
+    /// Serves until a signal or a client ends it.
+    pub(crate) fn run(mut self) -> Result<(), AgentError> {
+        self.log.info(&format!(
+            "{} is {} in group {}, at {}",
+            self.profile.nick.escaped(),
+            self.node.id(),
+            self.group,
+            self.path.display()
+        ));
+        self.log.ready();
+        while !self.stopping {
+            let hurry = !self.busy.is_empty() && !self.node.is_congested();
+            let turn = self.node.turn(if hurry { Duration::ZERO } else { TURN })?;
+            for guest in turn.ready {
+                self.take_in(guest)?;
+            }
+            self.notices(turn.notices);
+            self.serve();
+            self.flush();
+            self.log.alive(self.node.now());
+        }
+        self.log.info("stopping");
+        // What was asked for last still goes out, and who asked still hears of it.
+        let turn = self.node.turn(Duration::ZERO)?;
+        self.notices(turn.notices);
+        self.flush();
+        Ok(())
+    }
+
+    pub(super) fn clocks(&self) -> Clocks {
+        Clocks::new(self.node.now(), Clock::wall())
+    }
+
+    pub(super) fn clients(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub(super) fn session(&mut self, client: usize) -> Option<&mut Session> {
+        self.sessions.get_mut(&client)
+    }
+
+    fn take_in(&mut self, guest: Guest) -> Result<(), AgentError> {
+        match guest.number {
+            LISTENER => self.accept(),
+            SIGNALS => {
+                let mut bytes = [0; 64];
+                // What matters is that there was one.
+                self.stopping |= matches!(self.signals.read(&mut bytes), Ok(count) if count > 0);
+                Ok(())
+            }
+            number => {
+                let client = number - FIRST_CLIENT;
+                if guest.readable {
+                    self.busy.insert(client);
+                }
+                let now = self.node.now();
+                let gone = guest.writable
+                    && self.sessions.get_mut(&client).is_some_and(|s| s.flush(now).is_err());
+                if gone {
+                    self.close(client);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn accept(&mut self) -> Result<(), AgentError> {
+        loop {
+            let mut stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                // Too many open files, mostly: who waits is let in when somebody has gone.
+                Err(e) => {
+                    self.log.warn(&format!("a client could not be let in: {e}"));
+                    return Ok(());
+                }
+            };
+            let refused = if !is_ours(&stream) {
+                Some("this agent serves another user; start one of your own")
+            } else if self.sessions.len() >= CLIENTS {
+                Some("too many clients; try again later")
+            } else {
+                None
+            };
+            if let Some(why) = refused {
+                let reply = Reply::refused(None, why).line();
+                let _ = io::Write::write_all(&mut stream, reply.as_bytes());
+                continue;
+            }
+            let client = self.free.pop().unwrap_or(self.sessions.len());
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            self.node.watch(&mut stream, FIRST_CLIENT + client, interest)?;
+            self.sessions.insert(client, Session::new(stream));
+            self.busy.insert(client);
+        }
+    }
+
+    /// Carries out what clients ask for, a bounded part of it.
+    fn serve(&mut self) {
+        for client in std::mem::take(&mut self.busy) {
+            for turn in 0.. {
+                // Who says more than leaves, or reads less than it asks for, has to wait.
+                let waits = self.node.is_congested()
+                    || self.sessions.get(&client).is_some_and(Session::is_full);
+                if waits || turn == REQUESTS {
+                    self.busy.insert(client);
+                    break;
+                }
+                let Some(session) = self.sessions.get_mut(&client) else { break };
+                match session.read() {
+                    Input::Line(line) if line.iter().all(u8::is_ascii_whitespace) => {}
+                    Input::Line(line) => match protocol::read(&line) {
+                        Ok((n, request)) => self.carry_out(client, n, request),
+                        Err((n, why)) => session.reply(&Reply::refused(n, why)),
+                    },
+                    Input::Nothing => break,
+                    Input::End => {
+                        let now = self.node.now();
+                        let _ = session.flush(now);
+                        self.close(client);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        let now = self.node.now();
+        let gone: Vec<usize> = self
+            .sessions
+            .iter_mut()
+            .filter_map(|(&client, session)| session.flush(now).is_err().then_some(client))
+            .collect();
+        for client in gone {
+            self.close(client);
+        }
+    }
+
+    /// Forgets a client, and gives up what only it wanted.
+    fn close(&mut self, client: usize) {
+        let Some(session) = self.sessions.remove(&client) else { return };
+        for channel in session.channels {
+            self.part(&channel);
+        }
+        self.busy.remove(&client);
+        self.telling.retain(|_, (who, _)| *who != client);
+        for waiting in self.saying.values_mut().flatten().filter(|who| **who == client) {
+            *waiting = usize::MAX;
+        }
+        self.free.push(client);
+        if self.sessions.is_empty() {
+            self.free.clear();
+        }
+    }
+
+    /// One more wants to be in a channel.
+    pub(super) fn take_part(&mut self, channel: &ChannelName) {
+        let members = self.members.entry(channel.clone()).or_default();
+        *members += 1;
+        if *members == 1 {
+            self.node.join(channel);
+        }
+    }
+
+    /// One less wants to be in a channel.
+    pub(super) fn part(&mut self, channel: &ChannelName) {
+        let Some(members) = self.members.get_mut(channel) else { return };
+        *members -= 1;
+        if *members == 0 {
+            self.members.remove(channel);
+            self.node.leave(channel);
+        }
+    }
+
+    /// Keeps what was said, then tells everyone who wants to know.
+    fn notices(&mut self, notices: Vec<Notice>) {
+        if notices.is_empty() {
+            return;
+        }
+        let said: Vec<(&Message, Option<NodeId>)> = notices
+            .iter()
+            .filter_map(|notice| match notice {
+                Notice::Event(Event::Message(message) | Event::Said(message)) => {
+                    Some((message, None))
+                }
+                _ => None,
+            })
+            .collect();
+        let mut new = self.keep(&said).into_iter();
+        for notice in notices {
+            let speaker = match &notice {
+                Notice::Event(Event::Message(_)) => {
+                    // Heard before, in an earlier run.
+                    if new.next() == Some(false) {
+                        continue;
+                    }
+                    None
+                }
+                Notice::Event(Event::Said(message)) => {
+                    new.next();
+                    let channel = message.channel.clone().unwrap_or_else(ChannelName::lobby);
+                    let waiting = self.saying.get_mut(&(channel, !message.verified));
+                    waiting.and_then(VecDeque::pop_front)
+                }
+                _ => None,
+            };
+            self.note(&notice);
+            self.spread(&notice, speaker);
+        }
+    }
+
+    /// Keeps messages, each with whom it was told. Returns for each whether it is new.
+    pub(super) fn keep(&mut self, said: &[(&Message, Option<NodeId>)]) -> Vec<bool> {
+        if said.is_empty() {
+            return Vec::new();
+        }
+        let (log, up) = (self.log, self.node.now().since(self.started).as_secs());
+        self.history.add(said, Clock::wall(), up, &mut |warning| log.warn(&warning))
+    }
+
+    /// What the agent itself has to do with it.
+    fn note(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Event(Event::Told { ticket, took }) => {
+                if let Some((client, n)) = self.telling.remove(ticket)
+                    && let Some(session) = self.sessions.get_mut(&client)
+                {
+                    let took_ms = Some(took.as_micros() as f64 / 1_000.0);
+                    session.reply(&Reply { took_ms, ..Reply::done(n) });
+                }
+            }
+            Notice::Event(Event::NotTold { ticket, why }) => {
+                if let Some((client, n)) = self.telling.remove(ticket)
+                    && let Some(session) = self.sessions.get_mut(&client)
+                {
+                    session.reply(&Reply::refused(n, why.to_string()));
+                }
+            }
+            Notice::Event(Event::Cloned { addr }) => self.log.warn(&format!(
+                "another node at {addr} uses this node's identity: a copied state folder or a \
+                 cloned disk; remove the state folder on one of the two"
+            )),
+            Notice::LinkDown { name, why } => self.log.warn(&format!("link {name} is down: {why}")),
+            Notice::LinkUp { name } => self.log.info(&format!("link {name} is up")),
+            Notice::Dropped { count, .. } => self.log.warn(&format!(
+                "this host could not keep up, and the kernel has dropped {count} datagrams"
+            )),
+            _ => {}
+        }
+    }
+
+    /// Tells the clients.
+    fn spread(&mut self, notice: &Notice, speaker: Option<usize>) {
+        let channel = match notice {
+            Notice::Event(Event::Message(message) | Event::Said(message)) => {
+                Some(message.channel.as_ref())
+            }
+            _ => None,
+        };
+        let now = self.node.now();
+        let clocks = self.clocks();
+        let mut line: Option<Arc<[u8]>> = None;
+        for (client, session) in &mut self.sessions {
+            let wants = session.listens
+                && match channel {
+                    Some(Some(channel)) => session.channels.contains(channel),
+                    Some(None) => true,
+                    None => session.events,
+                };
+            if !wants || Some(*client) == speaker {
+                continue;
+            }
+            if line.is_none() {
+                let Some(text) = objects::notice(notice, clocks) else { return };
+                line = Some((text + "\n").into_bytes().into());
+            }
+            if let Some(line) = &line {
+                session.tell(line, now);
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+        self.log.stopping();
+    }
+}
+
+/// Opens the control socket. One that an agent left behind when it was killed is replaced.
+fn listen(path: &Path) -> Result<UnixListener, AgentError> {
+    let failed = |error| AgentError::Socket { path: path.display().to_string(), error };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let listener = match UnixListener::bind(path) {
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
+            let is_socket = fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
+            if !is_socket {
+                return Err(failed(io::Error::other("it is there, and no socket")));
+            }
+            match std::os::unix::net::UnixStream::connect(path) {
+                Ok(_) => return Err(AgentError::Running(path.display().to_string())),
+                Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
+                    fs::remove_file(path).map_err(failed)?;
+                    UnixListener::bind(path).map_err(failed)?
+                }
+                Err(e) => return Err(failed(e)),
+            }
+        }
+        bound => bound.map_err(failed)?,
+    };
+    // Whoever came in before this is turned away by his credentials.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    Ok(listener)
+}
+
+/// Whether the client belongs to the agent's user, or to root.
+fn is_ours(stream: &mio::net::UnixStream) -> bool {
+    rustix::net::sockopt::socket_peercred(stream)
+        .is_ok_and(|credentials| credentials.uid == getuid() || credentials.uid.is_root())
+}
+
+/// The signals that end the agent, as something to read.
+fn signals() -> io::Result<mio::net::UnixStream> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::low_level::pipe::register(signal, theirs.try_clone()?)?;
+    }
+    Ok(mio::net::UnixStream::from_std(ours))
+}
+
+/// As many open files as the system allows: each client is one.
+fn raise_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // With fewer, fewer clients are let in.
+    let _ = setrlimit(Resource::Nofile, limit);
+}

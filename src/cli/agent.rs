@@ -1,0 +1,221 @@
+//! `cooee agent`, and the commands that change or ask the agent: `join`, `leave`, `channels`, `nick`,
+//! `away`, `tag`, `service`, `status`, `stop`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::args;
+use super::duration;
+use super::exit::{Exit, Failure};
+use super::options::Settings;
+use super::output::{Out, note};
+use crate::agent::protocol::{Line, Reply, Status};
+use crate::agent::{AgentOptions, Client, Log, Server};
+use crate::values::{ChannelName, Escaped, Nick};
+
+/// Serves this host until it is stopped.
+pub(super) fn serve(mut settings: Settings) -> Result<Exit, Failure> {
+    settings.look_up()?;
+    let socket = settings.socket.path().ok_or_else(|| {
+        Failure::Refused("no place for the agent's socket; name one with --socket".to_owned())
+    })?;
+    let socket = socket.to_owned();
+    let log = Log::from_environment(settings.quiet);
+    let folder = settings.node.state_dir.clone();
+    let options = AgentOptions { node: settings.node, socket, folder, log };
+    Server::start(options)?.run()?;
+    Ok(Exit::Done)
+}
+
+/// The agent, which has to be there.
+fn client(settings: &Settings) -> Result<Client, Failure> {
+    let none =
+        || Failure::Refused("there is no place for the agent's socket; see --socket".to_owned());
+    let path = settings.socket.path().ok_or_else(none)?;
+    Client::connect(path).map_err(|error| {
+        let path = path.display();
+        Failure::Refused(format!("no agent answers at {path} ({error}); `cooee agent` starts one"))
+    })
+}
+
+fn line(verb: &str) -> Line {
+    Line { verb: verb.to_owned(), ..Line::default() }
+}
+
+fn ask(settings: &Settings, line: Line) -> Result<Reply, Failure> {
+    Ok(client(settings)?.ask(line)?)
+}
+
+/// Takes part in a channel from now on, or no longer.
+pub(super) fn membership(
+    verb: &str,
+    channel: &ChannelName,
+    settings: &Settings,
+) -> Result<Exit, Failure> {
+    let channel = Some(channel.as_str().to_owned());
+    ask(settings, Line { channel, keep: Some(true), ..line(verb) })?;
+    Ok(Exit::Done)
+}
+
+/// Lists the channels, those that are kept and those that clients are in just now.
+pub(super) fn channels(settings: &Settings) -> Result<Exit, Failure> {
+    let reply = ask(settings, line("channels"))?;
+    let kept = reply.kept.unwrap_or_default();
+    let mut out = Out::new();
+    for channel in reply.joined.unwrap_or_default() {
+        let kept = kept.contains(&channel);
+        if settings.json {
+            let channel = serde_json::to_string(&channel).unwrap_or_default();
+            out.line(&format!("{{\"channel\":{channel},\"kept\":{kept}}}"))?;
+        } else {
+            let note = if kept { "" } else { "  (for as long as a command listens)" };
+            out.line(&format!("#{}{note}", Escaped::of(&channel)))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Changes the agent's nick.
+pub(super) fn nick(nick: &Nick, settings: &Settings) -> Result<Exit, Failure> {
+    ask(settings, Line { nick: Some(nick.as_str().to_owned()), ..line("nick") })?;
+    Ok(Exit::Done)
+}
+
+/// Says that nobody is at this host, or that somebody is back.
+pub(super) fn away(args: args::Away, settings: &Settings) -> Result<Exit, Failure> {
+    let text = (!args.back).then(|| match args.text.join(" ") {
+        text if text.is_empty() => "away".to_owned(),
+        text => text,
+    });
+    ask(settings, Line { text, ..line("away") })?;
+    Ok(Exit::Done)
+}
+
+/// Sets or removes tags, or lists them.
+pub(super) fn tag(args: &args::Tag, settings: &Settings) -> Result<Exit, Failure> {
+    let mut set = BTreeMap::new();
+    for tag in &args.tags {
+        let (key, value) = tag.split_once('=').ok_or_else(|| {
+            let tag = Escaped::of(tag);
+            Failure::Usage(format!("'{tag}' is not K=V; `--remove {tag}` takes a tag away"))
+        })?;
+        set.insert(key.to_owned(), Some(value.to_owned()));
+    }
+    set.extend(args.remove.iter().map(|key| (key.clone(), None)));
+    if set.keys().any(String::is_empty) {
+        return Err(Failure::Usage("a tag without a name; write K=V, such as role=web".to_owned()));
+    }
+    if !set.is_empty() {
+        ask(settings, Line { set: Some(set), ..line("tag") })?;
+        return Ok(Exit::Done);
+    }
+    let tags = status_of(settings)?.tags;
+    pairs(settings, tags.iter().map(|(key, value)| (key.as_str(), value.clone())), "tag", "value")
+}
+
+/// Offers or withdraws services, or lists them.
+pub(super) fn service(args: &args::Service, settings: &Settings) -> Result<Exit, Failure> {
+    let mut offer = BTreeMap::new();
+    for service in &args.services {
+        let port = service.split_once('=').and_then(|(name, port)| {
+            let port = port.parse::<u16>().ok().filter(|port| *port > 0)?;
+            (!name.is_empty()).then(|| (name.to_owned(), Some(port)))
+        });
+        let (name, port) = port.ok_or_else(|| {
+            let service = Escaped::of(service);
+            Failure::Usage(format!("'{service}' is not NAME=PORT, such as web=8080"))
+        })?;
+        offer.insert(name, port);
+    }
+    offer.extend(args.remove.iter().map(|name| (name.clone(), None)));
+    if !offer.is_empty() {
+        ask(settings, Line { offer: Some(offer), ..line("service") })?;
+        return Ok(Exit::Done);
+    }
+    let services = status_of(settings)?.services;
+    let services = services.iter().map(|(name, port)| (name.as_str(), port.to_string()));
+    pairs(settings, services, "service", "port")
+}
+
+fn pairs<'a>(
+    settings: &Settings,
+    pairs: impl Iterator<Item = (&'a str, String)>,
+    name: &str,
+    what: &str,
+) -> Result<Exit, Failure> {
+    let mut out = Out::new();
+    for (key, value) in pairs {
+        if settings.json {
+            let object = BTreeMap::from([(name, key), (what, value.as_str())]);
+            out.line(&serde_json::to_string(&object).unwrap_or_default())?;
+        } else {
+            out.line(&format!("{}={}", Escaped::of(key), Escaped::of(&value)))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn status_of(settings: &Settings) -> Result<Status, Failure> {
+    let reply = ask(settings, line("status"))?;
+    reply.status.ok_or_else(|| Failure::Refused("the agent does not tell its status".to_owned()))
+}
+
+/// Prints how the agent is.
+pub(super) fn status(settings: &Settings) -> Result<Exit, Failure> {
+    let client = client(settings)?;
+    let about = client.about().clone();
+    let reply = client.ask(line("status"))?;
+    let status = reply.status.unwrap_or_default();
+    let mut out = Out::new();
+    if settings.json {
+        let object = serde_json::json!({ "about": about, "status": status });
+        out.line(&object.to_string())?;
+        return Ok(Exit::Done);
+    }
+    let up = duration::show(Duration::from_secs(status.up));
+    let sealed = if about.sealed { ", sealed" } else { "" };
+    let links: Vec<String> = about
+        .links
+        .iter()
+        .map(|link| format!("{} ({})", Escaped::of(&link.name), link.addr))
+        .collect();
+    let history = match (&status.trouble, status.history) {
+        (Some(trouble), _) => format!("NOT KEPT: {}", Escaped::of(trouble)),
+        (None, Some(count)) => format!("{count} messages"),
+        (None, None) => "none".to_owned(),
+    };
+    let mut rows = vec![
+        (
+            "agent",
+            format!("process {}, up {up}, version {}", status.pid, Escaped::of(&about.version)),
+        ),
+        ("node", about.id),
+        ("nick", Escaped::of(&about.nick).to_string()),
+        ("group", about.group + sealed),
+        ("links", links.join(", ")),
+        ("peers", status.peers.to_string()),
+        ("clients", status.clients.to_string()),
+        ("history", history),
+    ];
+    if let Some(away) = &status.away {
+        rows.push(("away", Escaped::of(away).to_string()));
+    }
+    if settings.verbose {
+        let counted: Vec<String> =
+            status.counters.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        rows.push(("counted", counted.join(", ")));
+    }
+    for (name, value) in rows {
+        out.line(&format!("{name:<8} {value}"))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Ends the agent.
+pub(super) fn stop(settings: &Settings) -> Result<Exit, Failure> {
+    ask(settings, line("stop"))?;
+    if settings.verbose {
+        note("the agent says goodbye and ends");
+    }
+    Ok(Exit::Done)
+}
