@@ -8,7 +8,7 @@ use super::objects::Clocks;
 use crate::net::Clock;
 use crate::node::{Node, Notices, Stats, Stopped};
 use crate::proto::{Outgoing, PeerInfo};
-use crate::values::{ChannelName, NodeId, WallTime};
+use crate::values::{ChannelName, NodeId};
 use crate::wire::Profile;
 
 /// Why something could not be done; the messages say what to do about it.
@@ -124,10 +124,6 @@ impl Door {
             Self::Own(node) => Clocks::new(node.now(), Clock::wall()),
             Self::Agent(client) => client.clocks(),
         }
-    }
-
-    pub(crate) fn wall(&self) -> WallTime {
-        Clock::wall()
     }
 
     /// Waits until everything that was said is on its way, as far as the agent is concerned.

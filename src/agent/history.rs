@@ -1,4 +1,4 @@
-//! What was said, in an SQLite database: messages in joined channels and direct ones.
+//! What was said, in a database (`SQLite`): messages in joined channels and direct ones.
 //!
 //! A message is in the file before anyone is told of it: whatever a `listen` has shown survives a
 //! `kill -9`. All messages of one turn share a transaction. What is signed is kept once, whoever
@@ -19,7 +19,7 @@ use rusqlite::{Connection, OpenFlags, params};
 use crate::proto::Message;
 use crate::values::{ChannelName, Json, Level, NodeId, PeerText, WallTime};
 
-/// The form of the database that this program writes; in SQLite's `user_version`.
+/// The form of the database that this program writes; in its `user_version`.
 const VERSION: i64 = 1;
 
 /// Messages kept.

@@ -1,6 +1,6 @@
 //! What the agent tells whoever looks after it: on standard error, with the priorities that
-//! journald reads (sd-daemon(3)) where it writes there, and to systemd where that has asked for it
-//! (sd_notify(3)).
+//! journald reads (`sd-daemon(3)`) where it writes there, and to systemd where that has asked for it
+//! (`sd_notify(3)`).
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
@@ -30,7 +30,7 @@ impl Log {
         Self {
             quiet,
             journal: std::env::var_os("JOURNAL_STREAM").is_some(),
-            // Half of the time, as sd_watchdog_enabled(3) advises.
+            // Half of the time, as `sd_watchdog_enabled(3)` advises.
             watchdog: micros.map(|micros: u64| Duration::from_micros(micros / 2)),
         }
     }
@@ -58,12 +58,12 @@ impl Log {
     }
 
     /// The agent serves from now on.
-    pub(crate) fn ready(&self) {
+    pub(crate) fn ready() {
         notify("READY=1\n");
     }
 
     /// The agent is about to end.
-    pub(crate) fn stopping(&self) {
+    pub(crate) fn stopping() {
         notify("STOPPING=1\n");
     }
 

@@ -130,11 +130,11 @@ fn request(line: Line) -> Result<Request, String> {
             Request::Tell { to: line.to.ok_or("the member 'to' is missing")?, what }
         }
         "listen" => {
-            let names = line.channels.unwrap_or_else(|| vec![ChannelName::LOBBY.to_owned()]);
-            if names.len() > limits::CHANNELS {
+            let wanted = line.channels.unwrap_or_else(|| vec![ChannelName::LOBBY.to_owned()]);
+            if wanted.len() > limits::CHANNELS {
                 return Err(format!("at most {} channels", limits::CHANNELS));
             }
-            let channels = names.iter().map(|name| channel(Some(name)));
+            let channels = wanted.iter().map(|name| channel(Some(name)));
             Request::Listen {
                 channels: channels.collect::<Result<_, _>>()?,
                 events: line.events.unwrap_or(false),

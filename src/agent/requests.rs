@@ -55,7 +55,7 @@ impl Server {
             Request::Listen { channels, events } => {
                 return self.listen_for(client, n, channels, events);
             }
-            Request::Join { channel, keep: false } => self.join_for(client, channel),
+            Request::Join { channel, keep: false } => self.join_for(client, &channel),
             Request::Leave { channel, keep: false } => self.leave_for(client, &channel),
             Request::Join { channel, keep: true } => self.keep_channel(&channel),
             Request::Leave { channel, keep: true } => self.drop_channel(&channel),
@@ -162,7 +162,7 @@ impl Server {
         events: bool,
     ) {
         for channel in channels {
-            if let Err(why) = self.join_for(client, channel) {
+            if let Err(why) = self.join_for(client, &channel) {
                 if let Some(session) = self.session(client) {
                     session.reply(&Reply::refused(n, why));
                 }
@@ -186,11 +186,11 @@ impl Server {
         }
     }
 
-    fn join_for(&mut self, client: usize, channel: ChannelName) -> Result<Reply, String> {
-        self.has_room(&channel)?;
+    fn join_for(&mut self, client: usize, channel: &ChannelName) -> Result<Reply, String> {
+        self.has_room(channel)?;
         let Some(session) = self.session(client) else { return Ok(Reply::done(None)) };
         if session.channels.insert(channel.clone()) {
-            self.take_part(&channel);
+            self.take_part(channel);
         }
         Ok(Reply::done(None))
     }
@@ -251,8 +251,12 @@ impl Server {
         let (after, gone) = (&self.kept.channels, &before.channels);
         let joined: Vec<_> = after.difference(gone).filter_map(named).collect();
         let left: Vec<_> = gone.difference(after).filter_map(named).collect();
-        joined.iter().for_each(|channel| self.take_part(channel));
-        left.iter().for_each(|channel| self.part(channel));
+        for channel in &joined {
+            self.take_part(channel);
+        }
+        for channel in &left {
+            self.part(channel);
+        }
         if profile != self.profile {
             self.profile = profile;
             self.node.set_profile(self.profile.clone());

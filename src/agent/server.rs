@@ -180,7 +180,7 @@ impl Server {
             self.group,
             self.path.display()
         ));
-        self.log.ready();
+        Log::ready();
         while !self.stopping {
             let hurry = !self.busy.is_empty() && !self.node.is_congested();
             let turn = self.node.turn(if hurry { Duration::ZERO } else { TURN })?;
@@ -459,7 +459,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
-        self.log.stopping();
+        Log::stopping();
     }
 }
 

@@ -25,7 +25,7 @@ const REPLIES: usize = 1 << 20;
 const STALLED: Duration = Duration::from_secs(10);
 
 /// Bytes read from one client before the others have their turn.
-const READ: usize = 64 << 10;
+const READ: usize = 16 << 10;
 
 /// A client.
 #[derive(Debug)]

@@ -82,7 +82,7 @@ pub(super) fn nick(nick: &Nick, settings: &Settings) -> Result<Exit, Failure> {
 }
 
 /// Says that nobody is at this host, or that somebody is back.
-pub(super) fn away(args: args::Away, settings: &Settings) -> Result<Exit, Failure> {
+pub(super) fn away(args: &args::Away, settings: &Settings) -> Result<Exit, Failure> {
     let text = (!args.back).then(|| match args.text.join(" ") {
         text if text.is_empty() => "away".to_owned(),
         text => text,

@@ -60,7 +60,7 @@ pub(super) struct Globals {
     /// Go without the agent, even if one runs
     #[arg(long, global = true)]
     pub(super) no_agent: bool,
-    /// Where the agent listens [default: $XDG_RUNTIME_DIR/cooee.sock]
+    /// Where the agent listens [default: `$XDG_RUNTIME_DIR/cooee.sock`]
     #[arg(long, global = true, value_name = "PATH")]
     pub(super) socket: Option<PathBuf>,
     /// The configuration file [default: ~/.config/cooee/config.toml]

@@ -32,7 +32,7 @@ pub(super) fn run(words: &args::Words, mut settings: Settings) -> Result<Exit, F
     }
     let text = words.joined()?;
     let bytes = text.len();
-    if let Some(agent) = session::agent(&mut settings)? {
+    if let Some(agent) = session::agent(&settings)? {
         let agent = Door::Agent(agent);
         agent.cast(&words.channel, words.with(text))?;
         agent.settle()?;

@@ -77,7 +77,7 @@ fn command(command: Command, settings: Settings) -> Result<Exit, Failure> {
         Command::Leave(args) => agent::membership("leave", &args.channel, &settings),
         Command::Channels => agent::channels(&settings),
         Command::Nick(args) => agent::nick(&args.name, &settings),
-        Command::Away(args) => agent::away(args, &settings),
+        Command::Away(args) => agent::away(&args, &settings),
         Command::Tag(args) => agent::tag(&args, &settings),
         Command::Service(args) => agent::service(&args, &settings),
         Command::Status => agent::status(&settings),

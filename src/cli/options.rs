@@ -26,6 +26,7 @@ const SECRET: usize = 4_096;
 
 /// What a command goes by.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option on its own")]
 pub(super) struct Settings {
     /// What the node goes by, its seeds not yet looked up.
     pub(super) node: Options,
@@ -268,15 +269,14 @@ pub(super) fn resolve(typed: &Globals, around: &Surroundings) -> Result<Settings
         .var("COOEE_STATE_DIR")
         .map(PathBuf::from)
         .or_else(|| around.state_dir.as_ref().map(|dir| dir.join("cooee")));
-    settings.socket = match layers.pick("socket", |l| l.socket.as_ref()) {
-        Some((path, _)) => Socket::Named(in_home(path, around)),
-        None => {
-            // Who has a state folder of his own wants an agent of his own.
-            let runtime = around.runtime_dir.as_deref();
-            let runtime = runtime.filter(|_| around.var("COOEE_STATE_DIR").is_none());
-            usual_socket(runtime, settings.node.state_dir.as_deref())
-                .map_or(Socket::None, Socket::Usual)
-        }
+    settings.socket = if let Some((path, _)) = layers.pick("socket", |l| l.socket.as_ref()) {
+        Socket::Named(in_home(path, around))
+    } else {
+        // Who has a state folder of his own wants an agent of his own.
+        let runtime = around.runtime_dir.as_deref();
+        let runtime = runtime.filter(|_| around.var("COOEE_STATE_DIR").is_none());
+        usual_socket(runtime, settings.node.state_dir.as_deref())
+            .map_or(Socket::None, Socket::Usual)
     };
     settings.alone = layers.on(|l| l.no_agent) || layers.want_own_node();
     Ok(settings)

@@ -26,7 +26,7 @@ pub(super) fn run(args: &args::Peers, mut settings: Settings) -> Result<Exit, Fa
     let filter = Filter::parse(&args.tag, &args.service)?;
     if !args.watch
         && args.need.is_none()
-        && let Some(agent) = session::agent(&mut settings)?
+        && let Some(agent) = session::agent(&settings)?
     {
         // It knows already.
         return list(&Door::Agent(agent), &filter, args, &settings);

@@ -10,6 +10,7 @@ use super::options::Settings;
 use super::output::{Out, json, note};
 use super::session::{self, Role};
 use crate::agent::Door;
+use crate::net::Clock;
 use crate::node::Notice;
 use crate::proto::{Event, Outgoing, PeerInfo};
 use crate::values::{ChannelName, Escaped, Json, Level};
@@ -23,12 +24,11 @@ pub(super) fn run(args: args::Say, mut settings: Settings) -> Result<Exit, Failu
     let until = Instant::now() + args.wait;
     let text = Text::of(&args.words)?;
     // The agent knows who is here; a node of one's own has to look first.
-    let (node, looked) = match session::agent(&mut settings)? {
-        Some(client) => (Door::Agent(client), Ok(())),
-        None => {
-            let (node, notices) = session::own(&mut settings, Role::Visitor)?;
-            (Door::Own(node), session::settle(|left| notices.next(left), until))
-        }
+    let (node, looked) = if let Some(client) = session::agent(&settings)? {
+        (Door::Agent(client), Ok(()))
+    } else {
+        let (node, notices) = session::own(&mut settings, Role::Visitor)?;
+        (Door::Own(node), session::settle(|left| notices.next(left), until))
     };
     let ended = looked.and_then(|()| {
         let to = match &args.to {
@@ -135,8 +135,7 @@ impl Speaker<'_> {
 
     fn send(&mut self, text: String) -> Result<Exit, Failure> {
         let bytes = text.len();
-        let what =
-            Outgoing { at: self.node.wall(), text, data: self.data.clone(), level: self.level };
+        let what = Outgoing { at: Clock::wall(), text, data: self.data.clone(), level: self.level };
         match &self.to {
             To::Channel(channel) => {
                 self.node.say(channel, what)?;

@@ -49,7 +49,7 @@ pub(super) fn own(settings: &mut Settings, role: Role) -> Result<(Node, Notices)
 }
 
 /// The agent, if there is one that can do what the command is asked to.
-pub(super) fn agent(settings: &mut Settings) -> Result<Option<Client>, Failure> {
+pub(super) fn agent(settings: &Settings) -> Result<Option<Client>, Failure> {
     let Some(path) = settings.socket.path().filter(|_| !settings.alone) else { return Ok(None) };
     let note_why = |why: &dyn std::fmt::Display| {
         if settings.verbose {

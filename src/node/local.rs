@@ -25,20 +25,23 @@ pub struct LocalNode {
 }
 
 /// What one turn brought.
-#[cfg(feature = "cli")]
 #[derive(Debug)]
-pub(crate) struct Turn {
-    pub(crate) notices: Vec<Notice>,
-    pub(crate) ready: Vec<Guest>,
+pub struct Turn {
+    /// What has happened at the node.
+    pub notices: Vec<Notice>,
+    /// Which of the program's own sources are ready.
+    pub ready: Vec<Guest>,
 }
 
 /// A source of the program's own that is ready.
-#[cfg(feature = "cli")]
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Guest {
-    pub(crate) number: usize,
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
+pub struct Guest {
+    /// The number that it was given.
+    pub number: usize,
+    /// There is something to read, or its end.
+    pub readable: bool,
+    /// There is room to write, or nobody reads.
+    pub writable: bool,
 }
 
 impl LocalNode {
@@ -92,12 +95,11 @@ impl LocalNode {
 
     /// One turn: what was asked for goes out, and what comes in until `timeout`, or until anything
     /// at all has happened, is handed over. For those who watch sources of their own in the node's
-    /// poll, see [`LocalNode::registry`].
+    /// poll, see [`LocalNode::watch`].
     ///
     /// # Errors
     /// The system's poll or a socket does not work any more.
-    #[cfg(feature = "cli")]
-    pub(crate) fn turn(&mut self, timeout: Duration) -> Result<Turn, Stopped> {
+    pub fn turn(&mut self, timeout: Duration) -> Result<Turn, Stopped> {
         let wake = self.driver.carry_out();
         let idle = self.driver.notices.is_empty();
         let timeout = if idle { timeout } else { Duration::ZERO };
@@ -113,9 +115,11 @@ impl LocalNode {
     }
 
     /// Watches a source of the program's own in the node's poll; [`LocalNode::turn`] tells by its
-    /// `number` when it is ready.
-    #[cfg(feature = "cli")]
-    pub(crate) fn watch(
+    /// `number` when it is ready. As with any edge-triggered source, it has to be drained then.
+    ///
+    /// # Errors
+    /// The system does not watch it.
+    pub fn watch(
         &self,
         source: &mut impl mio::event::Source,
         number: usize,
@@ -125,8 +129,7 @@ impl LocalNode {
     }
 
     /// Whether so much waits to be sent that nothing more should be said for now.
-    #[cfg(feature = "cli")]
-    pub(crate) fn is_congested(&self) -> bool {
+    pub fn is_congested(&self) -> bool {
         self.driver.is_congested()
     }
 

@@ -22,9 +22,7 @@ use std::io;
 
 pub use driver::Stats;
 pub use handle::Node;
-#[cfg(feature = "cli")]
-pub(crate) use local::Guest;
-pub use local::LocalNode;
+pub use local::{Guest, LocalNode, Turn};
 #[cfg(feature = "cli")]
 pub(crate) use notices::{Listener, subscription};
 pub use notices::{Notice, Notices};

@@ -8,6 +8,7 @@ use crate::wire::Profile;
 
 /// A node's settings. [`Options::default`] is what `cooee` does without any option.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice on its own")]
 pub struct Options {
     /// The group.
     pub group: Group,

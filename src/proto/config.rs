@@ -8,6 +8,7 @@ use crate::wire::{Identity, Profile, Secret};
 
 /// An engine's settings.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice on its own")]
 pub struct Config {
     /// The key, and with it the id.
     pub identity: Identity,

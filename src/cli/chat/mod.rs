@@ -23,6 +23,7 @@ use super::output::text::Style;
 use super::output::{Out, note};
 use super::session::{self, Role};
 use crate::agent::Door;
+use crate::net::Clock;
 use crate::node::{Notice, Stopped};
 use crate::proto::{Event, Outgoing, PeerInfo, Refusal};
 use crate::values::{ChannelName, Escaped, Level, Nick, PeerText, limits};
@@ -252,7 +253,7 @@ impl Chat<'_> {
     fn act(&mut self, action: Action) -> Result<(), Failure> {
         match action {
             Action::Say(text) => match &self.current {
-                Some(channel) => Ok(self.node.say(channel, self.outgoing(text))?),
+                Some(channel) => Ok(self.node.say(channel, outgoing(text))?),
                 None => self.view.error("you are in no channel; /join one"),
             },
             Action::Nick(nick) => self.rename(&nick),
@@ -267,10 +268,6 @@ impl Chat<'_> {
             Action::Help => self.view.info(&commands::help()),
             Action::Quit => Ok(()),
         }
-    }
-
-    fn outgoing(&self, text: String) -> Outgoing {
-        Outgoing { at: self.node.wall(), text, data: None, level: Level::Info }
     }
 
     fn rename(&mut self, nick: &Nick) -> Result<(), Failure> {
@@ -306,7 +303,7 @@ impl Chat<'_> {
                 self.view.error(&format!("say what '{name}' is to be told: /msg NAME TEXT"))
             }
             Found::One(peer) => {
-                let ticket = self.node.tell(peer.id, self.outgoing(text.to_owned()))?;
+                let ticket = self.node.tell(peer.id, outgoing(text.to_owned()))?;
                 self.tickets.insert(ticket);
                 Ok(())
             }
@@ -343,4 +340,8 @@ impl Chat<'_> {
             None => format!("you have left #{channel} and are in no channel; /join one"),
         })
     }
+}
+
+fn outgoing(text: String) -> Outgoing {
+    Outgoing { at: Clock::wall(), text, data: None, level: Level::Info }
 }
