@@ -16,6 +16,7 @@
 
 mod client;
 mod door;
+mod entrance;
 pub(crate) mod history;
 mod kept;
 mod log;

@@ -6,15 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mio::Interest;
 use mio::net::UnixListener;
-use rustix::process::{Resource, getrlimit, getuid, setrlimit};
 
+use super::entrance::{is_ours, listen, raise_limit, signals};
 use super::history::Keeper;
 use super::kept::{Kept, Store};
 use super::log::Log;
@@ -461,57 +460,4 @@ impl Drop for Server {
         let _ = fs::remove_file(&self.path);
         Log::stopping();
     }
-}
-
-/// Opens the control socket. One that an agent left behind when it was killed is replaced.
-fn listen(path: &Path) -> Result<UnixListener, AgentError> {
-    let failed = |error| AgentError::Socket { path: path.display().to_string(), error };
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let listener = match UnixListener::bind(path) {
-        Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
-            let is_socket = fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
-            if !is_socket {
-                return Err(failed(io::Error::other("it is there, and no socket")));
-            }
-            match std::os::unix::net::UnixStream::connect(path) {
-                Ok(_) => return Err(AgentError::Running(path.display().to_string())),
-                Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
-                    fs::remove_file(path).map_err(failed)?;
-                    UnixListener::bind(path).map_err(failed)?
-                }
-                Err(e) => return Err(failed(e)),
-            }
-        }
-        bound => bound.map_err(failed)?,
-    };
-    // Whoever came in before this is turned away by his credentials.
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    Ok(listener)
-}
-
-/// Whether the client belongs to the agent's user, or to root.
-fn is_ours(stream: &mio::net::UnixStream) -> bool {
-    rustix::net::sockopt::socket_peercred(stream)
-        .is_ok_and(|credentials| credentials.uid == getuid() || credentials.uid.is_root())
-}
-
-/// The signals that end the agent, as something to read.
-fn signals() -> io::Result<mio::net::UnixStream> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-    ours.set_nonblocking(true)?;
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::low_level::pipe::register(signal, theirs.try_clone()?)?;
-    }
-    Ok(mio::net::UnixStream::from_std(ours))
-}
-
-/// As many open files as the system allows: each client is one.
-fn raise_limit() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // With fewer, fewer clients are let in.
-    let _ = setrlimit(Resource::Nofile, limit);
 }
