@@ -288,3 +288,37 @@ pub(super) fn stop(settings: &Settings) -> Result<Exit, Failure> {
     }
     Ok(Exit::Done)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_restart_is_marked_so_in_the_sample_configuration() {
+        let sample = include_str!("../../packaging/config.toml");
+        let mut marked = Vec::new();
+        let mut lines = sample.lines().skip_while(|line| !line.is_empty());
+        while lines.by_ref().any(|line| line.starts_with("# (restart)")) {
+            let key =
+                lines.by_ref().find(|line| !line.starts_with("# ") || line.starts_with("#  "));
+            let key = key.unwrap().trim_start_matches(['#', ' ']);
+            marked.push(key.split(' ').next().unwrap());
+        }
+        let mut fixed: Vec<&str> =
+            configuration(&Settings::default()).fixed.into_iter().map(|(key, _)| key).collect();
+        marked.sort_unstable();
+        fixed.sort_unstable();
+        assert_eq!(marked, fixed);
+    }
+
+    #[test]
+    fn a_wrong_file_is_told_without_the_line_that_is_wrong() {
+        let error = "the configuration c.toml is wrong: TOML parse error at line 12, column 1\n   \
+                     |\n12 | secret = 7\n   | ^^^^\nunknown field `secret`\n";
+        assert_eq!(
+            one_line(error),
+            "the configuration c.toml is wrong: TOML parse error at line 12, column 1; unknown \
+             field `secret`"
+        );
+    }
+}
