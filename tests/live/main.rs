@@ -17,6 +17,7 @@ mod agent;
 mod channels;
 mod control;
 mod finding;
+mod hooks;
 mod hostile;
 mod leaving;
 mod network;
