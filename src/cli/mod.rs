@@ -14,7 +14,6 @@ mod config;
 mod duration;
 mod exec;
 mod exit;
-mod find;
 mod help;
 mod history;
 mod hub;
@@ -37,6 +36,8 @@ use args::{Args, Command};
 use exit::{Exit, Failure};
 use options::{Settings, Surroundings};
 use output::note;
+
+use crate::talk::find;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
