@@ -8,6 +8,7 @@
 //!   server ── session (one each)   ◀── one mio poll ──▶  node: engine, sockets, timers
 //!        │
 //!        ├── history    SQLite: what was said
+//!        ├── gateway    callers with nothing but nc: a thread of its own
 //!        └── kept       memberships, nick, tags: what survives a restart
 //! ```
 //!
@@ -17,6 +18,7 @@
 mod client;
 mod door;
 mod entrance;
+mod gateway;
 pub(crate) mod history;
 mod kept;
 mod log;
@@ -28,5 +30,6 @@ mod session;
 
 pub(crate) use client::{Client, ClientError, usual_socket};
 pub(crate) use door::{Door, DoorError};
+pub(crate) use gateway::{GatewayOptions, is_private};
 pub(crate) use log::Log;
 pub(crate) use server::{AgentError, AgentOptions, Server};

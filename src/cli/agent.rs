@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::args;
 use super::duration;
 use super::exit::{Exit, Failure};
+use super::gateway;
 use super::options::Settings;
 use super::output::{Out, note};
 use crate::agent::protocol::{Line, Reply, Status};
@@ -14,7 +15,8 @@ use crate::agent::{AgentOptions, Client, Log, Server};
 use crate::values::{ChannelName, Escaped, Nick};
 
 /// Serves this host until it is stopped.
-pub(super) fn serve(mut settings: Settings) -> Result<Exit, Failure> {
+pub(super) fn serve(args: &args::Agent, mut settings: Settings) -> Result<Exit, Failure> {
+    let gateway = gateway::resolve(args, &settings.gateway)?;
     settings.look_up()?;
     let socket = settings.socket.path().ok_or_else(|| {
         Failure::Refused("no place for the agent's socket; name one with --socket".to_owned())
@@ -22,7 +24,7 @@ pub(super) fn serve(mut settings: Settings) -> Result<Exit, Failure> {
     let socket = socket.to_owned();
     let log = Log::from_environment(settings.quiet);
     let folder = settings.node.state_dir.clone();
-    let options = AgentOptions { node: settings.node, socket, folder, log };
+    let options = AgentOptions { node: settings.node, socket, folder, log, gateway };
     Server::start(options)?.run()?;
     Ok(Exit::Done)
 }
@@ -197,6 +199,9 @@ pub(super) fn status(settings: &Settings) -> Result<Exit, Failure> {
         ("clients", status.clients.to_string()),
         ("history", history),
     ];
+    if let Some(gateway) = &status.gateway {
+        rows.push(("gateway", format!("{}, {} connected", gateway.addr, gateway.clients)));
+    }
     if let Some(away) = &status.away {
         rows.push(("away", Escaped::of(away).to_string()));
     }

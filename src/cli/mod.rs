@@ -14,6 +14,7 @@ mod config;
 mod duration;
 mod exec;
 mod exit;
+mod gateway;
 mod help;
 mod history;
 mod hub;
@@ -73,7 +74,7 @@ fn command(command: Command, settings: Settings) -> Result<Exit, Failure> {
         Command::Cast(args) => cast::run(&args, settings),
         Command::Listen(args) => listen::run(args, settings),
         Command::Chat(args) => chat::run(args, settings),
-        Command::Agent => agent::serve(settings),
+        Command::Agent(args) => agent::serve(&args, settings),
         Command::Join(args) => agent::membership("join", &args.channel, &settings),
         Command::Leave(args) => agent::membership("leave", &args.channel, &settings),
         Command::Channels => agent::channels(&settings),

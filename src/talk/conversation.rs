@@ -105,20 +105,6 @@ impl Conversation {
         before != peer.profile.away
     }
 
-    /// Shows who is here, in one line.
-    pub(crate) fn tell_who_is_here<P: Place>(&self, place: &mut P) -> Result<(), P::Error> {
-        let peers = sorted_peers(place)?;
-        let line = match peers.len() {
-            0 => "nobody else is here yet".to_owned(),
-            1..=NAMED => {
-                let nicks: Vec<String> = peers.iter().map(|peer| place.nick(peer)).collect();
-                format!("here: {}", nicks.join(", "))
-            }
-            count => format!("{count} peers are here; /who lists them"),
-        };
-        place.info(&line)
-    }
-
     /// Does what a line wants; that it wants to quit is the caller's business.
     pub(crate) fn act<P: Place>(&mut self, action: Action, place: &mut P) -> Result<(), P::Error> {
         match action {
@@ -217,6 +203,20 @@ impl Conversation {
             None => format!("you have left #{channel} and are in no channel; /join one"),
         })
     }
+}
+
+/// Shows who is here, in one line.
+pub(crate) fn tell_who_is_here<P: Place>(place: &mut P) -> Result<(), P::Error> {
+    let peers = sorted_peers(place)?;
+    let line = match peers.len() {
+        0 => "nobody else is here yet".to_owned(),
+        1..=NAMED => {
+            let nicks: Vec<String> = peers.iter().map(|peer| place.nick(peer)).collect();
+            format!("here: {}", nicks.join(", "))
+        }
+        count => format!("{count} peers are here; /who lists them"),
+    };
+    place.info(&line)
 }
 
 fn sorted_peers<P: Place>(place: &mut P) -> Result<Vec<PeerInfo>, P::Error> {

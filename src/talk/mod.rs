@@ -11,4 +11,4 @@ pub(crate) mod find;
 pub(crate) mod table;
 pub(crate) mod text;
 
-pub(crate) use conversation::{Conversation, Place};
+pub(crate) use conversation::{Conversation, Place, tell_who_is_here};

@@ -88,6 +88,14 @@ impl Host {
         Running::start(format!("[{}] cooee {shown}", self.nick), &mut self.command_line(args))
     }
 
+    /// Starts another program.
+    #[track_caller]
+    pub(crate) fn program(&self, line: &[&str]) -> Running {
+        let mut command = self.command(line[0]);
+        let shown: String = line.join(" ").chars().take(60).collect();
+        Running::start(format!("[{}] {shown}", self.nick), command.args(&line[1..]))
+    }
+
     /// Runs `cooee` to its end.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> Output {

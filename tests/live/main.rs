@@ -15,6 +15,7 @@ mod running;
 // The stories.
 mod channels;
 mod finding;
+mod gateway;
 mod hostile;
 mod leaving;
 mod network;

@@ -124,6 +124,12 @@ impl Running {
         writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
+    /// Sends bytes as they are.
+    #[track_caller]
+    pub(crate) fn type_bytes(&mut self, bytes: &[u8]) {
+        self.stdin.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
     /// Ctrl-C.
     pub(crate) fn interrupt(&self) {
         self.signal("-INT");
@@ -138,6 +144,13 @@ impl Running {
         // The shell's own kill: the program of that name is not everywhere.
         let kill = format!("kill {signal} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Waits until it has ended by itself, or closed its output; all that it has printed.
+    #[track_caller]
+    pub(crate) fn wait_for_end(&self) -> Vec<String> {
+        assert!(self.stdout.end(), "{} did not end in time", self.name);
+        self.stdout.so_far()
     }
 
     /// Closes its standard input and waits for its end.

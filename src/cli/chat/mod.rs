@@ -22,7 +22,7 @@ use crate::agent::Door;
 use crate::node::{Notice, Stopped};
 use crate::proto::{Event, Outgoing, PeerInfo};
 use crate::talk::commands::{self, Action};
-use crate::talk::{Conversation, Place};
+use crate::talk::{Conversation, Place, tell_who_is_here};
 use crate::values::{ChannelName, NodeId};
 use crate::wire::Profile;
 
@@ -220,7 +220,7 @@ impl Chat<'_> {
         if self.quiet || matches!(self.place.view, View::Json(_)) {
             return Ok(());
         }
-        self.talk.tell_who_is_here(&mut self.place)
+        tell_who_is_here(&mut self.place)
     }
 
     fn notice(&mut self, notice: &Notice) -> Result<(), Failure> {

@@ -1,0 +1,318 @@
+//! The gateway's loop: callers are let in, given their turns, and sent away, in one poll.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mio::net::TcpListener;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Registry, Token};
+
+use super::callers::Caller;
+use super::listener::{is_private, watch_over};
+use super::talker::{Company, Talker};
+use super::{
+    CALLERS, CALLERS_OF_ONE, Counts, GatewayOptions, LINGERING, NEWCOMER_BURST, NEWCOMER_RATE,
+    Shared, count,
+};
+use crate::agent::log::Log;
+use crate::net::Clock;
+use crate::node::Options;
+use crate::proto::Bucket;
+use crate::talk::text::Style;
+use crate::values::{ChannelName, Escaped, Instant, Nick, NodeId};
+
+/// Tokens: these, then two for each slot, of its connection and of its node.
+pub(super) const WAKER: Token = Token(0);
+const LISTENER: Token = Token(1);
+const FIRST: usize = 2;
+
+/// Slots: one for each caller, and one for each whose last words are still to leave.
+const SLOTS: usize = CALLERS + LINGERING;
+
+/// The longest that the gateway sleeps.
+const TURN: Duration = Duration::from_secs(1);
+
+/// How long the last words to all may take when the agent ends.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Nodes of callers that have gone, so that the news of it is told as what it is.
+const GONE: usize = 4 * CALLERS;
+
+/// What a node carries so that others know that it is no program's own.
+const VIA: (&str, &str) = ("via", "gateway");
+
+/// The gateway.
+#[derive(Debug)]
+pub(super) struct Desk {
+    poll: Poll,
+    listener: TcpListener,
+    /// There may be more to let in.
+    more: bool,
+    callers: BTreeMap<usize, Caller>,
+    house: House,
+    shared: Arc<Shared>,
+}
+
+/// What all callers have in common.
+#[derive(Debug)]
+pub(super) struct House {
+    clock: Clock,
+    /// One moment for all that is done in a turn.
+    now: Instant,
+    registry: Registry,
+    options: GatewayOptions,
+    node: Options,
+    style: Style,
+    log: Log,
+    shared: Arc<Shared>,
+    /// The nicks of the callers, by slot.
+    nicks: BTreeMap<usize, String>,
+    nodes: BTreeSet<NodeId>,
+    gone: VecDeque<NodeId>,
+    newcomers: Bucket,
+    /// When something was last noted that anybody can cause.
+    noted: Option<Instant>,
+}
+
+impl Desk {
+    pub(super) fn open(
+        poll: Poll,
+        mut listener: TcpListener,
+        options: GatewayOptions,
+        mut node: Options,
+        log: Log,
+        shared: Arc<Shared>,
+    ) -> io::Result<Self> {
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        node.channels = vec![ChannelName::lobby()];
+        node.state_dir = None;
+        node.echo = false;
+        // What this host offers, the agent tells.
+        node.profile.services.clear();
+        node.profile.tags = [(VIA.0.into(), VIA.1.into())].into();
+        let clock = Clock::new();
+        let house = House {
+            clock,
+            now: clock.now(),
+            registry: poll.registry().try_clone()?,
+            options,
+            node,
+            style: Style::new(false),
+            log,
+            shared: Arc::clone(&shared),
+            nicks: BTreeMap::new(),
+            nodes: BTreeSet::new(),
+            gone: VecDeque::new(),
+            newcomers: Bucket::full(clock.now(), NEWCOMER_BURST),
+            noted: None,
+        };
+        Ok(Self { poll, listener, more: true, callers: BTreeMap::new(), house, shared })
+    }
+
+    /// Serves until the agent ends.
+    pub(super) fn serve(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(2 * SLOTS + FIRST);
+        while !self.shared.stopping.load(Ordering::Acquire) {
+            self.wait(&mut events)?;
+            if self.more {
+                self.accept()?;
+            }
+            self.turn();
+        }
+        self.close(&mut events)
+    }
+
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        let house = &self.house;
+        let first = self.callers.values().map(|caller| caller.wait(house)).min();
+        match self.poll.poll(events, Some(first.unwrap_or(TURN).min(TURN))) {
+            Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
+            _ => {}
+        }
+        self.house.now = self.house.clock.now();
+        for event in &*events {
+            match event.token() {
+                WAKER => {}
+                LISTENER => self.more = true,
+                // That a node has something to take in is seen when its caller has its turn.
+                Token(number) if (number - FIRST) % 2 == 1 => {}
+                Token(number) => {
+                    if let Some(caller) = self.callers.get_mut(&((number - FIRST) / 2)) {
+                        caller.is_readable();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives every caller its turn.
+    fn turn(&mut self) {
+        let house = &mut self.house;
+        self.callers.retain(|_, caller| !caller.turn(house));
+    }
+
+    fn accept(&mut self) -> io::Result<()> {
+        while self.more {
+            let (mut stream, addr) = match self.listener.accept() {
+                Ok(accepted) => accepted,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.more = false;
+                    break;
+                }
+                // Of the connection, which is gone already.
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => continue,
+                // Too many open files, mostly: who waits is let in later.
+                Err(e) => {
+                    self.house.note_now_and_then(&format!("a client could not be let in: {e}"));
+                    break;
+                }
+            };
+            let slot = (0..SLOTS).find(|slot| !self.callers.contains_key(slot));
+            let Some(slot) = slot.filter(|_| watch_over(&stream).is_ok()) else {
+                count(&self.shared.counts.refused);
+                continue;
+            };
+            let token = Token(FIRST + 2 * slot);
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            self.poll.registry().register(&mut stream, token, interest)?;
+            let refused = self.refuses(addr);
+            let mut caller = Caller::new(slot, stream, addr, self.house.now);
+            match refused {
+                None => caller.greet(&self.house),
+                Some(why) => {
+                    count(&self.shared.counts.refused);
+                    self.house.note_now_and_then(&format!("{addr} was not let in: {why}"));
+                    caller.turn_away(&self.house, &format!("! {why}; try again later"));
+                }
+            }
+            self.callers.insert(slot, caller);
+        }
+        Ok(())
+    }
+
+    /// Why one more from there is not let in.
+    fn refuses(&self, addr: SocketAddr) -> Option<String> {
+        let here = || self.callers.values().filter(|caller| !caller.is_over());
+        if here().count() >= CALLERS {
+            return Some(format!("{CALLERS} clients are connected, and no more are let in"));
+        }
+        let same = here().filter(|caller| caller.addr().ip() == addr.ip()).count();
+        if same >= CALLERS_OF_ONE && !is_private(addr.ip()) {
+            return Some(format!("{CALLERS_OF_ONE} clients of your host are connected already"));
+        }
+        None
+    }
+
+    /// Says goodbye to all.
+    fn close(&mut self, events: &mut Events) -> io::Result<()> {
+        let house = &mut self.house;
+        house.now = house.clock.now();
+        for caller in self.callers.values_mut().filter(|caller| !caller.is_over()) {
+            caller.leave(house, "! the agent ends; goodbye", "the agent ends");
+        }
+        let until = house.now + LAST_WORDS;
+        self.turn();
+        while !self.callers.is_empty() && self.house.now < until {
+            self.wait(events)?;
+            self.turn();
+        }
+        self.callers.clear();
+        Ok(())
+    }
+}
+
+impl House {
+    pub(super) fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// This host's name, safe to show.
+    pub(super) fn host(&self) -> Escaped<'_> {
+        self.node.profile.host.escaped()
+    }
+
+    pub(super) fn style(&self) -> &Style {
+        &self.style
+    }
+
+    pub(super) fn idle(&self) -> Option<Duration> {
+        self.options.idle
+    }
+
+    pub(super) fn counts(&self) -> &Counts {
+        &self.shared.counts
+    }
+
+    /// Callers with a nick.
+    pub(super) fn connected(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Tells whoever looks after the agent.
+    pub(super) fn note(&self, what: &str) {
+        self.log.info(&format!("gateway: {what}"));
+    }
+
+    /// The same, of what anybody can cause as often as he likes: once in a while.
+    pub(super) fn note_now_and_then(&mut self, what: &str) {
+        if self.noted.is_none_or(|last| self.now.since(last) >= TURN) {
+            self.noted = Some(self.now);
+            self.note(what);
+        }
+    }
+
+    /// Gives the nick to the caller in that slot, unless another has it.
+    pub(super) fn claim(&mut self, slot: usize, nick: &Nick) -> bool {
+        let same = |other: &String| other.to_lowercase() == nick.as_str().to_lowercase();
+        if self.nicks.iter().any(|(other, nick)| *other != slot && same(nick)) {
+            return false;
+        }
+        self.nicks.insert(slot, nick.as_str().to_owned());
+        true
+    }
+
+    /// Takes the nick back.
+    pub(super) fn release(&mut self, slot: usize) -> Option<String> {
+        self.nicks.remove(&slot)
+    }
+
+    /// A node for a newcomer, or what to tell him.
+    pub(super) fn welcome(&mut self, slot: usize, nick: &Nick) -> Result<Talker, String> {
+        if !self.newcomers.take(self.now, NEWCOMER_RATE, NEWCOMER_BURST) {
+            count(&self.shared.counts.refused);
+            return Err("many come at once; type your nick again in a second".to_owned());
+        }
+        let failed = |error: &dyn std::fmt::Display| format!("you can't be let in: {error}");
+        let talker = Talker::start(&self.node, nick, self.now).map_err(|e| failed(&e))?;
+        // The kernel forgets it when the node goes, with its descriptor.
+        let fd = talker.node().as_raw_fd();
+        let token = Token(FIRST + 2 * slot + 1);
+        let watched = self.registry.register(&mut SourceFd(&fd), token, Interest::READABLE);
+        watched.map_err(|e| failed(&e))?;
+        self.nodes.insert(talker.node().id());
+        self.shared.connected.store(self.nodes.len(), Ordering::Relaxed);
+        Ok(talker)
+    }
+
+    /// A caller's node has gone, or is about to.
+    pub(super) fn farewell(&mut self, node: NodeId) {
+        self.nodes.remove(&node);
+        self.shared.connected.store(self.nodes.len(), Ordering::Relaxed);
+        self.gone.truncate(GONE - 1);
+        self.gone.push_front(node);
+    }
+}
+
+impl Company for House {
+    fn connected(&self, peer: NodeId) -> Option<usize> {
+        let ours = self.nodes.contains(&peer) || self.gone.contains(&peer);
+        ours.then_some(self.nodes.len())
+    }
+}
