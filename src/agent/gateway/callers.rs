@@ -16,13 +16,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mio::net::TcpStream;
+use socket2::SockRef;
 
 use super::desk::House;
 use super::output::Output;
 use super::reader::Typed;
 use super::talker::Talker;
 use super::typing::{CHUNK, Next, Typing};
-use super::{LINE_RATE, LINGER, NAMING, TELL_SLOWED, count};
+use super::{LAST_WORDS, LINE_RATE, NAMING, PARTING, TELL_SLOWED, count};
 use crate::talk::commands::{self, Action};
 use crate::values::{ChannelName, Escaped, Instant, Nick};
 
@@ -51,8 +52,9 @@ enum Phase {
     Naming,
     /// Under a nick.
     Talking(Box<Talker>),
-    /// What waits for it still goes out; what it sends is thrown away.
-    Over { since: Instant, shut: bool },
+    /// What waits for it still goes out, until then at the latest; what it sends is thrown away.
+    /// Nothing is left to be sent once it is `shut`.
+    Over { until: Instant, shut: bool },
 }
 
 impl Caller {
@@ -136,7 +138,7 @@ impl Caller {
                     house.idle().map_or(Duration::MAX, |idle| (self.typed + idle).since(now));
                 talker.wait(now).min(idle)
             }
-            Phase::Over { since, .. } => (*since + LINGER).since(now),
+            Phase::Over { until, .. } => until.since(now),
         };
         let input = if self.hears() { self.typing.wait() } else { Duration::MAX };
         // One that does not read is looked at again, to be cut off.
@@ -302,7 +304,7 @@ impl Caller {
     /// Is told why it is not let in.
     pub(super) fn turn_away(&mut self, house: &House, why: &str) {
         self.tell(why, house.now());
-        self.phase = Phase::Over { since: house.now(), shut: false };
+        self.phase = Phase::Over { until: house.now() + LAST_WORDS, shut: false };
     }
 
     fn end(&mut self, house: &mut House, why: &str) {
@@ -315,7 +317,7 @@ impl Caller {
         } else if !self.is_over() {
             house.note_now_and_then(&format!("{} is gone without a nick: {why}", self.addr));
         }
-        self.phase = Phase::Over { since: house.now(), shut: false };
+        self.phase = Phase::Over { until: house.now() + LAST_WORDS, shut: false };
     }
 
     /// Ends at once; always `true`.
@@ -326,13 +328,18 @@ impl Caller {
 
     /// Gives the last words their time; whether it is over.
     fn linger(&mut self, house: &House) -> bool {
-        let Phase::Over { since, shut } = &mut self.phase else { return false };
+        let Phase::Over { until, shut } = &mut self.phase else { return false };
         let now = house.now();
-        if now.since(*since) >= LINGER || self.output.flush(&mut self.stream, now).is_err() {
+        if now >= *until {
+            // `nc` waits for its user to type something, unless the connection is reset.
+            let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+            return true;
+        }
+        if self.output.flush(&mut self.stream, now).is_err() {
             return true;
         }
         if self.output.is_empty() && !*shut {
-            *shut = true;
+            (*shut, *until) = (true, now + PARTING);
             if self.stream.shutdown(Shutdown::Write).is_err() {
                 return true;
             }
@@ -340,7 +347,7 @@ impl Caller {
         let mut nowhere = [0; CHUNK];
         for _ in 0..LINES {
             match self.stream.read(&mut nowhere) {
-                Ok(0) => return self.output.is_empty(),
+                Ok(0) => return *shut,
                 Ok(_) => {}
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return false,

@@ -16,8 +16,8 @@ use super::callers::Caller;
 use super::listener::{is_private, watch_over};
 use super::talker::{Company, Talker};
 use super::{
-    CALLERS, CALLERS_OF_ONE, Counts, GatewayOptions, LINGERING, NEWCOMER_BURST, NEWCOMER_RATE,
-    Shared, count,
+    CALLERS, CALLERS_OF_ONE, Counts, GatewayOptions, LAST_WORDS, LINGERING, NEWCOMER_BURST,
+    NEWCOMER_RATE, PARTING, Shared, count,
 };
 use crate::agent::log::Log;
 use crate::net::Clock;
@@ -36,9 +36,6 @@ const SLOTS: usize = CALLERS + LINGERING;
 
 /// The longest that the gateway sleeps.
 const TURN: Duration = Duration::from_secs(1);
-
-/// How long the last words to all may take when the agent ends.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Nodes of callers that have gone, so that the news of it is told as what it is.
 const GONE: usize = 4 * CALLERS;
@@ -217,7 +214,7 @@ impl Desk {
         for caller in self.callers.values_mut().filter(|caller| !caller.is_over()) {
             caller.leave(house, "! the agent ends; goodbye", "the agent ends");
         }
-        let until = house.now + LAST_WORDS;
+        let until = house.now + LAST_WORDS + PARTING;
         self.turn();
         while !self.callers.is_empty() && self.house.now < until {
             self.wait(events)?;

@@ -77,9 +77,12 @@ const STALLED: Duration = Duration::from_secs(10);
 /// How long a caller may take to give a nick.
 const NAMING: Duration = Duration::from_secs(60);
 
-/// How long the last words to a caller may take to leave, and how long is read, for nothing, what it
-/// still sends: a connection that is closed with something unread loses what was written to it.
-const LINGER: Duration = Duration::from_secs(2);
+/// How long the last words to a caller may take to leave.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How long is read after them, for nothing, what it still sends: a connection that is closed with
+/// something unread loses what was written to it.
+const PARTING: Duration = Duration::from_millis(500);
 
 /// How long a newcomer looks who is there before its lines are said: where multicast does not reach
 /// all, the others have to be known.
