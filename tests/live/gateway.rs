@@ -243,6 +243,29 @@ fn a_client_behind_a_cable_that_is_out_is_given_up() {
 }
 
 #[test]
+fn who_does_not_read_is_cut_off_and_holds_up_nobody() {
+    let lab = lab_or_skip!(2);
+    let host = lab.host(1);
+    let _agent = agent(&host, &[]);
+    let listener = lab.host(2).listen(&[]);
+    let [slow, fast] = ["slow", "fast"].map(|nick| guest(&host, nick));
+    listener.wait_event("joined", "slow");
+    slow.freeze();
+    let text = "x".repeat(60_000);
+    for _ in 0..20 {
+        lab.host(2).say(&text);
+    }
+    lab.host(2).say("the last");
+    sees(&fast, "host2: the last");
+    sees(&fast, "* slow left (1 connected)");
+    listener.wait_event("left", "slow");
+    let status = host.run(&["status", "--json"]).exits(0).json();
+    let counters = &status[0]["status"]["counters"];
+    assert_eq!(counters["gateway_cut_off"], 1);
+    assert!(counters["gateway_missed"].as_u64() >= Some(1), "{counters}");
+}
+
+#[test]
 fn when_the_agent_ends_the_clients_are_told_and_their_nodes_say_goodbye() {
     let lab = lab_or_skip!(2);
     let agent = agent(&lab.host(1), &[]);

@@ -140,6 +140,11 @@ impl Running {
         self.signal("-KILL");
     }
 
+    /// Has it do nothing any more, though it is there.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
     fn signal(&self, signal: &str) {
         // The shell's own kill: the program of that name is not everywhere.
         let kill = format!("kill {signal} {}", self.child.id());

@@ -181,7 +181,10 @@ impl Caller {
         }
         let line = match typed {
             Typed::Line(line) => line,
-            Typed::Leave => return self.go(house),
+            Typed::Leave => {
+                self.typing.answer_the_rest(&mut self.output);
+                return self.go(house);
+            }
             Typed::TooLong => {
                 count(&house.counts().too_long);
                 let why =

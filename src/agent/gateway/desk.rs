@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mio::net::TcpListener;
+use mio::net::{TcpListener, TcpStream};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
 
@@ -34,6 +34,9 @@ const FIRST: usize = 2;
 /// Slots: one for each caller, and one for each whose last words are still to leave.
 const SLOTS: usize = CALLERS + LINGERING;
 
+/// Connections that are let in before the callers have their turn.
+const ACCEPTS: usize = 64;
+
 /// The longest that the gateway sleeps.
 const TURN: Duration = Duration::from_secs(1);
 
@@ -48,9 +51,11 @@ const VIA: (&str, &str) = ("via", "gateway");
 pub(super) struct Desk {
     poll: Poll,
     listener: TcpListener,
-    /// There may be more to let in.
-    more: bool,
+    /// When to look who waits to be let in, if anybody may.
+    knocks: Option<Instant>,
     callers: BTreeMap<usize, Caller>,
+    /// Callers to whom something has happened.
+    due: BTreeSet<usize>,
     house: House,
     shared: Arc<Shared>,
 }
@@ -108,7 +113,8 @@ impl Desk {
             newcomers: Bucket::full(clock.now(), NEWCOMER_BURST),
             noted: None,
         };
-        Ok(Self { poll, listener, more: true, callers: BTreeMap::new(), house, shared })
+        let (callers, due) = (BTreeMap::new(), BTreeSet::new());
+        Ok(Self { poll, listener, knocks: Some(Instant::ZERO), callers, due, house, shared })
     }
 
     /// Serves until the agent ends.
@@ -116,8 +122,8 @@ impl Desk {
         let mut events = Events::with_capacity(2 * SLOTS + FIRST);
         while !self.shared.stopping.load(Ordering::Acquire) {
             self.wait(&mut events)?;
-            if self.more {
-                self.accept()?;
+            if self.knocks.is_some_and(|at| self.house.now >= at) {
+                self.accept();
             }
             self.turn();
         }
@@ -126,8 +132,10 @@ impl Desk {
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let house = &self.house;
-        let first = self.callers.values().map(|caller| caller.wait(house)).min();
-        match self.poll.poll(events, Some(first.unwrap_or(TURN).min(TURN))) {
+        let knocks = self.knocks.map_or(TURN, |at| at.since(house.now));
+        let first =
+            self.callers.values().map(|caller| caller.wait(house)).fold(knocks, Duration::min);
+        match self.poll.poll(events, Some(first.min(TURN))) {
             Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
             _ => {}
         }
@@ -135,11 +143,11 @@ impl Desk {
         for event in &*events {
             match event.token() {
                 WAKER => {}
-                LISTENER => self.more = true,
-                // That a node has something to take in is seen when its caller has its turn.
-                Token(number) if (number - FIRST) % 2 == 1 => {}
+                LISTENER => self.knocks = Some(self.house.now),
                 Token(number) => {
-                    if let Some(caller) = self.callers.get_mut(&((number - FIRST) / 2)) {
+                    let (slot, of_node) = ((number - FIRST) / 2, (number - FIRST) % 2 == 1);
+                    self.due.insert(slot);
+                    if let Some(caller) = self.callers.get_mut(&slot).filter(|_| !of_node) {
                         caller.is_readable();
                     }
                 }
@@ -148,50 +156,60 @@ impl Desk {
         Ok(())
     }
 
-    /// Gives every caller its turn.
+    /// Gives a turn to every caller to whom something has happened, or whose time has come.
     fn turn(&mut self) {
-        let house = &mut self.house;
-        self.callers.retain(|_, caller| !caller.turn(house));
+        let (house, due) = (&mut self.house, std::mem::take(&mut self.due));
+        self.callers.retain(|slot, caller| {
+            let waits = !due.contains(slot) && !caller.wait(house).is_zero();
+            waits || !caller.turn(house)
+        });
     }
 
-    fn accept(&mut self) -> io::Result<()> {
-        while self.more {
-            let (mut stream, addr) = match self.listener.accept() {
-                Ok(accepted) => accepted,
+    /// Lets in who waits, a bounded number of them.
+    fn accept(&mut self) {
+        for _ in 0..ACCEPTS {
+            match self.listener.accept() {
+                Ok((stream, addr)) => self.let_in(stream, addr),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    self.more = false;
-                    break;
+                    self.knocks = None;
+                    return;
                 }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 // Of the connection, which is gone already.
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => continue,
-                // Too many open files, mostly: who waits is let in later.
+                Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
+                // Too many open files, mostly: who waits is let in when somebody has gone.
                 Err(e) => {
-                    self.house.note_now_and_then(&format!("a client could not be let in: {e}"));
-                    break;
-                }
-            };
-            let slot = (0..SLOTS).find(|slot| !self.callers.contains_key(slot));
-            let Some(slot) = slot.filter(|_| watch_over(&stream).is_ok()) else {
-                count(&self.shared.counts.refused);
-                continue;
-            };
-            let token = Token(FIRST + 2 * slot);
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            self.poll.registry().register(&mut stream, token, interest)?;
-            let refused = self.refuses(addr);
-            let mut caller = Caller::new(slot, stream, addr, self.house.now);
-            match refused {
-                None => caller.greet(&self.house),
-                Some(why) => {
-                    count(&self.shared.counts.refused);
-                    self.house.note_now_and_then(&format!("{addr} was not let in: {why}"));
-                    caller.turn_away(&self.house, &format!("! {why}; try again later"));
+                    self.house.note_now_and_then(&format!("nobody can be let in: {e}"));
+                    self.knocks = Some(self.house.now + TURN);
+                    return;
                 }
             }
-            self.callers.insert(slot, caller);
         }
-        Ok(())
+    }
+
+    fn let_in(&mut self, mut stream: TcpStream, addr: SocketAddr) {
+        let slot = (0..SLOTS).find(|slot| !self.callers.contains_key(slot));
+        let registry = self.poll.registry();
+        let slot = slot.filter(|slot| {
+            let (token, both) = (Token(FIRST + 2 * slot), Interest::READABLE | Interest::WRITABLE);
+            watch_over(&stream).and_then(|()| registry.register(&mut stream, token, both)).is_ok()
+        });
+        let Some(slot) = slot else {
+            count(&self.shared.counts.refused);
+            return;
+        };
+        let refused = self.refuses(addr);
+        let mut caller = Caller::new(slot, stream, addr, self.house.now);
+        match refused {
+            None => caller.greet(&self.house),
+            Some(why) => {
+                count(&self.shared.counts.refused);
+                self.house.note_now_and_then(&format!("{addr} was not let in: {why}"));
+                caller.turn_away(&self.house, &format!("! {why}; try again later"));
+            }
+        }
+        self.callers.insert(slot, caller);
+        self.due.insert(slot);
     }
 
     /// Why one more from there is not let in.
@@ -214,6 +232,7 @@ impl Desk {
         for caller in self.callers.values_mut().filter(|caller| !caller.is_over()) {
             caller.leave(house, "! the agent ends; goodbye", "the agent ends");
         }
+        self.due.extend(self.callers.keys());
         let until = house.now + LAST_WORDS + PARTING;
         self.turn();
         while !self.callers.is_empty() && self.house.now < until {

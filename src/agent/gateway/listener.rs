@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use mio::net::{TcpListener, TcpStream};
 use socket2::{SockRef, TcpKeepalive};
 
-use super::{KEEPALIVE, KEEPALIVE_INTERVAL, UNANSWERED};
+use super::{KEEPALIVE, KEEPALIVE_INTERVAL, KERNEL_WAITING, UNANSWERED};
 
 /// Why the gateway can't listen. The user's to mend.
 #[derive(Debug, thiserror::Error)]
@@ -39,10 +39,12 @@ pub(crate) fn listen(addr: SocketAddr) -> Result<TcpListener, GatewayError> {
     })
 }
 
-/// Has the kernel notice when the other end of a connection is gone without a word.
+/// Has the kernel notice when the other end of a connection is gone without a word, and keep little
+/// for one that does not read.
 pub(super) fn watch_over(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(KERNEL_WAITING)?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_INTERVAL);
     socket.set_tcp_keepalive(&keepalive)?;
     // For what was written and is not acknowledged. Linux goes by it for the keep-alive as well.

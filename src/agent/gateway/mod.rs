@@ -71,6 +71,9 @@ const TELL_SLOWED: Duration = Duration::from_secs(60);
 /// room. More is missed, counted, and told of later.
 const WAITING: usize = 512 * 1024;
 
+/// Bytes that wait for one caller in the kernel, before more waits here.
+const KERNEL_WAITING: usize = 64 * 1024;
+
 /// How long a caller for whom so much waits may read nothing before it is cut off.
 const STALLED: Duration = Duration::from_secs(10);
 
@@ -182,10 +185,12 @@ impl Gateway {
         let shared = Arc::new(Shared::default());
         let mut desk = Desk::open(poll, listener, options, node, log, Arc::clone(&shared))?;
         let thread = std::thread::Builder::new().name("gateway".to_owned());
+        let seen = Arc::clone(&shared);
         let thread = thread.spawn(move || {
             if let Err(error) = desk.serve() {
                 log.warn(&format!("the gateway does not work any more: {error}"));
             }
+            seen.connected.store(0, Ordering::Relaxed);
         })?;
         log.info(&format!("the gateway listens: nc {} {} takes part", addr.ip(), addr.port()));
         Ok(Self { addr, shared, waker, thread: Some(thread) })

@@ -14,9 +14,6 @@ use crate::talk::{Conversation, Place, table, tell_who_is_here};
 use crate::values::{ChannelName, Instant, Nick, NodeId};
 use crate::wire::Profile;
 
-/// Turns of a node before the other callers have theirs.
-const TURNS: usize = 8;
-
 /// A caller's node and conversation.
 #[derive(Debug)]
 pub(super) struct Talker {
@@ -152,7 +149,7 @@ impl Talker {
         let Ok(()) = self.talk.act(action, &mut window);
     }
 
-    /// Gives the node its turns, and shows what has happened.
+    /// Gives the node a turn, and shows what has happened.
     pub(super) fn turn(
         &mut self,
         output: &mut Output,
@@ -160,14 +157,8 @@ impl Talker {
         now: Instant,
         company: &impl Company,
     ) -> Result<(), Stopped> {
-        for _ in 0..TURNS {
-            let turn = self.node.turn(Duration::ZERO)?;
-            for notice in turn.notices {
-                self.notice(&notice, output, style, now, company);
-            }
-            if self.node.deadline() > self.node.now() {
-                break;
-            }
+        for notice in self.node.turn(Duration::ZERO)?.notices {
+            self.notice(&notice, output, style, now, company);
         }
         if self.looks.is_some_and(|until| now >= until) {
             self.arrived(output, style, now);

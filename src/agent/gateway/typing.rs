@@ -88,6 +88,14 @@ impl Typing {
         Ok(Next::Typed(typed))
     }
 
+    /// Answers what telnet has asked behind a wish to leave: it shows nothing more until then.
+    pub(super) fn answer_the_rest(&mut self, output: &mut Output) {
+        let mut rest = &self.chunk[self.taken..];
+        while self.reader.next(&mut rest).is_some() {}
+        self.taken = self.chunk.len();
+        output.raw(&self.reader.answers());
+    }
+
     fn read(&mut self, stream: &mut impl Read, output: &mut Output) -> io::Result<Option<Typed>> {
         loop {
             let mut rest = &self.chunk[self.taken..];
