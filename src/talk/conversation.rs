@@ -245,9 +245,8 @@ mod tests {
     }
 
     impl Notebook {
-        fn note(&mut self, what: String) -> Result<(), Infallible> {
+        fn note(&mut self, what: String) {
             self.done.push(what);
-            Ok(())
         }
     }
 
@@ -255,33 +254,40 @@ mod tests {
         type Error = Infallible;
 
         fn say(&mut self, channel: &ChannelName, what: Outgoing) -> Result<(), Infallible> {
-            self.note(format!("say #{channel}: {}", what.text))
+            self.note(format!("say #{channel}: {}", what.text));
+            Ok(())
         }
         fn join(&mut self, channel: &ChannelName) -> Result<(), Infallible> {
-            self.note(format!("join #{channel}"))
+            self.note(format!("join #{channel}"));
+            Ok(())
         }
         fn leave(&mut self, channel: &ChannelName) -> Result<(), Infallible> {
-            self.note(format!("leave #{channel}"))
+            self.note(format!("leave #{channel}"));
+            Ok(())
         }
         fn set_profile(&mut self, profile: &Profile) -> Result<(), Infallible> {
             let away = profile.away.as_ref().map(|away| away.escaped().to_string());
-            self.note(format!("profile {} {away:?}", profile.nick.escaped()))
+            self.note(format!("profile {} {away:?}", profile.nick.escaped()));
+            Ok(())
         }
         fn tell(&mut self, to: NodeId, what: Outgoing) -> Result<u64, Infallible> {
-            self.note(format!("tell {}: {}", to.short(), what.text))?;
+            self.note(format!("tell {}: {}", to.short(), what.text));
             Ok(7)
         }
         fn peers(&mut self) -> Result<Vec<PeerInfo>, Infallible> {
             Ok(self.peers.clone())
         }
         fn info(&mut self, what: &str) -> Result<(), Infallible> {
-            self.note(format!("* {what}"))
+            self.note(format!("* {what}"));
+            Ok(())
         }
         fn error(&mut self, what: &str) -> Result<(), Infallible> {
-            self.note(format!("! {what}"))
+            self.note(format!("! {what}"));
+            Ok(())
         }
         fn list(&mut self, peers: &[PeerInfo]) -> Result<(), Infallible> {
-            self.note(format!("{} listed", peers.len()))
+            self.note(format!("{} listed", peers.len()));
+            Ok(())
         }
         fn nick(&self, peer: &PeerInfo) -> String {
             peer.profile.nick.escaped().to_string()
