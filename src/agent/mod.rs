@@ -18,6 +18,7 @@
 mod client;
 mod door;
 mod entrance;
+pub(crate) mod facts;
 mod gateway;
 pub(crate) mod history;
 mod kept;
@@ -25,6 +26,7 @@ mod log;
 pub(crate) mod objects;
 pub(crate) mod protocol;
 mod requests;
+pub(crate) mod runner;
 mod server;
 mod session;
 

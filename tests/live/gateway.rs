@@ -26,7 +26,7 @@ fn agent_at(host: &Host, addr: &str, more: &[&str]) -> Running {
 /// Somebody with `nc` who was asked for a nick.
 #[track_caller]
 fn stranger(host: &Host, [addr, port]: [&str; 2]) -> Running {
-    let nc = host.program(&["nc", addr, port]);
+    let nc = host.start_program(&["nc", addr, port]);
     nc.wait_for_line("the question for a nick", |line| line.contains("which nick?"));
     nc
 }
@@ -146,7 +146,7 @@ fn what_a_script_sends_at_once_is_said_before_it_goes() {
     let lab = lab_or_skip!(2);
     let _agent = agent(&lab.host(1), &[]);
     let listener = lab.host(2).listen(&[]);
-    let mut script = lab.host(1).program(&["nc", "-N", HERE[0], HERE[1]]);
+    let mut script = lab.host(1).start_program(&["nc", "-N", HERE[0], HERE[1]]);
     script.type_bytes(b"backup\none\n\\msg host2 two\nthree");
     let output = script.finish().exits(0);
     assert!(output.stdout.ends_with("* goodbye"), "{output:#?}");
@@ -192,14 +192,14 @@ fn one_too_many_is_told_so_until_others_have_gone() {
     let _agent = agent(&host, &[]);
     let crowd =
         "for i in {1..64}; do exec {fd}<>/dev/tcp/127.0.0.1/3000; done; echo open; exec cat";
-    let crowd = host.program(&["bash", "-c", crowd]);
+    let crowd = host.start_program(&["bash", "-c", crowd]);
     crowd.wait_for_line("open", |line| line == "open");
-    let late = host.program(&["nc", HERE[0], HERE[1]]);
+    let late = host.start_program(&["nc", HERE[0], HERE[1]]);
     let said = late.wait_for_end().concat();
     assert!(said.contains("! 64 clients are connected, and no more are let in"), "{said}");
     crowd.kill();
     eventually("there is room again", || {
-        let late = host.program(&["nc", "-N", HERE[0], HERE[1]]).finish();
+        let late = host.start_program(&["nc", "-N", HERE[0], HERE[1]]).finish();
         late.stdout.contains("which nick?").then_some(())
     });
     let status = host.run(&["status", "--json"]).exits(0).json();
@@ -212,7 +212,7 @@ fn who_types_nothing_is_let_go_and_what_is_no_chat_is_shown_the_door() {
     let _agent = agent(&lab.host(1), &["--tcp-idle", "1s"]);
     let listener = lab.host(2).listen(&[]);
     let ada = guest(&lab.host(1), "ada");
-    assert_eq!(ada.wait_for_end().last().unwrap(), "! nothing was typed for 1 second; goodbye");
+    assert_eq!(ada.wait_for_end().last().unwrap(), "! nothing was typed for 1s; goodbye");
     listener.wait_event("left", "ada");
     let mut page = stranger(&lab.host(1), HERE);
     page.type_bytes(b"POST / HTTP/1.1\r\nHost: localhost:3000\r\n\r\nevil\nspam\n");
@@ -231,9 +231,9 @@ fn a_client_behind_a_cable_that_is_out_is_given_up() {
     listener.wait_event("joined", "ada");
     let crowd =
         "for i in {1..15}; do exec {fd}<>/dev/tcp/10.77.0.1/3000; done; echo open; exec cat";
-    let crowd = lab.host(2).program(&["bash", "-c", crowd]);
+    let crowd = lab.host(2).start_program(&["bash", "-c", crowd]);
     crowd.wait_for_line("open", |line| line == "open");
-    let late = lab.host(2).program(&["nc", there[0], there[1]]);
+    let late = lab.host(2).start_program(&["nc", there[0], there[1]]);
     let said = late.wait_for_end().concat();
     assert!(said.contains("! 16 clients of your host are connected already"), "{said}");
 

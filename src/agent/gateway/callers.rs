@@ -25,7 +25,7 @@ use super::talker::Talker;
 use super::typing::{CHUNK, Next, Typing};
 use super::{LAST_WORDS, LINE_RATE, NAMING, PARTING, TELL_SLOWED, count};
 use crate::talk::commands::{self, Action};
-use crate::values::{ChannelName, Escaped, Instant, Nick};
+use crate::values::{ChannelName, Escaped, Instant, Nick, duration};
 
 /// Lines of one caller before the others have their turn.
 const LINES: usize = 16;
@@ -282,7 +282,7 @@ impl Caller {
                     return;
                 };
                 count(&house.counts().idle);
-                let why = format!("! nothing was typed for {}; goodbye", span(idle));
+                let why = format!("! nothing was typed for {}; goodbye", duration::show(idle));
                 self.leave(house, &why, "it was idle");
             }
             Phase::Naming | Phase::Over { .. } => {}
@@ -363,18 +363,6 @@ impl Caller {
     pub(super) fn tell(&mut self, what: &str, now: Instant) {
         self.output.line(what, now);
     }
-}
-
-/// `30 minutes`
-fn span(time: Duration) -> String {
-    let (count, unit) = match time.as_secs() {
-        _ if time.subsec_nanos() > 0 => return format!("{} seconds", time.as_secs_f64()),
-        seconds if seconds % 3_600 == 0 => (seconds / 3_600, "hour"),
-        seconds if seconds % 60 == 0 => (seconds / 60, "minute"),
-        seconds => (seconds, "second"),
-    };
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {unit}{plural}")
 }
 
 fn taken(nick: &Nick) -> String {
