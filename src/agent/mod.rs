@@ -19,7 +19,7 @@ mod door;
 mod entrance;
 pub(crate) mod history;
 mod kept;
-mod log;
+pub(crate) mod log;
 pub(crate) mod objects;
 pub(crate) mod protocol;
 mod requests;

@@ -172,17 +172,19 @@ impl Server {
 
     /// Serves until a signal or a client ends it.
     pub(crate) fn run(mut self) -> Result<(), AgentError> {
-        self.log.info(&format!(
+        let who = format!(
             "{} is {} in group {}, at {}",
             self.profile.nick.escaped(),
             self.node.id(),
             self.group,
             self.path.display()
-        ));
-        Log::ready();
+        );
+        self.log.info(&who);
+        Log::ready(&who);
+        let nap = TURN.min(self.log.nap());
         while !self.stopping {
             let hurry = !self.busy.is_empty() && !self.node.is_congested();
-            let turn = self.node.turn(if hurry { Duration::ZERO } else { TURN })?;
+            let turn = self.node.turn(if hurry { Duration::ZERO } else { nap })?;
             for guest in turn.ready {
                 self.take_in(guest)?;
             }
@@ -192,6 +194,7 @@ impl Server {
             self.log.alive(self.node.now());
         }
         self.log.info("stopping");
+        Log::stopping();
         // What was asked for last still goes out, and who asked still hears of it.
         let turn = self.node.turn(Duration::ZERO)?;
         self.notices(turn.notices);
@@ -458,6 +461,5 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
-        Log::stopping();
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand, ValueHint};
 
 use super::{duration, help, sim};
 use crate::values::{ChannelName, Json, Level, Nick};
@@ -128,6 +128,12 @@ pub(super) enum Command {
     /// End the agent
     #[command(after_long_help = help::STOP_EXAMPLES)]
     Stop,
+    /// Print a script that completes command lines in a shell
+    #[command(long_about = help::COMPLETIONS, after_long_help = help::COMPLETIONS_EXAMPLES)]
+    Completions(Completions),
+    /// Print a manual page, or write all of them
+    #[command(after_long_help = help::MAN_EXAMPLES)]
+    Man(Manual),
     /// Simulate a LAN of many hosts, and print what finding each other costs
     #[command(long_about = sim::ABOUT, after_long_help = sim::EXAMPLES)]
     Sim(sim::SimArgs),
@@ -279,6 +285,25 @@ pub(super) struct History {
     /// Only messages with all of these words
     #[arg(long, value_name = "WORDS")]
     pub(super) search: Option<String>,
+}
+
+/// `cooee completions`
+#[derive(Debug, clap::Args)]
+pub(super) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: clap_complete::Shell,
+}
+
+/// `cooee man`
+#[derive(Debug, clap::Args)]
+pub(super) struct Manual {
+    /// The command that the page is about [default: the program as a whole]
+    #[arg(value_name = "COMMAND")]
+    pub(super) command: Option<String>,
+    /// Write the pages of all commands into this folder instead
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "command")]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -168,3 +168,19 @@ Examples:
 pub(super) const STOP_EXAMPLES: &str = "\
 Examples:
   cooee stop";
+
+pub(super) const COMPLETIONS: &str = "\
+Prints a script that completes commands, options and file names in bash, zsh, fish, elvish or \
+powershell. It reads no configuration, so a shell's start-up file can call it.";
+
+pub(super) const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  cooee completions bash > ~/.local/share/bash-completion/completions/cooee
+  cooee completions fish > ~/.config/fish/completions/cooee.fish
+  cooee completions zsh > ~/.zfunc/_cooee      with ~/.zfunc in fpath, before compinit";
+
+pub(super) const MAN_EXAMPLES: &str = "\
+Examples:
+  cooee man | man -l -
+  cooee man say | man -l -
+  cooee man --out ~/.local/share/man/man1";

@@ -22,10 +22,13 @@ mod lines;
 mod listen;
 mod options;
 mod output;
+mod pages;
 mod peers;
 mod say;
 mod session;
 mod sim;
+#[cfg(test)]
+mod units;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -36,7 +39,7 @@ use clap::Parser;
 use args::{Args, Command};
 use exit::{Exit, Failure};
 use options::{Settings, Surroundings};
-use output::note;
+use output::{complain, note};
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
@@ -48,21 +51,31 @@ fn run(line: impl Iterator<Item = OsString>) -> Exit {
         Ok(args) => args,
         Err(answer) => return explain(&answer),
     };
-    let ended = options::resolve(&args.globals, &Surroundings::real()).and_then(|mut settings| {
-        if !settings.quiet {
-            settings.warnings.drain(..).for_each(note);
-        }
-        command(args.command, settings)
-    });
+    // A shell's start-up file calls this: a wrong configuration is none of its business.
+    let ended = match &args.command {
+        Command::Completions(args) => Some(pages::completions(args)),
+        Command::Man(args) => Some(pages::manual(args)),
+        _ => None,
+    };
+    let ended = ended.unwrap_or_else(|| configured(args));
     match ended {
         Ok(exit) => exit,
         Err(failure) => {
             if failure != Failure::Closed {
-                note(&failure);
+                complain(&failure);
             }
             failure.exit()
         }
     }
+}
+
+/// Runs a command that goes by the configuration.
+fn configured(args: Args) -> Result<Exit, Failure> {
+    let mut settings = options::resolve(&args.globals, &Surroundings::real())?;
+    if !settings.quiet {
+        settings.warnings.drain(..).for_each(note);
+    }
+    command(args.command, settings)
 }
 
 fn command(command: Command, settings: Settings) -> Result<Exit, Failure> {
@@ -83,6 +96,8 @@ fn command(command: Command, settings: Settings) -> Result<Exit, Failure> {
         Command::Status => agent::status(&settings),
         Command::History(args) => history::run(args, &settings),
         Command::Stop => agent::stop(&settings),
+        Command::Completions(args) => pages::completions(&args),
+        Command::Man(args) => pages::manual(&args),
         Command::Sim(args) => sim::run(&args, &mut std::io::stdout().lock()),
     }
 }

@@ -45,8 +45,13 @@ impl Host {
         &self.nick
     }
 
+    /// Where its user is at home.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
     /// `program` on this host.
-    fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = match &self.place {
             Some((lab, number)) => {
                 let mut lan = Command::new(LAN);

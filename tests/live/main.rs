@@ -13,6 +13,7 @@ mod lines;
 mod running;
 
 // The stories.
+mod agent_service;
 mod channels;
 mod finding;
 mod hostile;

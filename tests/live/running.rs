@@ -134,7 +134,8 @@ impl Running {
         self.signal("-KILL");
     }
 
-    fn signal(&self, signal: &str) {
+    /// Sends it a signal, such as `-TERM`.
+    pub(crate) fn signal(&self, signal: &str) {
         // The shell's own kill: the program of that name is not everywhere.
         let kill = format!("kill {signal} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
