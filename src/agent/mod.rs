@@ -21,6 +21,8 @@ pub(crate) mod history;
 mod kept;
 pub(crate) mod log;
 pub(crate) mod objects;
+#[cfg(test)]
+mod page;
 pub(crate) mod protocol;
 mod requests;
 mod server;

@@ -399,7 +399,7 @@ impl Server {
     fn note(&mut self, notice: &Notice) {
         match notice {
             Notice::Event(Event::Told { ticket, took }) => {
-                if let Some((client, n)) = self.telling.remove(ticket)
+                if let Some((client, n @ Some(_))) = self.telling.remove(ticket)
                     && let Some(session) = self.sessions.get_mut(&client)
                 {
                     let took_ms = Some(took.as_micros() as f64 / 1_000.0);
