@@ -60,13 +60,13 @@ fn the_service_manager_hears_that_it_is_ready_alive_and_stopping() {
     }
     listener.wait_event("joined", "host1");
 
-    agent.signal("-TERM");
+    agent.terminate();
     manager.hears("STOPPING=1");
     let output = agent.finish().exits(0);
     assert!(output.stderr.contains("cooee agent: stopping"), "{output:#?}");
     listener.wait_event("left", "host1");
     assert!(listener.json_so_far(|v| v["event"] == "dead").is_empty());
-    assert!(!lab.host(1).home().join("run/cooee.sock").exists());
+    assert!(!lab.host(1).socket().exists());
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_service_manager_with_an_abstract_socket_hears_it_too() {
     let agent = start(&Host::here(&scratch), &args, &format!("@{name}"));
     manager.hears("READY=1");
     manager.hears("WATCHDOG=1");
-    agent.signal("-TERM");
+    agent.terminate();
     manager.hears("STOPPING=1");
     agent.finish().exits(0);
 }
@@ -90,7 +90,7 @@ fn complaints(is_journal: bool) -> String {
     let scratch = Scratch::new();
     let host = Host::here(&scratch);
     let mut command: Command = host.command_line(&["agent", "--iface", "nosuch0"]);
-    let kept = host.home().join("state/cooee/agent.json");
+    let kept = host.state("agent.json");
     std::fs::create_dir_all(kept.parent().unwrap()).unwrap();
     std::fs::write(kept, "damaged").unwrap();
 

@@ -13,8 +13,10 @@ mod lines;
 mod running;
 
 // The stories.
+mod agent;
 mod agent_service;
 mod channels;
+mod control;
 mod finding;
 mod hostile;
 mod leaving;
