@@ -110,7 +110,7 @@ node of its own can follow (--iface, --peer, --nick, ...).
 
 Channels joined with `cooee join`, nick, tags and services are kept over a restart. What is said in \
 its channels, and what is told to it, is in the history before anyone is shown it: 90 days and \
-200,000 messages of it. Scripts can speak to its socket as docs/agent.md says.
+256 MiB of it. Scripts can speak to its socket as docs/agent.md says.
 
 SIGTERM or Ctrl-C says goodbye. Under systemd it tells when it is ready, and keeps the watchdog \
 quiet.";
