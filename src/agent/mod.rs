@@ -17,6 +17,7 @@
 mod client;
 mod door;
 mod entrance;
+pub(crate) mod facts;
 pub(crate) mod history;
 mod kept;
 pub(crate) mod log;
@@ -25,6 +26,7 @@ pub(crate) mod objects;
 mod page;
 pub(crate) mod protocol;
 mod requests;
+pub(crate) mod runner;
 mod server;
 mod session;
 
