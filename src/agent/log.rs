@@ -20,6 +20,8 @@ pub(crate) const ERROR: u8 = 3;
 pub(crate) const WARNING: u8 = 4;
 /// Something that is good to know.
 const INFO: u8 = 6;
+/// Something for those who want to know how it comes about.
+const DEBUG: u8 = 7;
 
 /// How long the service manager may take to make room for what it is told.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -29,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Log {
     /// Only warnings.
     quiet: bool,
+    /// Details, too.
+    verbose: bool,
     /// Standard error goes to journald.
     journal: bool,
     /// How often the service manager wants to hear that the agent is alive, if it does.
@@ -40,11 +44,11 @@ static TOLD: AtomicU64 = AtomicU64::new(0);
 
 impl Log {
     /// As the environment says.
-    pub(crate) fn from_environment(quiet: bool) -> Self {
+    pub(crate) fn from_environment(quiet: bool, verbose: bool) -> Self {
         let var = |name| std::env::var(name).ok();
         let (micros, pid) = (var("WATCHDOG_USEC"), var("WATCHDOG_PID"));
         let watchdog = watchdog(micros.as_deref(), pid.as_deref(), std::process::id());
-        Self { quiet, journal: goes_to_journald(), watchdog }
+        Self { quiet, verbose, journal: goes_to_journald(), watchdog }
     }
 
     /// Something that somebody should look at.
@@ -59,6 +63,23 @@ impl Log {
         }
     }
 
+    /// Something for those who want to know how it comes about.
+    pub(crate) fn detail(&self, what: &str) {
+        if self.verbose {
+            self.write(DEBUG, what);
+        }
+    }
+
+    /// Whether details are wanted.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Writes as much as is said here from now on.
+    pub(crate) fn set(&mut self, quiet: bool, verbose: bool) {
+        (self.quiet, self.verbose) = (quiet, verbose);
+    }
+
     fn write(&self, priority: u8, what: &str) {
         let line = line(self.journal, "cooee agent", priority, what);
         // Nobody may be reading.
@@ -68,6 +89,14 @@ impl Log {
     /// The agent serves from now on; `status` says as whom.
     pub(crate) fn ready(status: &str) {
         notify(&format!("READY=1\nSTATUS={}\n", status.replace('\n', " ")));
+    }
+
+    /// The agent reads its configuration again; [`Log::ready`] follows. systemd wants to know when
+    /// that was (`Type=notify-reload`).
+    pub(crate) fn reloading() {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
+        notify(&format!("RELOADING=1\nMONOTONIC_USEC={micros}\n"));
     }
 
     /// The agent is about to end.
@@ -158,7 +187,7 @@ mod tests {
         for nonsense in [None, Some(""), Some("0"), Some("-1"), Some("soon")] {
             assert_eq!(watchdog(nonsense, None, 7), None, "{nonsense:?}");
         }
-        let log = Log { quiet: false, journal: false, watchdog: half };
+        let log = Log { quiet: false, verbose: false, journal: false, watchdog: half };
         assert!(log.nap() < Duration::from_millis(500));
     }
 

@@ -8,6 +8,7 @@
 //!   server ── session (one each)   ◀── one mio poll ──▶  node: engine, sockets, timers
 //!        │
 //!        ├── history    SQLite: what was said
+//!        ├── hooks      commands run for what happens, by the runner
 //!        └── kept       memberships, nick, tags: what survives a restart
 //! ```
 //!
@@ -19,12 +20,14 @@ mod door;
 mod entrance;
 pub(crate) mod facts;
 pub(crate) mod history;
+pub(crate) mod hooks;
 mod kept;
 pub(crate) mod log;
 pub(crate) mod objects;
 #[cfg(test)]
 mod page;
 pub(crate) mod protocol;
+mod reload;
 mod requests;
 pub(crate) mod runner;
 mod server;
@@ -33,4 +36,5 @@ mod session;
 pub(crate) use client::{Client, ClientError, usual_socket};
 pub(crate) use door::{Door, DoorError};
 pub(crate) use log::Log;
+pub(crate) use reload::{Configuration, Source};
 pub(crate) use server::{AgentError, AgentOptions, Server};

@@ -37,6 +37,17 @@ pub(super) fn merged(configured: &Profile, kept: &Kept) -> Profile {
     profile
 }
 
+/// Whether it is short enough to be announced.
+pub(super) fn fits(profile: &Profile) -> Result<(), String> {
+    if profile.tags.len() > limits::TAGS || profile.services.len() > limits::TAGS {
+        return Err(format!("at most {} tags and services are announced", limits::TAGS));
+    }
+    if profile.tag_bytes() > limits::TAG_BYTES {
+        return Err(format!("tags and services have more than {} bytes", limits::TAG_BYTES));
+    }
+    Ok(())
+}
+
 impl Server {
     /// Does what a client asks for, and replies.
     pub(super) fn carry_out(&mut self, client: usize, n: Option<u64>, request: Request) {
@@ -61,7 +72,7 @@ impl Server {
             Request::Leave { channel, keep: true } => self.drop_channel(&channel),
             Request::Channels => Ok(self.channels(n)),
             Request::Nick(nick) => {
-                let is_configured = self.configured.nick.raw() == nick.as_str();
+                let is_configured = self.configuration.profile.nick.raw() == nick.as_str();
                 let nick = (!is_configured).then(|| nick.as_str().to_owned());
                 self.change(|kept| kept.nick = nick)
             }
@@ -223,7 +234,7 @@ impl Server {
         })
     }
 
-    fn has_room(&self, channel: &ChannelName) -> Result<(), String> {
+    pub(super) fn has_room(&self, channel: &ChannelName) -> Result<(), String> {
         if self.members.contains_key(channel) || self.members.len() < limits::CHANNELS {
             return Ok(());
         }
@@ -233,21 +244,18 @@ impl Server {
     fn channels(&self, n: Option<u64>) -> Reply {
         let joined = self.members.keys().map(|channel| channel.as_str().to_owned()).collect();
         let kept = self.kept.channels.iter().cloned().collect();
-        Reply { joined: Some(joined), kept: Some(kept), ..Reply::done(n) }
+        let hooked = self.hooked.iter().map(|channel| channel.as_str().to_owned()).collect();
+        let (kept, joined, hooked) = (Some(kept), Some(joined), Some(hooked));
+        Reply { kept, joined, hooked, ..Reply::done(n) }
     }
 
     /// Changes what is kept, in the file and on the LAN, or nowhere.
     fn change(&mut self, change: impl FnOnce(&mut Kept)) -> Result<Reply, String> {
         let mut kept = self.kept.clone();
         change(&mut kept);
-        let mut profile = merged(&self.configured, &kept);
+        let mut profile = merged(&self.configuration.profile, &kept);
         profile.away.clone_from(&self.profile.away);
-        if profile.tags.len() > limits::TAGS || profile.services.len() > limits::TAGS {
-            return Err(format!("at most {} tags and services are announced", limits::TAGS));
-        }
-        if profile.tag_bytes() > limits::TAG_BYTES {
-            return Err(format!("tags and services have more than {} bytes", limits::TAG_BYTES));
-        }
+        fits(&profile)?;
         self.store.write(&kept).map_err(|e| format!("it can't be kept: {e}"))?;
         let before = std::mem::replace(&mut self.kept, kept);
         let named = |name: &String| name.parse::<ChannelName>().ok();
@@ -287,6 +295,7 @@ impl Server {
             tags: profile.tags.iter().map(|(key, value)| (text(key), text(value))).collect(),
             services: profile.services.iter().map(|(name, port)| (text(name), *port)).collect(),
             counters,
+            hooks: self.hooks.counts(),
         }
     }
 }

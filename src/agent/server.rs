@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,14 @@ use std::time::Duration;
 use mio::Interest;
 use mio::net::UnixListener;
 
-use super::entrance::{is_ours, listen, raise_limit, signals};
+use super::entrance::{Signals, is_ours, listen, raise_limit};
 use super::history::Keeper;
+use super::hooks::Hooks;
 use super::kept::{Kept, Store};
 use super::log::Log;
 use super::objects::{self, Clocks};
 use super::protocol::{self, Reply};
+use super::reload::{Configuration, Source};
 use super::session::{Input, Session};
 use crate::net::Clock;
 use crate::node::{Guest, LocalNode, Notice, Options, StartError, Stopped};
@@ -51,6 +53,10 @@ pub(crate) struct AgentOptions {
     pub(crate) folder: Option<PathBuf>,
     /// Notes on standard error: as little as possible, or as much.
     pub(crate) log: Log,
+    /// What the user has configured.
+    pub(crate) configuration: Configuration,
+    /// For reading it again.
+    pub(crate) source: Source,
 }
 
 /// Why an agent can't start, or has ended. Nothing is left behind.
@@ -86,14 +92,18 @@ pub(crate) struct Server {
     pub(super) group: Group,
     pub(super) sealed: bool,
     /// As configured, before what was changed at run time.
-    pub(super) configured: Profile,
+    pub(super) configuration: Configuration,
+    pub(super) source: Source,
+    pub(super) hooks: Hooks,
+    /// Channels that the agent is in for its hooks.
+    pub(super) hooked: BTreeSet<ChannelName>,
     pub(super) profile: Profile,
     pub(super) kept: Kept,
     pub(super) store: Store,
     pub(super) history: Keeper,
     listener: UnixListener,
     path: PathBuf,
-    signals: mio::net::UnixStream,
+    signals: Signals,
     sessions: BTreeMap<usize, Session>,
     /// Numbers of clients that have gone.
     free: Vec<usize>,
@@ -120,12 +130,12 @@ impl Server {
         let listener = listen(&options.socket)?;
         let in_folder = |name: &str| options.folder.as_ref().map(|folder| folder.join(name));
         let (store, kept) = Store::open(in_folder("agent.json"), &mut warn);
-        let configured = options.node.profile.clone();
+        let configuration = options.configuration;
         let kept = kept.unwrap_or_else(|| Kept {
             channels: [ChannelName::LOBBY.to_owned()].into(),
             ..Kept::default()
         });
-        let profile = super::requests::merged(&configured, &kept);
+        let profile = super::requests::merged(&configuration.profile, &kept);
         let channels: Vec<ChannelName> =
             kept.channels.iter().filter_map(|name| name.parse().ok()).collect();
         options.node.profile = profile.clone();
@@ -151,14 +161,17 @@ impl Server {
             log,
             group,
             sealed,
-            configured,
+            hooks: Hooks::new(&configuration.hooks, &options.socket, group),
+            hooked: BTreeSet::new(),
+            configuration,
+            source: options.source,
             profile,
             kept,
             store,
             history,
             listener,
             path: options.socket,
-            signals: signals()?,
+            signals: Signals::catch()?,
             sessions: BTreeMap::new(),
             free: Vec::new(),
             busy: BTreeSet::new(),
@@ -169,21 +182,15 @@ impl Server {
             stopping: false,
         };
         server.node.watch(&mut server.listener, LISTENER, Interest::READABLE)?;
-        server.node.watch(&mut server.signals, SIGNALS, Interest::READABLE)?;
+        server.node.watch(&mut server.signals.stream, SIGNALS, Interest::READABLE)?;
+        server.join_for_hooks();
         Ok(server)
     }
 
     /// Serves until a signal or a client ends it.
     pub(crate) fn run(mut self) -> Result<(), AgentError> {
-        let who = format!(
-            "{} is {} in group {}, at {}",
-            self.profile.nick.escaped(),
-            self.node.id(),
-            self.group,
-            self.path.display()
-        );
-        self.log.info(&who);
-        Log::ready(&who);
+        self.log.info(&self.who());
+        Log::ready(&self.who());
         let nap = TURN.min(self.log.nap());
         while !self.stopping {
             let hurry = !self.busy.is_empty() && !self.node.is_congested();
@@ -201,11 +208,23 @@ impl Server {
         }
         self.log.info("stopping");
         Log::stopping();
+        self.hooks.stop(self.log);
         // What was asked for last still goes out, and who asked still hears of it.
         let turn = self.node.turn(Duration::ZERO)?;
         self.notices(turn.notices);
         self.flush();
         Ok(())
+    }
+
+    /// Who this is, in a line.
+    pub(super) fn who(&self) -> String {
+        format!(
+            "{} is {} in group {}, at {}",
+            self.profile.nick.escaped(),
+            self.node.id(),
+            self.group,
+            self.path.display()
+        )
     }
 
     pub(super) fn clocks(&self) -> Clocks {
@@ -224,9 +243,11 @@ impl Server {
         match guest.number {
             LISTENER => self.accept(),
             SIGNALS => {
-                let mut bytes = [0; 64];
-                // What matters is that there was one.
-                self.stopping |= matches!(self.signals.read(&mut bytes), Ok(count) if count > 0);
+                let (stop, reload) = self.signals.take();
+                self.stopping |= stop;
+                if reload && !stop {
+                    self.reload();
+                }
                 Ok(())
             }
             number => {
@@ -375,6 +396,7 @@ impl Server {
             })
             .collect();
         let mut new = self.keep(&said).into_iter();
+        let (kept, clocks, log) = (self.history.has_kept(), self.clocks(), self.log);
         for notice in notices {
             let speaker = match &notice {
                 Notice::Event(Event::Message(_)) => {
@@ -393,6 +415,7 @@ impl Server {
                 _ => None,
             };
             self.note(&notice);
+            self.hooks.on(&notice, kept, clocks, log);
             self.spread(&notice, speaker);
         }
     }

@@ -76,8 +76,8 @@ While it runs, this host is listed by `cooee peers` elsewhere.
 
 --exec runs a command for each message, without a shell: the message as JSON on its standard input, \
 and COOEE_TEXT, COOEE_CHANNEL (empty for what was told to this node alone), COOEE_FROM (the \
-author's id), COOEE_FROM_NICK, COOEE_LEVEL, COOEE_AT and COOEE_VERIFIED (true or false: whether \
-the author signed it) in its environment. At most 4 run at a time and 1,000 messages wait; what is \
+author's id), COOEE_FROM_NICK, COOEE_LEVEL, COOEE_DATA, COOEE_AT, COOEE_DIRECT and COOEE_VERIFIED \
+(true or false: whether the author signed it) in its environment. At most 4 run at a time and 1,000 messages wait; what is \
 more is dropped and reported. When a command ends, or has run for --exec-timeout, whatever it has \
 started ends too. With -q only the commands print.
 
@@ -112,7 +112,10 @@ Channels joined with `cooee join`, nick, tags and services are kept over a resta
 its channels, and what is told to it, is in the history before anyone is shown it: 90 days and \
 256 MiB of it. Scripts can speak to its socket as docs/agent.md says.
 
-SIGTERM or Ctrl-C says goodbye. Under systemd it tells when it is ready, and keeps the watchdog \
+[[on]] in config.toml makes it run a command when something happens: docs/config.md describes these \
+hooks, and packaging/config.toml shows them.
+
+SIGTERM or Ctrl-C says goodbye; SIGHUP reads the configuration again. Under systemd it tells when it is ready, and keeps the watchdog \
 quiet.";
 
 pub(super) const AGENT_EXAMPLES: &str = "\

@@ -16,6 +16,7 @@ mod exit;
 mod find;
 mod help;
 mod history;
+mod hooks;
 mod hub;
 mod lines;
 mod listen;
@@ -36,7 +37,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::values::duration;
-use args::{Args, Command};
+use args::{Args, Command, Globals};
 use exit::{Exit, Failure};
 use options::{Settings, Surroundings};
 use output::{complain, note};
@@ -75,17 +76,17 @@ fn configured(args: Args) -> Result<Exit, Failure> {
     if !settings.quiet {
         settings.warnings.drain(..).for_each(note);
     }
-    command(args.command, settings)
+    command(args.command, &args.globals, settings)
 }
 
-fn command(command: Command, settings: Settings) -> Result<Exit, Failure> {
+fn command(command: Command, typed: &Globals, settings: Settings) -> Result<Exit, Failure> {
     match command {
         Command::Peers(args) => peers::run(&args, settings),
         Command::Say(args) => say::run(args, settings),
         Command::Cast(args) => cast::run(&args, settings),
         Command::Listen(args) => listen::run(args, settings),
         Command::Chat(args) => chat::run(args, settings),
-        Command::Agent => agent::serve(settings),
+        Command::Agent => agent::serve(settings, typed),
         Command::Join(args) => agent::membership("join", &args.channel, &settings),
         Command::Leave(args) => agent::membership("leave", &args.channel, &settings),
         Command::Channels => agent::channels(&settings),
