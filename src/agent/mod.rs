@@ -17,12 +17,14 @@
 mod client;
 mod door;
 mod entrance;
+pub(crate) mod facts;
 pub(crate) mod history;
 mod kept;
 mod log;
 pub(crate) mod objects;
 pub(crate) mod protocol;
 mod requests;
+pub(crate) mod runner;
 mod server;
 mod session;
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::args;
 use super::duration;
-use super::exec::{Job, Runner};
+use super::exec::Exec;
 use super::exit::{Exit, Failure};
 use super::hub::{Happening, Hub};
 use super::options::Settings;
@@ -33,8 +33,8 @@ pub(super) fn run(args: args::Listen, mut settings: Settings) -> Result<Exit, Fa
     let mut about = About::of(&settings, &channels);
     settings.node.channels = channels;
     let hub = Hub::new();
-    let runner = args.exec.map(|words| Runner::start(words, args.exec_timeout)).transpose()?;
-    let killer = runner.as_ref().map(Runner::killer);
+    let exec = args.exec.map(|words| Exec::new(words, args.exec_timeout)).transpose()?;
+    let killer = exec.as_ref().map(Exec::killer);
     hub.signals(move || killer.into_iter().for_each(|killer| killer.kill_all()))?;
     let (node, notices) = session::start(&mut settings, Role::Resident)?;
     hub.notices(notices);
@@ -47,18 +47,18 @@ pub(super) fn run(args: args::Listen, mut settings: Settings) -> Result<Exit, Fa
         style: Style::new(false),
         settings: &settings,
         events: args.events,
-        runner: runner.as_ref(),
+        exec: exec.as_ref(),
         left: args.count,
     };
     let ended = listener.announce(&about).and_then(|()| listener.listen(&hub, until));
     let left = listener.left;
-    if let Some(runner) = runner {
+    if let Some(exec) = exec {
         match &ended {
             // Ended by itself: what was received is dealt with. A signal cuts that short as well.
             Ok(End::Count | End::Time) => {
-                runner.finish(|| matches!(hub.next(Some(Instant::now())), Happening::Signal));
+                exec.finish(|| matches!(hub.next(Some(Instant::now())), Happening::Signal));
             }
-            _ => runner.abort(),
+            _ => exec.abort(),
         }
     }
     session::stop(node, &settings);
@@ -111,7 +111,7 @@ struct Listener<'a> {
     style: Style,
     settings: &'a Settings,
     events: bool,
-    runner: Option<&'a Runner>,
+    exec: Option<&'a Exec>,
     left: Option<u64>,
 }
 
@@ -153,8 +153,8 @@ impl Listener<'_> {
 
     fn message(&mut self, message: &Message) -> Result<(), Failure> {
         let clocks = self.node.clocks();
-        if let Some(runner) = self.runner {
-            runner.add(Job::of(message, clocks));
+        if let Some(exec) = self.exec {
+            exec.add(message, clocks);
             if self.settings.quiet {
                 return Ok(());
             }

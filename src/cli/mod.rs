@@ -11,7 +11,6 @@ mod args;
 mod cast;
 mod chat;
 mod config;
-mod duration;
 mod exec;
 mod exit;
 mod find;
@@ -33,6 +32,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::values::duration;
 use args::{Args, Command};
 use exit::{Exit, Failure};
 use options::{Settings, Surroundings};

@@ -3,6 +3,7 @@
 //! Everything here is a plain value. Nothing reads a clock, opens a socket or draws from the
 //! system's entropy.
 
+pub mod duration;
 mod id;
 mod json;
 pub mod limits;
