@@ -5,7 +5,7 @@
 //! and does so.
 
 use super::objects::{self, Clocks};
-use crate::proto::Message;
+use crate::proto::{Message, Question};
 
 /// What a command is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,17 @@ impl Facts {
             ("COOEE_VERIFIED", message.verified.to_string()),
         ];
         Self { json: objects::message(message, clocks) + "\n", env }
+    }
+
+    /// What is told of a question.
+    pub(crate) fn of_question(question: &Question, clocks: Clocks) -> Self {
+        let env = vec![
+            ("COOEE_TEXT", without_nul(question.text.raw())),
+            ("COOEE_FROM", question.from.to_string()),
+            ("COOEE_FROM_NICK", without_nul(question.nick.raw())),
+            ("COOEE_AT", question.at.to_string()),
+        ];
+        Self { json: objects::asking::question(question, clocks) + "\n", env }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The objects that `--json` prints and the control socket speaks, one a line. Their members are a promise to scripts: added to,
 //! never renamed, and always in the order in which they stand here.
 
+pub(crate) mod asking;
 pub(crate) mod read;
 
 use std::collections::BTreeMap;

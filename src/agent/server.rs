@@ -13,6 +13,7 @@ use std::time::Duration;
 use mio::Interest;
 use mio::net::UnixListener;
 
+use super::asking::Asking;
 use super::entrance::{is_ours, listen, raise_limit, signals};
 use super::history::Keeper;
 use super::kept::{Kept, Store};
@@ -107,6 +108,7 @@ pub(crate) struct Server {
     pub(super) saying: BTreeMap<(ChannelName, bool), VecDeque<usize>>,
     /// Who waits for the outcome of which direct message: client and its number for it.
     pub(super) telling: BTreeMap<u64, (usize, Option<u64>)>,
+    pub(super) asking: Asking,
     pub(super) started: Instant,
     pub(super) stopping: bool,
 }
@@ -166,6 +168,7 @@ impl Server {
             members: channels.into_iter().map(|channel| (channel, 1)).collect(),
             saying: BTreeMap::new(),
             telling: BTreeMap::new(),
+            asking: Asking::default(),
             stopping: false,
         };
         server.node.watch(&mut server.listener, LISTENER, Interest::READABLE)?;
@@ -185,7 +188,8 @@ impl Server {
         Log::ready();
         while !self.stopping {
             let hurry = !self.busy.is_empty() && !self.node.is_congested();
-            let turn = self.node.turn(if hurry { Duration::ZERO } else { TURN })?;
+            let patience = TURN.min(self.asking.next().since(self.node.now()));
+            let turn = self.node.turn(if hurry { Duration::ZERO } else { patience })?;
             for guest in turn.ready {
                 self.take_in(guest)?;
             }
@@ -194,6 +198,7 @@ impl Server {
             }
             self.notices(turn.notices);
             self.serve();
+            self.conclude_due();
             self.flush();
             self.log.alive(self.node.now());
         }
@@ -329,6 +334,7 @@ impl Server {
         }
         self.busy.remove(&client);
         self.telling.retain(|_, (who, _)| *who != client);
+        self.forget_asking(client);
         for waiting in self.saying.values_mut().flatten().filter(|who| **who == client) {
             *waiting = usize::MAX;
         }
@@ -430,7 +436,8 @@ impl Server {
             Notice::Dropped { count, .. } => self.log.warn(&format!(
                 "this host could not keep up, and the kernel has dropped {count} datagrams"
             )),
-            _ => {}
+            Notice::Event(event) => self.note_asking(event),
+            Notice::Missed(_) => {}
         }
     }
 
