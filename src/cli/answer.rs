@@ -178,8 +178,8 @@ impl Answerer<'_> {
             if let Some(Given { exit: Some(exit), text, .. }) = &given
                 && [TIMED_OUT, CANNOT_RUN, NOT_FOUND].contains(exit)
             {
-                let last = text.lines().last().unwrap_or_default();
-                note(Escaped::of(last));
+                let why = text.lines().last().unwrap_or_default();
+                note(Escaped::of(why.trim_matches(['[', ']'])));
             }
             reply(&node, number, given);
         });

@@ -92,7 +92,11 @@ fn show(answer: &Answer, style: &Style) -> String {
     let text = answer.text.raw().trim_end_matches(['\n', '\r']);
     let data = answer.data.as_ref().map(|data| Escaped::of(data.as_str()).to_string());
     if !text.contains('\n') {
-        for part in [Some(printable(text.trim_start())), data].into_iter().flatten().filter(|p| !p.is_empty()) {
+        for part in [Some(printable(text.trim_start())), data]
+            .into_iter()
+            .flatten()
+            .filter(|p| !p.is_empty())
+        {
             let _ = write!(shown, " {part}");
         }
         return shown;

@@ -14,6 +14,7 @@ mod running;
 
 // The stories.
 mod agent;
+mod asking;
 mod channels;
 mod control;
 mod finding;
