@@ -13,6 +13,7 @@ use std::time::Duration;
 use mio::Interest;
 use mio::net::UnixListener;
 
+use super::asking::Asking;
 use super::entrance::{Signals, is_ours, listen, raise_limit};
 use super::history::Keeper;
 use super::hooks::Hooks;
@@ -117,6 +118,7 @@ pub(crate) struct Server {
     pub(super) saying: BTreeMap<(ChannelName, bool), VecDeque<usize>>,
     /// Who waits for the outcome of which direct message: client and its number for it.
     pub(super) telling: BTreeMap<u64, (usize, Option<u64>)>,
+    pub(super) asking: Asking,
     pub(super) started: Instant,
     pub(super) stopping: bool,
 }
@@ -179,6 +181,7 @@ impl Server {
             members: channels.into_iter().map(|channel| (channel, 1)).collect(),
             saying: BTreeMap::new(),
             telling: BTreeMap::new(),
+            asking: Asking::default(),
             stopping: false,
         };
         server.node.watch(&mut server.listener, LISTENER, Interest::READABLE)?;
@@ -194,7 +197,8 @@ impl Server {
         let nap = TURN.min(self.log.nap());
         while !self.stopping {
             let hurry = !self.busy.is_empty() && !self.node.is_congested();
-            let turn = self.node.turn(if hurry { Duration::ZERO } else { nap })?;
+            let patience = nap.min(self.asking.next().since(self.node.now()));
+            let turn = self.node.turn(if hurry { Duration::ZERO } else { patience })?;
             for guest in turn.ready {
                 self.take_in(guest)?;
             }
@@ -203,6 +207,7 @@ impl Server {
             }
             self.notices(turn.notices);
             self.serve();
+            self.conclude_due();
             self.flush();
             self.log.alive(self.node.now());
         }
@@ -353,6 +358,7 @@ impl Server {
         }
         self.busy.remove(&client);
         self.telling.retain(|_, (who, _)| *who != client);
+        self.forget_asking(client);
         for waiting in self.saying.values_mut().flatten().filter(|who| **who == client) {
             *waiting = usize::MAX;
         }
@@ -456,7 +462,8 @@ impl Server {
             Notice::Dropped { count, .. } => self.log.warn(&format!(
                 "this host could not keep up, and the kernel has dropped {count} datagrams"
             )),
-            _ => {}
+            Notice::Event(event) => self.note_asking(event),
+            Notice::Missed(_) => {}
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
+use super::exit::Failure;
+use crate::agent::Door;
 use crate::proto::PeerInfo;
+use crate::values::Escaped;
 
 /// Characters of an id that are enough to mean it.
 const PREFIX: usize = 4;
@@ -32,6 +35,22 @@ pub(super) fn find<'a>(peers: &'a [PeerInfo], name: &str) -> Found<'a> {
         [] => Found::Nobody,
         [one] => Found::One(one),
         _ => Found::Several(found),
+    }
+}
+
+/// The peer that a message or a question is for.
+pub(super) fn addressee(node: &Door, name: &str) -> Result<PeerInfo, Failure> {
+    let peers = node.peers()?;
+    let shown = Escaped::of(name);
+    match find(&peers, name) {
+        Found::One(peer) => Ok(peer.clone()),
+        Found::Nobody => Err(Failure::No(format!(
+            "nobody here is called '{shown}' or has that id; `cooee peers` lists who is here"
+        ))),
+        Found::Several(found) => {
+            let candidates = candidates(&found);
+            Err(Failure::Usage(format!("'{shown}' may be any of these; give the id:{candidates}")))
+        }
     }
 }
 

@@ -7,7 +7,9 @@
 //! (`hub`), finding whom a name means (`find`), printing (`output`).
 
 mod agent;
+mod answer;
 mod args;
+mod ask;
 mod cast;
 mod chat;
 mod config;
@@ -86,6 +88,8 @@ fn command(command: Command, typed: &Globals, settings: Settings) -> Result<Exit
         Command::Cast(args) => cast::run(&args, settings),
         Command::Listen(args) => listen::run(args, settings),
         Command::Chat(args) => chat::run(args, settings),
+        Command::Ask(args) => ask::run(&args, settings),
+        Command::Answer(args) => answer::run(args, settings),
         Command::Agent => agent::serve(settings, typed),
         Command::Join(args) => agent::membership("join", &args.channel, &settings),
         Command::Leave(args) => agent::membership("leave", &args.channel, &settings),

@@ -15,6 +15,7 @@ mod running;
 // The stories.
 mod agent;
 mod agent_service;
+mod asking;
 mod channels;
 mod control;
 mod examples;
