@@ -103,7 +103,7 @@ fn command(command: Command, typed: &Globals, settings: Settings) -> Result<Exit
         Command::Stop => agent::stop(&settings),
         Command::Completions(args) => pages::completions(&args),
         Command::Man(args) => pages::manual(&args),
-        Command::Sim(args) => sim::run(&args, &mut std::io::stdout().lock()),
+        Command::Sim(args) => sim::run(&args, &settings),
     }
 }
 
