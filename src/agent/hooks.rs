@@ -141,6 +141,11 @@ impl Hooks {
                 }
                 continue;
             }
+            // In a flood most are dropped, which must cost little.
+            if self.runner.refuses() {
+                self.complain_of_drops(entry, log);
+                continue;
+            }
             if facts.is_none() {
                 facts = Facts::of_notice(notice, clocks);
             }
@@ -164,15 +169,20 @@ impl Hooks {
         let taken = self.runner.add_to(entry.lane, at_once, job, move |outcome| {
             owner.report(&outcome, log);
         });
-        if !taken && let Some(more) = entry.drops.say() {
-            let counts = self.runner.counts();
-            log.warn(&format!(
-                "hook {}: dropped, because {} run and {} wait{more}",
-                hook.shown(),
-                counts.running,
-                counts.waiting
-            ));
+        if !taken {
+            self.complain_of_drops(entry, log);
         }
+    }
+
+    fn complain_of_drops(&self, entry: &Entry, log: Log) {
+        let Some(more) = entry.drops.say() else { return };
+        let counts = self.runner.counts();
+        log.warn(&format!(
+            "hook {}: dropped, because {} run and {} wait{more}",
+            entry.hook.shown(),
+            counts.running,
+            counts.waiting
+        ));
     }
 
     pub(super) fn counts(&self) -> HookCounts {

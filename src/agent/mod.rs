@@ -9,6 +9,7 @@
 //!        │
 //!        ├── history    SQLite: what was said
 //!        ├── hooks      commands run for what happens, by the runner
+//!        ├── gateway    callers with nothing but nc: a thread of its own
 //!        └── kept       memberships, nick, tags: what survives a restart
 //! ```
 //!
@@ -21,6 +22,7 @@ mod door;
 mod entrance;
 pub(crate) mod facts;
 mod filter;
+mod gateway;
 pub(crate) mod history;
 pub(crate) mod hooks;
 mod inquiry;
@@ -40,6 +42,7 @@ mod survey;
 pub(crate) use client::{Client, ClientError, usual_socket};
 pub(crate) use door::{Door, DoorError};
 pub(crate) use filter::Filter;
+pub(crate) use gateway::{GatewayOptions, is_private};
 pub(crate) use inquiry::{Heard, Inquiry, Wanted};
 pub(crate) use log::Log;
 pub(crate) use reload::{Configuration, Source};

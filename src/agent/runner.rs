@@ -174,14 +174,19 @@ impl Runner {
         self.take(Waiting { job, lane: Some((lane, at_once.max(1))), done: Box::new(done) })
     }
 
+    /// Whether one more job would be refused, and counts it as refused then: for who wants to make
+    /// a job only if it is taken.
+    pub(crate) fn refuses(&self) -> bool {
+        let mut state = self.0.lock();
+        let full = state.is_full(0);
+        state.counts.dropped += u64::from(full);
+        full
+    }
+
     fn take(&self, waiting: Waiting) -> bool {
         let mut state = self.0.lock();
         let bytes = waiting.job.bytes();
-        let full = state.backlog.len() >= state.limits.backlog
-            || state.bytes.saturating_add(bytes) > WAITING_BYTES;
-        // A limit of nothing that waits still lets start what has room to run.
-        let starts_at_once = state.backlog.is_empty() && state.leaders.len() < state.at_once();
-        if state.aborted || full && !starts_at_once {
+        if state.is_full(bytes) {
             state.counts.dropped += 1;
             return false;
         }
@@ -268,6 +273,15 @@ impl Killer {
 impl State {
     fn at_once(&self) -> usize {
         self.limits.at_once.max(1)
+    }
+
+    /// Whether nothing of that size can wait, and nothing would start at once.
+    fn is_full(&self, bytes: usize) -> bool {
+        let full = self.backlog.len() >= self.limits.backlog
+            || self.bytes.saturating_add(bytes) > WAITING_BYTES;
+        // A limit of nothing that waits still lets start what has room to run.
+        let starts_at_once = self.backlog.is_empty() && self.leaders.len() < self.at_once();
+        self.aborted || full && !starts_at_once
     }
 
     /// Wakes the thread; whether there is one.

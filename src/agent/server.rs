@@ -15,6 +15,7 @@ use mio::net::UnixListener;
 
 use super::asking::Asking;
 use super::entrance::{Signals, is_ours, listen, raise_limit};
+use super::gateway::{self, Gateway, GatewayError, GatewayOptions};
 use super::history::Keeper;
 use super::hooks::Hooks;
 use super::kept::{Kept, Store};
@@ -58,6 +59,8 @@ pub(crate) struct AgentOptions {
     pub(crate) configuration: Configuration,
     /// For reading it again.
     pub(crate) source: Source,
+    /// For those who have no program of ours.
+    pub(crate) gateway: Option<GatewayOptions>,
 }
 
 /// Why an agent can't start, or has ended. Nothing is left behind.
@@ -77,6 +80,9 @@ pub(crate) enum AgentError {
         /// Why.
         error: io::Error,
     },
+    /// The gateway can't listen.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// The system refused something else.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
@@ -121,6 +127,9 @@ pub(crate) struct Server {
     pub(super) asking: Asking,
     pub(super) started: Instant,
     pub(super) stopping: bool,
+    pub(super) gateway: Option<Gateway>,
+    /// How many of its callers the LAN was told of, and when.
+    pub(super) shown_callers: (Option<usize>, Instant),
 }
 
 impl Server {
@@ -148,6 +157,13 @@ impl Server {
             Some(path) => Keeper::open(path, &mut warn),
             None => Keeper::nowhere(),
         };
+        let gateway = options
+            .gateway
+            .map(|gateway| gateway::listen(gateway.addr).map(|listener| (gateway, listener)));
+        let gateway = gateway.transpose().inspect_err(|_| {
+            let _ = fs::remove_file(&options.socket);
+        })?;
+        let callers = options.node.clone();
         let started = LocalNode::start(options.node);
         let node = match started {
             Ok(node) => node,
@@ -183,7 +199,12 @@ impl Server {
             telling: BTreeMap::new(),
             asking: Asking::default(),
             stopping: false,
+            gateway: None,
+            shown_callers: (None, Instant::ZERO),
         };
+        if let Some((options, listener)) = gateway {
+            server.gateway = Some(Gateway::start(listener, options, callers, log)?);
+        }
         server.node.watch(&mut server.listener, LISTENER, Interest::READABLE)?;
         server.node.watch(&mut server.signals.stream, SIGNALS, Interest::READABLE)?;
         server.join_for_hooks();
@@ -209,11 +230,13 @@ impl Server {
             self.serve();
             self.conclude_due();
             self.flush();
+            self.show_callers();
             self.log.alive(self.node.now());
         }
         self.log.info("stopping");
         Log::stopping();
         self.hooks.stop(self.log);
+        self.gateway = None;
         // What was asked for last still goes out, and who asked still hears of it.
         let turn = self.node.turn(Duration::ZERO)?;
         self.notices(turn.notices);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::args;
 use super::duration;
 use super::exit::{Exit, Failure};
+use super::gateway;
 use super::options::{self, Settings, Surroundings};
 use super::output::{Out, note};
 use crate::agent::protocol::{HookCounts, Line, Reply, Status};
@@ -15,13 +16,18 @@ use crate::agent::{AgentOptions, Client, Configuration, Log, Server, Source};
 use crate::values::{ChannelName, Escaped, Nick};
 
 /// Serves this host until it is stopped.
-pub(super) fn serve(mut settings: Settings, typed: &args::Globals) -> Result<Exit, Failure> {
+pub(super) fn serve(
+    args: &args::Agent,
+    mut settings: Settings,
+    typed: &args::Globals,
+) -> Result<Exit, Failure> {
     let configuration = configuration(&settings);
     let typed = typed.clone();
     let source = Source::new(move || match options::resolve(&typed, &Surroundings::real()) {
         Ok(settings) => Ok(self::configuration(&settings)),
         Err(failure) => Err(one_line(&failure.to_string())),
     });
+    let gateway = gateway::resolve(args, &settings.gateway)?;
     settings.look_up()?;
     let socket = settings.socket.path().ok_or_else(|| {
         Failure::Refused("no place for the agent's socket; name one with --socket".to_owned())
@@ -30,7 +36,7 @@ pub(super) fn serve(mut settings: Settings, typed: &args::Globals) -> Result<Exi
     let log = Log::from_environment(settings.quiet, settings.verbose);
     let folder = settings.node.state_dir.clone();
     let node = settings.node;
-    let options = AgentOptions { node, socket, folder, log, configuration, source };
+    let options = AgentOptions { node, socket, folder, log, configuration, source, gateway };
     Server::start(options)?.run()?;
     Ok(Exit::Done)
 }
@@ -246,6 +252,9 @@ pub(super) fn status(settings: &Settings) -> Result<Exit, Failure> {
         ("clients", status.clients.to_string()),
         ("history", history),
     ];
+    if let Some(gateway) = &status.gateway {
+        rows.push(("gateway", format!("{}, {} connected", gateway.addr, gateway.clients)));
+    }
     if let Some(away) = &status.away {
         rows.push(("away", Escaped::of(away).to_string()));
     }
@@ -287,4 +296,38 @@ pub(super) fn stop(settings: &Settings) -> Result<Exit, Failure> {
         note("the agent says goodbye and ends");
     }
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_restart_is_marked_so_in_the_sample_configuration() {
+        let sample = include_str!("../../packaging/config.toml");
+        let mut marked = Vec::new();
+        let mut lines = sample.lines().skip_while(|line| !line.is_empty());
+        while lines.by_ref().any(|line| line.starts_with("# (restart)")) {
+            let key =
+                lines.by_ref().find(|line| !line.starts_with("# ") || line.starts_with("#  "));
+            let key = key.unwrap().trim_start_matches(['#', ' ']);
+            marked.push(key.split(' ').next().unwrap());
+        }
+        let mut fixed: Vec<&str> =
+            configuration(&Settings::default()).fixed.into_iter().map(|(key, _)| key).collect();
+        marked.sort_unstable();
+        fixed.sort_unstable();
+        assert_eq!(marked, fixed);
+    }
+
+    #[test]
+    fn a_wrong_file_is_told_without_the_line_that_is_wrong() {
+        let error = "the configuration c.toml is wrong: TOML parse error at line 12, column 1\n   \
+                     |\n12 | secret = 7\n   | ^^^^\nunknown field `secret`\n";
+        assert_eq!(
+            one_line(error),
+            "the configuration c.toml is wrong: TOML parse error at line 12, column 1; unknown \
+             field `secret`"
+        );
+    }
 }

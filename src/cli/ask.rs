@@ -6,7 +6,6 @@ use std::time::Instant;
 use super::args;
 use super::duration;
 use super::exit::{Exit, Failure};
-use super::find;
 use super::lines;
 use super::options::Settings;
 use super::output::text::{self, Style};
@@ -30,7 +29,7 @@ pub(super) fn run(args: &args::Ask, mut settings: Settings) -> Result<Exit, Fail
         (Door::Own(node), session::settle(|left| notices.next(left), until))
     };
     let ended = looked.and_then(|()| {
-        let to = args.to.as_deref().map(|name| find::addressee(&node, name)).transpose()?;
+        let to = args.to.as_deref().map(|name| session::addressee(&node, name)).transpose()?;
         let (to, need) = (to.map(|peer| peer.id), args.need);
         let inquiry = Inquiry::put(&node, Wanted { to, filter, what: question, need, until })?;
         answers(&node, inquiry, args, &settings)

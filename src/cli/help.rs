@@ -162,6 +162,12 @@ its channels, and what is told to it, is in the history before anyone is shown i
 [[on]] in config.toml makes it run a command when something happens: docs/config.md describes these \
 hooks, and packaging/config.toml shows them.
 
+With --tcp it is a line gateway too: whoever connects with nc or telnet is asked for a nick and \
+then takes part as a peer of its own; lines are said, and \\help lists the commands. Only an address \
+of this host alone is taken (127.0.0.1) unless --tcp-public allows another: everything is sent in \
+the clear, to whoever connects. --tcp, --tcp-public and --tcp-idle are environment variables and \
+keys of config.toml as well.
+
 SIGTERM or Ctrl-C says goodbye; SIGHUP reads the configuration again. Under systemd it tells when it is ready, and keeps the watchdog \
 quiet.";
 
@@ -169,7 +175,8 @@ pub(super) const AGENT_EXAMPLES: &str = "\
 Examples:
   cooee agent
   cooee agent --nick web1 --iface eth0
-  cooee agent --socket /run/cooee/cooee.sock";
+  cooee agent --socket /run/cooee/cooee.sock
+  cooee agent --tcp 127.0.0.1:3000     then, in another terminal: nc 127.0.0.1 3000";
 
 pub(super) const CHANNEL_EXAMPLES: &str = "\
 Examples:

@@ -3,8 +3,8 @@
 //! A command line is parsed (`args`, touching nothing), resolved (`options`: environment,
 //! configuration file, defaults) and run (one file per command). A command returns how it ended
 //! (`exit`) and never ends the process itself. Commands don't call each other; what they share
-//! stands beside them: starting a node (`session`), waiting for several things at once
-//! (`hub`), finding whom a name means (`find`), printing (`output`).
+//! stands beside them: starting a node and finding whom a name means (`session`), waiting for
+//! several things at once (`hub`), printing (`output`).
 
 mod agent;
 mod answer;
@@ -15,7 +15,7 @@ mod chat;
 mod config;
 mod exec;
 mod exit;
-mod find;
+mod gateway;
 mod help;
 mod history;
 mod hooks;
@@ -88,9 +88,9 @@ fn command(command: Command, typed: &Globals, settings: Settings) -> Result<Exit
         Command::Cast(args) => cast::run(&args, settings),
         Command::Listen(args) => listen::run(args, settings),
         Command::Chat(args) => chat::run(args, settings),
+        Command::Agent(args) => agent::serve(&args, settings, typed),
         Command::Ask(args) => ask::run(&args, settings),
         Command::Answer(args) => answer::run(args, settings),
-        Command::Agent => agent::serve(settings, typed),
         Command::Join(args) => agent::membership("join", &args.channel, &settings),
         Command::Leave(args) => agent::membership("leave", &args.channel, &settings),
         Command::Channels => agent::channels(&settings),

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use super::args;
 use super::exit::{Exit, Failure};
-use super::find;
 use super::hub::{Happening, Hub};
 use super::options::Settings;
 use super::output::{Out, json, note};
@@ -34,7 +33,7 @@ pub(super) fn run(args: args::Say, mut settings: Settings) -> Result<Exit, Failu
     let ended = looked.and_then(|()| {
         let to = match &args.to {
             None => To::Channel(args.words.channel),
-            Some(name) => To::Peer(find::addressee(&node, name)?),
+            Some(name) => To::Peer(session::addressee(&node, name)?),
         };
         let (level, data) = (args.words.level, args.words.data);
         let mut speaker = Speaker { node: &node, to, level, data, settings: &settings };

@@ -25,7 +25,7 @@ fn the_units_start_an_agent_that_tells_when_it_is_ready() {
         }
         let words = values(unit, "ExecStart")[0].split(' ');
         let args = Args::try_parse_from(words);
-        assert!(matches!(args.map(|args| args.command), Ok(Command::Agent)), "{name}");
+        assert!(matches!(args.map(|args| args.command), Ok(Command::Agent(_))), "{name}");
         assert_eq!(values(unit, "Type"), ["notify"]);
         assert_eq!(values(unit, "NotifyAccess"), ["main"]);
         assert!(values(unit, "ExecReload")[0].contains("-HUP"));

@@ -20,6 +20,8 @@ mod channels;
 mod control;
 mod examples;
 mod finding;
+mod gateway;
+mod hooks;
 mod hostile;
 mod leaving;
 mod network;

@@ -3,15 +3,13 @@
 //! One line at a time, flushed at once, so that a program at the other end of a pipe sees each
 //! message when it arrives. What strangers wrote is escaped on both ways.
 
-pub(super) mod table;
-pub(super) mod text;
-
 use std::fmt;
 use std::io::{self, Write};
 
 use super::exit::Failure;
 use crate::agent::log;
 pub(super) use crate::agent::objects as json;
+pub(super) use crate::talk::{table, text};
 
 /// Standard output.
 #[derive(Debug)]

@@ -128,3 +128,15 @@ fn a_hook_runs_for_what_it_waits_for_and_for_nothing_else() {
     let own = Notice::Event(Event::Said(a_message()));
     assert!(a_hook(&["x"]).wants(&own).is_none() && hook(&|h| h.own = true).wants(&own).is_some());
 }
+
+#[test]
+fn the_page_describes_every_event_and_every_placeholder_with_its_variable() {
+    let page = include_str!("../../../../docs/config.md");
+    for trigger in Trigger::ALL {
+        assert!(page.contains(&format!("`{trigger}`")), "{trigger}");
+    }
+    for (name, variable) in FIELDS {
+        assert!(page.contains(&format!("`{{{name}}}`")), "{name}");
+        assert!(page.contains(&format!("`{variable}`")), "{variable}");
+    }
+}
