@@ -122,6 +122,14 @@ pub(super) struct Surroundings {
     pub(super) host: String,
 }
 
+/// The folder, if it is there and this user's: where an agent listens, and what runs without a
+/// session, such as a cron job, has no variable for it.
+fn own(folder: String) -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = fs::symlink_metadata(&folder).ok()?;
+    (meta.is_dir() && meta.uid() == rustix::process::getuid().as_raw()).then(|| folder.into())
+}
+
 impl Surroundings {
     /// The real ones.
     pub(super) fn real() -> Self {
@@ -137,7 +145,10 @@ impl Surroundings {
             env: Box::new(|name| std::env::var_os(name)),
             config_dir: dirs.as_ref().map(BaseStrategy::config_dir),
             state_dir: dirs.as_ref().and_then(BaseStrategy::state_dir),
-            runtime_dir: dirs.as_ref().and_then(BaseStrategy::runtime_dir),
+            runtime_dir: dirs
+                .as_ref()
+                .and_then(BaseStrategy::runtime_dir)
+                .or_else(|| own(format!("/run/user/{}", rustix::process::getuid().as_raw()))),
             host,
         }
     }
