@@ -38,6 +38,17 @@ pub(super) fn merged(configured: &Profile, kept: &Kept) -> Profile {
     profile
 }
 
+/// Whether it is short enough to be announced.
+pub(super) fn fits(profile: &Profile) -> Result<(), String> {
+    if profile.tags.len() > limits::TAGS || profile.services.len() > limits::TAGS {
+        return Err(format!("at most {} tags and services are announced", limits::TAGS));
+    }
+    if profile.tag_bytes() > limits::TAG_BYTES {
+        return Err(format!("tags and services have more than {} bytes", limits::TAG_BYTES));
+    }
+    Ok(())
+}
+
 impl Server {
     /// Does what a client asks for, and replies.
     pub(super) fn carry_out(&mut self, client: usize, n: Option<u64>, request: Request) {
@@ -53,6 +64,14 @@ impl Server {
                 Ok(()) => return,
                 Err(why) => Err(why),
             },
+            Request::Ask(inquiry) => self.ask(client, n, inquiry),
+            Request::Answer => {
+                self.add_answerer(client);
+                Ok(Reply::done(n))
+            }
+            Request::Reply { question, what, exit, last } => {
+                self.take_reply(client, question, (what, exit), last)
+            }
             Request::Listen { channels, events } => {
                 return self.listen_for(client, n, channels, events);
             }
@@ -62,7 +81,7 @@ impl Server {
             Request::Leave { channel, keep: true } => self.drop_channel(&channel),
             Request::Channels => Ok(self.channels(n)),
             Request::Nick(nick) => {
-                let is_configured = self.configured.nick.raw() == nick.as_str();
+                let is_configured = self.configuration.profile.nick.raw() == nick.as_str();
                 let nick = (!is_configured).then(|| nick.as_str().to_owned());
                 self.change(|kept| kept.nick = nick)
             }
@@ -122,15 +141,7 @@ impl Server {
 
     fn tell(&mut self, client: usize, n: Option<u64>, to: &str, what: What) -> Result<(), String> {
         let peers = self.node.peers();
-        let by_id = to.parse().ok().and_then(|id| peers.iter().find(|peer| peer.id == id));
-        let named: Vec<&PeerInfo> =
-            peers.iter().filter(|peer| peer.profile.nick.raw() == to).collect();
-        let peer = match (by_id, &named[..]) {
-            (Some(peer), _) => peer,
-            (None, [peer]) => peer,
-            (None, []) => return Err(TellError::Unknown.to_string()),
-            (None, _) => return Err("several peers have that nick; give the id".to_owned()),
-        };
+        let peer = addressee(&peers, to)?;
         let id = peer.id;
         let what = outgoing(what);
         let ticket = self.node.tell(id, what.clone());
@@ -182,7 +193,9 @@ impl Server {
         let Some(session) = self.session(client) else { return };
         session.listens = true;
         session.events = events;
-        session.reply(&Reply::done(n));
+        if n.is_some() {
+            session.reply(&Reply::done(n));
+        }
         for line in here.iter().filter_map(|notice| objects::notice(notice, clocks)) {
             session.tell(&(line + "\n").into_bytes().into(), now);
         }
@@ -222,7 +235,7 @@ impl Server {
         })
     }
 
-    fn has_room(&self, channel: &ChannelName) -> Result<(), String> {
+    pub(super) fn has_room(&self, channel: &ChannelName) -> Result<(), String> {
         if self.members.contains_key(channel) || self.members.len() < limits::CHANNELS {
             return Ok(());
         }
@@ -232,21 +245,18 @@ impl Server {
     fn channels(&self, n: Option<u64>) -> Reply {
         let joined = self.members.keys().map(|channel| channel.as_str().to_owned()).collect();
         let kept = self.kept.channels.iter().cloned().collect();
-        Reply { joined: Some(joined), kept: Some(kept), ..Reply::done(n) }
+        let hooked = self.hooked.iter().map(|channel| channel.as_str().to_owned()).collect();
+        let (kept, joined, hooked) = (Some(kept), Some(joined), Some(hooked));
+        Reply { kept, joined, hooked, ..Reply::done(n) }
     }
 
     /// Changes what is kept, in the file and on the LAN, or nowhere.
     fn change(&mut self, change: impl FnOnce(&mut Kept)) -> Result<Reply, String> {
         let mut kept = self.kept.clone();
         change(&mut kept);
-        let mut profile = merged(&self.configured, &kept);
+        let mut profile = merged(&self.configuration.profile, &kept);
         profile.away.clone_from(&self.profile.away);
-        if profile.tags.len() > limits::TAGS || profile.services.len() > limits::TAGS {
-            return Err(format!("at most {} tags and services are announced", limits::TAGS));
-        }
-        if profile.tag_bytes() > limits::TAG_BYTES {
-            return Err(format!("tags and services have more than {} bytes", limits::TAG_BYTES));
-        }
+        fits(&profile)?;
         self.add_callers(&mut profile);
         self.store.write(&kept).map_err(|e| format!("it can't be kept: {e}"))?;
         let before = std::mem::replace(&mut self.kept, kept);
@@ -290,10 +300,23 @@ impl Server {
             services: profile.services.iter().map(|(name, port)| (text(name), *port)).collect(),
             gateway: self.gateway_status(),
             counters,
+            hooks: self.hooks.counts(),
         }
     }
 }
 
-fn outgoing(what: What) -> Outgoing {
+/// Whom a client means by an id or a nick.
+pub(super) fn addressee<'a>(peers: &'a [PeerInfo], to: &str) -> Result<&'a PeerInfo, String> {
+    let by_id = to.parse().ok().and_then(|id| peers.iter().find(|peer| peer.id == id));
+    let named: Vec<&PeerInfo> = peers.iter().filter(|p| p.profile.nick.raw() == to).collect();
+    match (by_id, &named[..]) {
+        (Some(peer), _) => Ok(peer),
+        (None, [peer]) => Ok(peer),
+        (None, []) => Err(TellError::Unknown.to_string()),
+        (None, _) => Err("several peers have that nick; give the id".to_owned()),
+    }
+}
+
+pub(super) fn outgoing(what: What) -> Outgoing {
     Outgoing { at: Clock::wall(), text: what.text, data: what.data, level: what.level }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,16 @@ use std::time::Duration;
 use mio::Interest;
 use mio::net::UnixListener;
 
-use super::entrance::{is_ours, listen, raise_limit, signals};
+use super::asking::Asking;
+use super::entrance::{Signals, is_ours, listen, raise_limit};
 use super::gateway::{self, Gateway, GatewayError, GatewayOptions};
 use super::history::Keeper;
+use super::hooks::Hooks;
 use super::kept::{Kept, Store};
 use super::log::Log;
 use super::objects::{self, Clocks};
 use super::protocol::{self, Reply};
+use super::reload::{Configuration, Source};
 use super::session::{Input, Session};
 use crate::net::Clock;
 use crate::node::{Guest, LocalNode, Notice, Options, StartError, Stopped};
@@ -52,6 +55,10 @@ pub(crate) struct AgentOptions {
     pub(crate) folder: Option<PathBuf>,
     /// Notes on standard error: as little as possible, or as much.
     pub(crate) log: Log,
+    /// What the user has configured.
+    pub(crate) configuration: Configuration,
+    /// For reading it again.
+    pub(crate) source: Source,
     /// For those who have no program of ours.
     pub(crate) gateway: Option<GatewayOptions>,
 }
@@ -92,14 +99,18 @@ pub(crate) struct Server {
     pub(super) group: Group,
     pub(super) sealed: bool,
     /// As configured, before what was changed at run time.
-    pub(super) configured: Profile,
+    pub(super) configuration: Configuration,
+    pub(super) source: Source,
+    pub(super) hooks: Hooks,
+    /// Channels that the agent is in for its hooks.
+    pub(super) hooked: BTreeSet<ChannelName>,
     pub(super) profile: Profile,
     pub(super) kept: Kept,
     pub(super) store: Store,
     pub(super) history: Keeper,
     listener: UnixListener,
     path: PathBuf,
-    signals: mio::net::UnixStream,
+    signals: Signals,
     sessions: BTreeMap<usize, Session>,
     /// Numbers of clients that have gone.
     free: Vec<usize>,
@@ -113,6 +124,7 @@ pub(crate) struct Server {
     pub(super) saying: BTreeMap<(ChannelName, bool), VecDeque<usize>>,
     /// Who waits for the outcome of which direct message: client and its number for it.
     pub(super) telling: BTreeMap<u64, (usize, Option<u64>)>,
+    pub(super) asking: Asking,
     pub(super) started: Instant,
     pub(super) stopping: bool,
     pub(super) gateway: Option<Gateway>,
@@ -129,12 +141,12 @@ impl Server {
         let listener = listen(&options.socket)?;
         let in_folder = |name: &str| options.folder.as_ref().map(|folder| folder.join(name));
         let (store, kept) = Store::open(in_folder("agent.json"), &mut warn);
-        let configured = options.node.profile.clone();
+        let configuration = options.configuration;
         let kept = kept.unwrap_or_else(|| Kept {
             channels: [ChannelName::LOBBY.to_owned()].into(),
             ..Kept::default()
         });
-        let profile = super::requests::merged(&configured, &kept);
+        let profile = super::requests::merged(&configuration.profile, &kept);
         let channels: Vec<ChannelName> =
             kept.channels.iter().filter_map(|name| name.parse().ok()).collect();
         options.node.profile = profile.clone();
@@ -167,14 +179,17 @@ impl Server {
             log,
             group,
             sealed,
-            configured,
+            hooks: Hooks::new(&configuration.hooks, &options.socket, group),
+            hooked: BTreeSet::new(),
+            configuration,
+            source: options.source,
             profile,
             kept,
             store,
             history,
             listener,
             path: options.socket,
-            signals: signals()?,
+            signals: Signals::catch()?,
             sessions: BTreeMap::new(),
             free: Vec::new(),
             busy: BTreeSet::new(),
@@ -182,6 +197,7 @@ impl Server {
             members: channels.into_iter().map(|channel| (channel, 1)).collect(),
             saying: BTreeMap::new(),
             telling: BTreeMap::new(),
+            asking: Asking::default(),
             stopping: false,
             gateway: None,
             shown_callers: (None, Instant::ZERO),
@@ -190,23 +206,20 @@ impl Server {
             server.gateway = Some(Gateway::start(listener, options, callers, log)?);
         }
         server.node.watch(&mut server.listener, LISTENER, Interest::READABLE)?;
-        server.node.watch(&mut server.signals, SIGNALS, Interest::READABLE)?;
+        server.node.watch(&mut server.signals.stream, SIGNALS, Interest::READABLE)?;
+        server.join_for_hooks();
         Ok(server)
     }
 
     /// Serves until a signal or a client ends it.
     pub(crate) fn run(mut self) -> Result<(), AgentError> {
-        self.log.info(&format!(
-            "{} is {} in group {}, at {}",
-            self.profile.nick.escaped(),
-            self.node.id(),
-            self.group,
-            self.path.display()
-        ));
-        Log::ready();
+        self.log.info(&self.who());
+        Log::ready(&self.who());
+        let nap = TURN.min(self.log.nap());
         while !self.stopping {
             let hurry = !self.busy.is_empty() && !self.node.is_congested();
-            let turn = self.node.turn(if hurry { Duration::ZERO } else { TURN })?;
+            let patience = nap.min(self.asking.next().since(self.node.now()));
+            let turn = self.node.turn(if hurry { Duration::ZERO } else { patience })?;
             for guest in turn.ready {
                 self.take_in(guest)?;
             }
@@ -215,17 +228,31 @@ impl Server {
             }
             self.notices(turn.notices);
             self.serve();
+            self.conclude_due();
             self.flush();
             self.show_callers();
             self.log.alive(self.node.now());
         }
         self.log.info("stopping");
+        Log::stopping();
+        self.hooks.stop(self.log);
         self.gateway = None;
         // What was asked for last still goes out, and who asked still hears of it.
         let turn = self.node.turn(Duration::ZERO)?;
         self.notices(turn.notices);
         self.flush();
         Ok(())
+    }
+
+    /// Who this is, in a line.
+    pub(super) fn who(&self) -> String {
+        format!(
+            "{} is {} in group {}, at {}",
+            self.profile.nick.escaped(),
+            self.node.id(),
+            self.group,
+            self.path.display()
+        )
     }
 
     pub(super) fn clocks(&self) -> Clocks {
@@ -244,9 +271,11 @@ impl Server {
         match guest.number {
             LISTENER => self.accept(),
             SIGNALS => {
-                let mut bytes = [0; 64];
-                // What matters is that there was one.
-                self.stopping |= matches!(self.signals.read(&mut bytes), Ok(count) if count > 0);
+                let (stop, reload) = self.signals.take();
+                self.stopping |= stop;
+                if reload && !stop {
+                    self.reload();
+                }
                 Ok(())
             }
             number => {
@@ -352,6 +381,7 @@ impl Server {
         }
         self.busy.remove(&client);
         self.telling.retain(|_, (who, _)| *who != client);
+        self.forget_asking(client);
         for waiting in self.saying.values_mut().flatten().filter(|who| **who == client) {
             *waiting = usize::MAX;
         }
@@ -395,6 +425,7 @@ impl Server {
             })
             .collect();
         let mut new = self.keep(&said).into_iter();
+        let (kept, clocks, log) = (self.history.has_kept(), self.clocks(), self.log);
         for notice in notices {
             let speaker = match &notice {
                 Notice::Event(Event::Message(_)) => {
@@ -413,6 +444,7 @@ impl Server {
                 _ => None,
             };
             self.note(&notice);
+            self.hooks.on(&notice, kept, clocks, log);
             self.spread(&notice, speaker);
         }
     }
@@ -430,7 +462,7 @@ impl Server {
     fn note(&mut self, notice: &Notice) {
         match notice {
             Notice::Event(Event::Told { ticket, took }) => {
-                if let Some((client, n)) = self.telling.remove(ticket)
+                if let Some((client, n @ Some(_))) = self.telling.remove(ticket)
                     && let Some(session) = self.sessions.get_mut(&client)
                 {
                     let took_ms = Some(took.as_micros() as f64 / 1_000.0);
@@ -453,7 +485,8 @@ impl Server {
             Notice::Dropped { count, .. } => self.log.warn(&format!(
                 "this host could not keep up, and the kernel has dropped {count} datagrams"
             )),
-            _ => {}
+            Notice::Event(event) => self.note_asking(event),
+            Notice::Missed(_) => {}
         }
     }
 
@@ -492,6 +525,5 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
-        Log::stopping();
     }
 }

@@ -7,7 +7,12 @@
 //! role = "web"
 //! [services]
 //! http = 80
+//! [[on]]
+//! event = "message"
+//! run = ["/usr/local/bin/notify"]
 //! ```
+//!
+//! `packaging/config.toml` shows every key with its default.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,6 +22,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::exit::Failure;
+use super::hooks::{HookLimits, On};
 use super::options::Layer;
 
 /// The file as written. A key that is not here is refused.
@@ -43,6 +49,10 @@ pub(super) struct File {
     pub(super) tags: BTreeMap<String, String>,
     /// Services that this host announces, with their ports.
     pub(super) services: BTreeMap<String, u16>,
+    /// How much is run for what happens.
+    pub(super) hooks: HookLimits,
+    /// What is run for what happens.
+    pub(super) on: Vec<On>,
 }
 
 impl File {

@@ -15,7 +15,8 @@ use etcetera::BaseStrategy;
 
 use super::args::Globals;
 use super::exit::Failure;
-use super::{config, gateway};
+use super::{config, gateway, hooks};
+use crate::agent::hooks::HookOptions;
 use crate::agent::usual_socket;
 use crate::node::Options;
 use crate::values::{Escaped, Group, Nick, PeerText, limits};
@@ -37,6 +38,8 @@ pub(super) struct Settings {
     pub(super) alone: bool,
     /// Whom to ask besides the group; see [`Settings::look_up`].
     pub(super) seeds: Vec<Seed>,
+    /// What the agent runs when something happens.
+    pub(super) hooks: HookOptions,
     /// The agent's line gateway, but for what is typed.
     pub(super) gateway: gateway::Defaults,
     /// Print JSON.
@@ -277,6 +280,9 @@ pub(super) fn resolve(typed: &Globals, around: &Surroundings) -> Result<Settings
     network(&layers, &mut settings)?;
     settings.node.secret = secret(&layers, around, &mut settings.warnings)?;
     settings.node.profile = profile(&layers, &file, around)?;
+    let home = around.var("HOME").map(PathBuf::from);
+    settings.hooks = hooks::options(file.hooks, &file.on, home.as_deref())
+        .map_err(|why| wrong(&format!("[[on]] in {}", layers.file.display()), why))?;
     settings.node.state_dir = around
         .var("COOEE_STATE_DIR")
         .map(PathBuf::from)
@@ -309,6 +315,7 @@ fn network(layers: &Layers, settings: &mut Settings) -> Result<(), Failure> {
         let origin = format!("{origin} {}", Escaped::of(text));
         node.group = text.parse().map_err(|e| wrong(&origin, e))?;
     }
+    node.ttl = 1;
     if let Some((text, origin)) = layers.pick("ttl", |l| l.ttl.as_ref()) {
         node.ttl = text.parse().ok().filter(|ttl| *ttl > 0).ok_or_else(|| {
             let text = Escaped::of(text);

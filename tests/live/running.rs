@@ -150,6 +150,16 @@ impl Running {
         self.signal("-TERM");
     }
 
+    /// The terminal is gone; for a daemon: read your configuration again.
+    pub(crate) fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    /// What it has complained about so far.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        self.stderr.so_far()
+    }
+
     fn signal(&self, signal: &str) {
         // The shell's own kill: the program of that name is not everywhere.
         let kill = format!("kill {signal} {}", self.child.id());
