@@ -123,6 +123,14 @@ pub(super) struct Surroundings {
     pub(super) host: String,
 }
 
+/// The folder, if it is there and this user's: where an agent listens, and what runs without a
+/// session, such as a cron job, has no variable for it.
+fn own(folder: String) -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = fs::symlink_metadata(&folder).ok()?;
+    (meta.is_dir() && meta.uid() == rustix::process::getuid().as_raw()).then(|| folder.into())
+}
+
 impl Surroundings {
     /// The real ones.
     pub(super) fn real() -> Self {
@@ -138,7 +146,10 @@ impl Surroundings {
             env: Box::new(|name| std::env::var_os(name)),
             config_dir: dirs.as_ref().map(BaseStrategy::config_dir),
             state_dir: dirs.as_ref().and_then(BaseStrategy::state_dir),
-            runtime_dir: dirs.as_ref().and_then(BaseStrategy::runtime_dir),
+            runtime_dir: dirs
+                .as_ref()
+                .and_then(BaseStrategy::runtime_dir)
+                .or_else(|| own(format!("/run/user/{}", rustix::process::getuid().as_raw()))),
             host,
         }
     }
@@ -297,14 +308,11 @@ pub(super) fn resolve(typed: &Globals, around: &Surroundings) -> Result<Settings
         usual_socket(runtime, settings.node.state_dir.as_deref())
             .map_or(Socket::None, Socket::Usual)
     };
-    let written = |key, get: fn(&Layer) -> Option<&String>| {
-        layers.pick(key, get).map(|(text, origin)| (text.clone(), origin))
-    };
-    settings.gateway = gateway::Defaults {
-        tcp: written("tcp", |l| l.tcp.as_ref()),
-        public: layers.on(|l| l.tcp_public),
-        idle: written("tcp-idle", |l| l.tcp_idle.as_ref()),
-    };
+    settings.gateway = gateway::Defaults::read(
+        layers.pick("tcp", |l| l.tcp.as_ref()),
+        layers.on(|l| l.tcp_public),
+        layers.pick("tcp-idle", |l| l.tcp_idle.as_ref()),
+    )?;
     settings.alone = layers.on(|l| l.no_agent) || layers.want_own_node();
     Ok(settings)
 }
