@@ -22,14 +22,18 @@ use crate::values::{ChannelName, Json, Level, NodeId, PeerText, WallTime};
 /// The form of the database that this program writes; in its `user_version`.
 const VERSION: i64 = 1;
 
-/// Messages kept.
-const MOST: i64 = 200_000;
+/// Bytes of the file, its indices included: of messages of 200 bytes, some 400,000.
+const BYTES: i64 = 256 << 20;
 
-/// Days that they are kept.
+/// Days that messages are kept.
 const DAYS: u64 = 90;
 
 /// Messages between one look at the limits and the next.
 const PRUNE_EVERY: u32 = 1_000;
+
+/// Messages that are forgotten at each look at most, so that no turn of the agent takes long: twice
+/// as many as may have come since the last one.
+const PRUNE: u32 = 2 * PRUNE_EVERY;
 
 /// How long another process may hold the file.
 const BUSY: Duration = Duration::from_secs(2);
@@ -156,18 +160,23 @@ impl History {
         self.added += u32::try_from(messages.len()).unwrap_or(u32::MAX);
         if self.added >= PRUNE_EVERY {
             self.added = 0;
-            self.prune(now)?;
+            self.prune(now, BYTES)?;
         }
         Ok(new)
     }
 
-    /// Forgets what is too old or too much.
-    fn prune(&self, now: WallTime) -> Result<(), HistoryError> {
-        let oldest = now.0.saturating_sub(DAYS * 86_400_000);
-        self.db.execute("DELETE FROM messages WHERE arrived < ?1", [oldest.cast_signed()])?;
+    /// Forgets what is too old, and the oldest while the file is too large. What is freed is used
+    /// again, so the file stays as large as it ever was.
+    fn prune(&self, now: WallTime, most: i64) -> Result<(), HistoryError> {
+        let oldest = now.0.saturating_sub(DAYS * 86_400_000).cast_signed();
+        let pragma = |name| self.db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let pages = pragma("page_count")? - pragma("freelist_count")?;
+        // `arrived` is the host's clock, which may have jumped; the order of arrival has not.
+        let before = if pages * pragma("page_size")? > most { i64::MAX } else { oldest };
         self.db.execute(
-            "DELETE FROM messages WHERE id <= (SELECT max(id) FROM messages) - ?1",
-            [MOST],
+            "DELETE FROM messages WHERE arrived < ?1
+                AND id IN (SELECT id FROM messages ORDER BY id LIMIT ?2)",
+            params![before, PRUNE],
         )?;
         Ok(())
     }
@@ -180,7 +189,8 @@ impl History {
     }
 }
 
-/// Reads what was kept, each with whom it was told by this node if it was, the oldest first, beside an agent that goes on writing, or without one.
+/// Reads what was kept, each with whom it was told by this node if it was, the oldest first, beside
+/// an agent that goes on writing, or without one.
 pub(crate) fn query(
     path: &Path,
     query: &Query,

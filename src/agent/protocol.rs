@@ -210,6 +210,9 @@ pub(crate) struct About {
     pub(crate) sealed: bool,
     pub(crate) links: Vec<LinkAbout>,
     pub(crate) version: String,
+    /// How many peers it knows.
+    #[serde(default)]
+    pub(crate) peers: usize,
 }
 
 /// A link of the agent's.

@@ -109,6 +109,7 @@ impl Server {
             sealed: self.sealed,
             links: links.into_iter().map(|(name, addr)| LinkAbout { name, addr }).collect(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            peers: self.node.peer_count(),
         }
     }
 
@@ -284,7 +285,7 @@ impl Server {
         Status {
             pid: std::process::id(),
             up: self.node.now().since(self.started).as_secs(),
-            peers: self.node.peers().len(),
+            peers: self.node.peer_count(),
             clients: self.clients(),
             history: self.history.count(),
             trouble: self.history.trouble(),

@@ -109,6 +109,8 @@ pub(crate) struct Server {
     free: Vec<usize>,
     /// Clients of which more is to be read.
     busy: BTreeSet<usize>,
+    /// Somebody waits to be let in, for whom there was no open file left.
+    crowded: bool,
     /// How many, the agent itself included, want to be in a channel.
     pub(super) members: BTreeMap<ChannelName, usize>,
     /// Who said what the engine has yet to number.
@@ -173,6 +175,7 @@ impl Server {
             sessions: BTreeMap::new(),
             free: Vec::new(),
             busy: BTreeSet::new(),
+            crowded: false,
             members: channels.into_iter().map(|channel| (channel, 1)).collect(),
             saying: BTreeMap::new(),
             telling: BTreeMap::new(),
@@ -199,6 +202,9 @@ impl Server {
             let turn = self.node.turn(if hurry { Duration::ZERO } else { TURN })?;
             for guest in turn.ready {
                 self.take_in(guest)?;
+            }
+            if self.crowded {
+                self.accept()?;
             }
             self.notices(turn.notices);
             self.serve();
@@ -257,11 +263,16 @@ impl Server {
         loop {
             let mut stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.crowded = false;
+                    return Ok(());
+                }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 // Too many open files, mostly: who waits is let in when somebody has gone.
                 Err(e) => {
-                    self.log.warn(&format!("a client could not be let in: {e}"));
+                    if !std::mem::replace(&mut self.crowded, true) {
+                        self.log.warn(&format!("clients have to wait to be let in: {e}"));
+                    }
                     return Ok(());
                 }
             };

@@ -13,6 +13,7 @@ use crate::values::{ChannelName, Json, Level, Nick};
 /// A command line.
 #[derive(Debug, Parser)]
 #[command(
+    args_override_self = true,
     name = "cooee",
     version,
     about = "The hosts of a LAN find each other and talk",

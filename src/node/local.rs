@@ -172,6 +172,11 @@ impl LocalNode {
         self.driver.engine.peers().collect()
     }
 
+    /// How many they are.
+    pub fn peer_count(&self) -> usize {
+        self.driver.engine.peer_count()
+    }
+
     /// The names and addresses of the links in use.
     pub fn links(&self) -> Vec<(String, Ipv4Addr)> {
         self.driver.links()

@@ -353,8 +353,8 @@ impl Engine {
         self.announce_when_due();
         self.repeat_direct();
         if self.now >= self.next_review {
-            self.next_review = self.now + timing::REVIEW;
             self.review_peers();
+            self.next_review = self.time_of_review();
             self.remind_switch();
             self.ask_silent_seeds();
             self.assemblies.expire(self.now);

@@ -46,7 +46,7 @@ impl Host {
     }
 
     /// `program` on this host.
-    fn command(&self, program: &str) -> Command {
+    pub(crate) fn program(&self, program: &str) -> Command {
         let mut command = match &self.place {
             Some((lab, number)) => {
                 let mut lan = Command::new(LAN);
@@ -73,12 +73,51 @@ impl Host {
 
     /// `cooee` with these arguments, and the host's nick unless they have one.
     pub(crate) fn command_line(&self, args: &[&str]) -> Command {
-        let mut command = self.command(env!("CARGO_BIN_EXE_cooee"));
+        let mut command = self.program(env!("CARGO_BIN_EXE_cooee"));
         if !args.contains(&"--nick") {
             command.args(["--nick", &self.nick]);
         }
         command.args(args);
         command
+    }
+
+    /// `cooee` with just these arguments: a nick of its own would keep it from using the agent.
+    pub(crate) fn client_line(&self, args: &[&str]) -> Command {
+        let mut command = self.program(env!("CARGO_BIN_EXE_cooee"));
+        command.args(args);
+        command
+    }
+
+    /// Starts an agent and waits until it serves.
+    #[track_caller]
+    pub(crate) fn agent(&self, more: &[&str]) -> Running {
+        let agent = self.cooee(&[&["agent"], more].concat());
+        let here = self.socket().display().to_string();
+        agent.wait_for_complaint("where it listens", |line| line.contains(&here));
+        agent
+    }
+
+    /// Where the agent listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.home.join("run/cooee.sock")
+    }
+
+    /// A file among those that the host's nodes keep.
+    pub(crate) fn state(&self, name: &str) -> PathBuf {
+        self.home.join("state/cooee").join(name)
+    }
+
+    /// Starts `cooee` as one who has an agent.
+    #[track_caller]
+    pub(crate) fn client(&self, args: &[&str]) -> Running {
+        let shown: String = args.join(" ").chars().take(60).collect();
+        Running::start(format!("[{}] client {shown}", self.nick), &mut self.client_line(args))
+    }
+
+    /// Runs `cooee` to its end, as one who has an agent.
+    #[track_caller]
+    pub(crate) fn ask_agent(&self, args: &[&str]) -> Output {
+        self.client(args).finish()
     }
 
     /// Starts `cooee`, see [`Host::command_line`].
@@ -160,7 +199,7 @@ impl Host {
         }
         let (address, port) = to.rsplit_once(':').unwrap();
         let script = r#"for f in "$1"/*; do cat "$f" >"/dev/udp/$2/$3"; done"#;
-        let mut command = self.command("bash");
+        let mut command = self.program("bash");
         command.args(["-euc", script, "throw"]).arg(&folder).args([address, port]);
         let output = Running::start(format!("[{}] throw", self.nick), &mut command).finish();
         // A refused port is reported on a later send to it; that is no failure of the thrower.

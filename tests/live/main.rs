@@ -13,7 +13,9 @@ mod lines;
 mod running;
 
 // The stories.
+mod agent;
 mod channels;
+mod control;
 mod finding;
 mod hooks;
 mod hostile;

@@ -134,14 +134,14 @@ impl Running {
         self.signal("-KILL");
     }
 
+    /// `kill`: whoever looks after services does this.
+    pub(crate) fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
     /// The terminal is gone; for a daemon: read your configuration again.
     pub(crate) fn hang_up(&self) {
         self.signal("-HUP");
-    }
-
-    /// Its process number.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// What it has complained about so far.
@@ -153,6 +153,24 @@ impl Running {
         // The shell's own kill: the program of that name is not everywhere.
         let kill = format!("kill {signal} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Types many lines from a thread, so that a process that takes them slowly holds nobody up, and
+    /// closes its standard input behind them.
+    pub(crate) fn type_all(&mut self, lines: impl Iterator<Item = String> + Send + 'static) {
+        let Some(mut stdin) = self.stdin.take() else { return };
+        std::thread::spawn(move || {
+            for line in lines {
+                if writeln!(stdin, "{line}").is_err() {
+                    return; // it has ended
+                }
+            }
+        });
+    }
+
+    /// The process's number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Closes its standard input and waits for its end.

@@ -105,9 +105,37 @@ fn what_is_too_old_goes_with_its_words() {
     let mut history = History::open(&folder.db()).unwrap();
     history.add(&[(&said(1, "ancient"), None)], WallTime(1)).unwrap();
     history.add(&[(&said(2, "new"), None)], WallTime((DAYS + 2) * 86_400_000)).unwrap();
-    history.prune(WallTime((DAYS + 2) * 86_400_000)).unwrap();
+    history.prune(WallTime((DAYS + 2) * 86_400_000), BYTES).unwrap();
     assert_eq!(texts(&folder.db(), &all()), ["new"]);
     assert!(texts(&folder.db(), &Query { words: Some("ancient".into()), ..all() }).is_empty());
+}
+
+#[test]
+fn the_oldest_go_while_the_file_is_too_large_and_their_room_is_used_again() {
+    const MOST: i64 = 1 << 20;
+    let folder = Folder::new("large");
+    let mut history = History::open(&folder.db()).unwrap();
+    let mut sizes = Vec::new();
+    for round in 0..20_u64 {
+        let messages: Vec<Message> = (0..u64::from(PRUNE_EVERY))
+            .map(|i| said(round * 1_000 + i, &"x".repeat(200)))
+            .collect();
+        let messages: Vec<_> = messages.iter().map(|message| (message, None)).collect();
+        history.add(&messages, WallTime(round)).unwrap();
+        history.prune(WallTime(round), MOST).unwrap();
+        let pages: i64 = history.db.pragma_query_value(None, "page_count", |r| r.get(0)).unwrap();
+        sizes.push(pages * 4_096);
+    }
+    assert!(sizes[19] < 3 * MOST, "{sizes:?}");
+    let left = texts(&folder.db(), &Query { limit: 100_000, ..Query::default() }).len();
+    assert!((1_000..5_000).contains(&left), "{left} are left");
+    let mut last = 0;
+    query(&folder.db(), &Query { limit: 1, ..Query::default() }, |message, _| {
+        last = message.seq;
+        true
+    })
+    .unwrap();
+    assert_eq!(last, 19_999);
 }
 
 #[test]

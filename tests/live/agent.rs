@@ -1,0 +1,271 @@
+//! One agent for a host: commands print through it what they print without it, it remembers, and
+//! nothing that happens to it or at its socket costs what it has shown.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+
+use crate::host::Host;
+use crate::lab::lab_or_skip;
+use crate::lines::eventually;
+use crate::running::Running;
+
+/// The names of an object's members, in their order.
+fn members(object: &Value) -> Vec<String> {
+    object.as_object().unwrap().keys().cloned().collect()
+}
+
+/// Waits until the agent of `host` knows the peer called `nick`.
+#[track_caller]
+fn wait_for_peer(host: &Host, nick: &str) {
+    eventually(&format!("the agent knows {nick}"), || {
+        let listed = host.ask_agent(&["peers", "--json"]).json();
+        listed.iter().any(|peer| peer["nick"] == nick).then_some(())
+    });
+}
+
+/// What `cooee history --json` prints with these options.
+#[track_caller]
+fn history(host: &Host, more: &[&str]) -> Vec<Value> {
+    host.ask_agent(&[&["history", "--json", "--limit", "1000000"], more].concat()).exits(0).json()
+}
+
+fn texts(messages: &[Value]) -> Vec<&str> {
+    messages.iter().map(|message| message["text"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn commands_print_through_it_what_they_print_without_it() {
+    let lab = lab_or_skip!(3);
+    let [own, with, without] = [1, 2, 3].map(|i| lab.host(i));
+    let speaker = own.listen(&[]);
+    let _agent = with.agent(&[]);
+    let through = with.client(&["listen", "--json", "--events"]);
+    let alone = without.listen(&[]);
+    for listener in [&through, &alone] {
+        listener.wait_event("joined", "host1");
+    }
+    wait_for_peer(&with, "host3");
+    let listed = with.ask_agent(&["peers", "--json"]).exits(0).json();
+    let asked = with.user("asker").peers(&[]);
+    let nicks = |peers: &[Value]| {
+        let mut nicks: Vec<_> = peers.iter().map(|peer| peer["nick"].clone()).collect();
+        nicks.sort_by_key(ToString::to_string);
+        nicks
+    };
+    assert_eq!(nicks(&listed), ["host1", "host3"], "not itself, not the commands that use it");
+    for peer in &listed {
+        assert_eq!(members(peer), members(&asked[peer["nick"].as_str().unwrap()]));
+    }
+    own.say("to both");
+    let [a, b] = [&through, &alone].map(|listener| listener.wait_message("to both"));
+    assert_eq!(a, b);
+    with.ask_agent(&["say", "from the agent"]).exits(0);
+    let [a, b] = [&speaker, &alone].map(|listener| listener.wait_message("from the agent"));
+    assert_eq!(a, b);
+    assert_eq!((&a["from"]["nick"], &a["verified"]), (&"host2".into(), &true.into()));
+    // Another client of the same agent hears it too, as another node of the host would.
+    let c = through.wait_message("from the agent");
+    assert_eq!((members(&c), &c["seq"]), (members(&a), &a["seq"]));
+}
+
+#[test]
+fn who_told_one_peer_hears_whether_it_has_arrived() {
+    let lab = lab_or_skip!(2);
+    let listener = lab.host(1).listen(&[]);
+    let host = lab.host(2);
+    let _agent = host.agent(&[]);
+    wait_for_peer(&host, "host1");
+    host.ask_agent(&["say", "--to", "host1", "for you alone"]).exits(0);
+    assert_eq!(listener.wait_message("for you alone")["direct"], true);
+    host.ask_agent(&["say", "--to", "nobody", "hello?"]).exits(1);
+    assert_eq!(texts(&history(&host, &[])), ["for you alone"]);
+}
+
+#[test]
+fn two_users_on_one_host_have_an_agent_each() {
+    let lab = lab_or_skip!(2);
+    let [ada, ben] = ["ada", "ben"].map(|nick| lab.host(1).user(nick));
+    let _agents = [ada.agent(&[]), ben.agent(&[])];
+    wait_for_peer(&ada, "ben");
+    wait_for_peer(&ben, "ada");
+    let listener = ben.client(&["listen", "--json", "--events"]);
+    listener.wait_event("joined", "ada");
+    ada.ask_agent(&["say", "hello, ben"]).exits(0);
+    assert_eq!(listener.wait_message("hello, ben")["from"]["nick"], "ada");
+}
+
+#[test]
+fn memberships_nick_tags_and_services_survive_a_restart() {
+    let lab = lab_or_skip!(2);
+    let [host, other] = [1, 2].map(|i| lab.host(i));
+    let watcher = other.listen(&["--channel", "ops", "--channel", "lobby"]);
+    // Without `--nick`, which would be the configured one.
+    let start = || {
+        let agent = host.client(&["agent"]);
+        agent.wait_for_complaint("where it listens", |line| line.contains("cooee.sock"));
+        agent
+    };
+    let agent = start();
+    host.ask_agent(&["join", "ops"]).exits(0);
+    host.ask_agent(&["leave", "lobby"]).exits(0);
+    host.ask_agent(&["nick", "web one"]).exits(0);
+    host.ask_agent(&["tag", "role=web", "rack=7"]).exits(0);
+    host.ask_agent(&["tag", "--remove", "rack"]).exits(0);
+    host.ask_agent(&["service", "http=8080"]).exits(0);
+    agent.terminate();
+    watcher.wait_event("left", "web one");
+    assert_eq!(agent.finish().code, Some(0));
+
+    let mark = watcher.mark();
+    let _agent = start();
+    let come = watcher.wait_json_since(mark, "the agent is back", |v| v["event"] == "joined");
+    let peer = &come["peer"];
+    assert_eq!(peer["nick"], "web one");
+    assert_eq!(peer["channels"], serde_json::json!(["ops"]));
+    assert_eq!(peer["tags"], serde_json::json!({"role": "web"}));
+    assert_eq!(peer["services"], serde_json::json!({"http": 8080}));
+    let found = other.ask_agent(&["peers", "--json", "--service", "http"]).exits(0).json();
+    assert_eq!(found[0]["nick"], "web one");
+    let channels = host.ask_agent(&["channels", "--json"]).exits(0).json();
+    assert_eq!(channels, [serde_json::json!({"channel": "ops", "kept": true})]);
+}
+
+#[test]
+fn a_stale_socket_is_replaced_and_a_live_one_respected() {
+    let lab = lab_or_skip!(1);
+    let host = lab.host(1);
+    let agent = host.agent(&[]);
+    let mode = fs::metadata(host.socket()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let second = host.run(&["agent"]).exits(3);
+    assert!(second.stderr.contains("an agent is running already"), "{}", second.stderr);
+    assert!(second.stderr.contains("cooee stop"), "{}", second.stderr);
+    host.ask_agent(&["status"]).exits(0);
+    agent.kill();
+    assert_eq!(agent.finish().code, None);
+    assert!(host.socket().exists(), "who is killed leaves it behind");
+    let agent = host.agent(&[]);
+    host.ask_agent(&["stop"]).exits(0);
+    assert_eq!(agent.finish().code, Some(0));
+    assert!(!host.socket().exists());
+    let status = host.ask_agent(&["status"]).exits(3);
+    assert!(status.stderr.contains("`cooee agent` starts one"), "{}", status.stderr);
+}
+
+#[test]
+fn the_history_is_searched_by_channel_words_and_number() {
+    let lab = lab_or_skip!(2);
+    let host = lab.host(1);
+    let _agent = host.agent(&[]);
+    host.ask_agent(&["join", "ops"]).exits(0);
+    let listener = host.client(&["listen", "--json", "--channel", "ops", "--channel", "lobby"]);
+    let speaker = lab.host(2);
+    listener.wait_for_complaint("that it listens", |line| line.contains("listening"));
+    speaker.run(&["say", "--channel", "ops", "disk is full on web1"]).exits(0);
+    speaker.run(&["say", "disk? which disk"]).exits(0);
+    speaker.run(&["say", "--channel", "elsewhere", "nobody here listens"]).exits(0);
+    speaker.run(&["say", "last"]).exits(0);
+    listener.wait_message("last");
+    assert_eq!(texts(&history(&host, &[])), ["disk is full on web1", "disk? which disk", "last"]);
+    assert_eq!(texts(&history(&host, &["--channel", "ops"])), ["disk is full on web1"]);
+    assert_eq!(texts(&history(&host, &["--search", "disk full"])), ["disk is full on web1"]);
+    // What is searched for is words, never operators of the database.
+    host.ask_agent(&["history", "--search", "disk OR last \" * -"]).exits(1);
+    assert_eq!(texts(&history(&host, &["--since", "1h"])).len(), 3);
+    let last = host.ask_agent(&["history", "--json", "--limit", "1"]).exits(0).json();
+    assert_eq!(texts(&last), ["last"]);
+    // Members and order are those of what `listen` shows.
+    assert_eq!(last[0], listener.wait_message("last"));
+}
+
+#[test]
+fn what_was_shown_before_a_kill_is_in_the_history_once() {
+    const ROUNDS: usize = 20;
+    let lab = lab_or_skip!(2);
+    let [speaker, host] = [1, 2].map(|i| lab.host(i));
+    let mut saying = speaker.cooee(&["say", "-"]);
+    let mut said = 0;
+    let mut speak = |count: usize| {
+        for _ in 0..count {
+            said += 1;
+            saying.type_line(&format!("number {said}"));
+        }
+    };
+    let mut shown = Vec::new();
+    for round in 0..ROUNDS {
+        let agent = host.agent(&[]);
+        let listener = host.client(&["listen", "--json"]);
+        let wanted = 50 + 37 * round;
+        eventually("messages flow", || {
+            speak(10);
+            host.ask_agent(&["status"]).exits(0); // which takes its time
+            (listener.mark() >= wanted).then_some(())
+        });
+        speak(wanted);
+        agent.kill();
+        drop(agent);
+        let ended = listener.finish();
+        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+        // The last line may have been cut by the end of the connection, never by the agent.
+        shown.extend(ended.json());
+    }
+    let mut kept: BTreeMap<(String, u64), usize> = BTreeMap::new();
+    let number = |v: &Value| (v["epoch"].to_string(), v["seq"].as_u64().unwrap());
+    let agent = host.agent(&[]);
+    for message in history(&host, &[]) {
+        *kept.entry(number(&message)).or_default() += 1;
+    }
+    drop(agent);
+    assert!(shown.len() >= 50 * ROUNDS);
+    for message in &shown {
+        assert_eq!(kept.get(&number(message)), Some(&1), "{message}");
+    }
+    assert!(kept.values().all(|count| *count == 1));
+}
+
+#[test]
+fn a_damaged_history_is_put_aside_and_a_full_disk_costs_only_the_history() {
+    let lab = lab_or_skip!(2);
+    let [speaker, host] = [1, 2].map(|i| lab.host(i));
+    fs::create_dir_all(host.state("")).unwrap();
+    fs::write(host.state("history.db"), "this is no database ".repeat(1_000)).unwrap();
+    let agent = host.agent(&[]);
+    agent.wait_for_complaint("that the history is damaged", |line| line.contains("damaged"));
+    let listener = host.client(&["listen", "--json"]);
+    listener.wait_for_complaint("that it listens", |line| line.contains("listening"));
+    speaker.say("after the damage");
+    listener.wait_message("after the damage");
+    assert_eq!(texts(&history(&host, &[])), ["after the damage"]);
+    assert!(host.state("history.damaged").exists());
+    agent.terminate();
+    assert_eq!(agent.finish().code, Some(0));
+
+    // A file system of one page more than the history has now.
+    let agent = full_disk(&host);
+    let listener = host.client(&["listen", "--json"]);
+    listener.wait_for_complaint("that it listens", |line| line.contains("listening"));
+    for number in 0..20 {
+        speaker.say(&format!("{number} {}", "much ".repeat(2_000)));
+    }
+    agent.wait_for_complaint("that nothing is kept", |line| line.contains("NOT kept"));
+    speaker.say("still heard");
+    listener.wait_message("still heard");
+    let status = host.ask_agent(&["status", "--json"]).exits(0).json();
+    assert!(!status[0]["status"]["trouble"].is_null(), "{status:?}");
+}
+
+/// An agent whose state is on a file system that is nearly full.
+#[track_caller]
+fn full_disk(host: &Host) -> Running {
+    let state = host.state("");
+    let script = r#"mount -t tmpfs -o size=160k,mode=700 full "$1" && exec "$2" --nick "$3" agent"#;
+    let mut command = host.program("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh"]);
+    command.arg(&state).arg(env!("CARGO_BIN_EXE_cooee")).arg(host.nick());
+    let agent = Running::start(format!("[{}] agent on a full disk", host.nick()), &mut command);
+    agent.wait_for_complaint("where it listens", |line| line.contains("cooee.sock"));
+    agent
+}
