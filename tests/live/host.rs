@@ -145,10 +145,18 @@ impl Host {
     /// serves.
     #[track_caller]
     pub(crate) fn configured_agent(&self) -> Running {
-        let mut command = self.command(env!("CARGO_BIN_EXE_cooee"));
+        let mut command = self.program(env!("CARGO_BIN_EXE_cooee"));
         let agent = Running::start(format!("[{}] agent", self.nick), command.arg("agent"));
         agent.wait_for_complaint("that it serves", |line| line.contains(" in group "));
         agent
+    }
+
+    /// Starts another program.
+    #[track_caller]
+    pub(crate) fn start_program(&self, line: &[&str]) -> Running {
+        let mut command = self.program(line[0]);
+        let shown: String = line.join(" ").chars().take(60).collect();
+        Running::start(format!("[{}] {shown}", self.nick), command.args(&line[1..]))
     }
 
     /// Runs `cooee` to its end.
