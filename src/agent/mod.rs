@@ -9,6 +9,7 @@
 //!        │
 //!        ├── history    SQLite: what was said
 //!        ├── hooks      commands run for what happens, by the runner
+//!        ├── gateway    callers with nothing but nc: a thread of its own
 //!        └── kept       memberships, nick, tags: what survives a restart
 //! ```
 //!
@@ -19,6 +20,7 @@ mod client;
 mod door;
 mod entrance;
 pub(crate) mod facts;
+mod gateway;
 pub(crate) mod history;
 pub(crate) mod hooks;
 mod kept;
@@ -33,6 +35,7 @@ mod session;
 
 pub(crate) use client::{Client, ClientError, usual_socket};
 pub(crate) use door::{Door, DoorError};
+pub(crate) use gateway::{GatewayOptions, is_private};
 pub(crate) use log::Log;
 pub(crate) use reload::{Configuration, Source};
 pub(crate) use server::{AgentError, AgentOptions, Server};

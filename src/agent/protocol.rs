@@ -237,6 +237,9 @@ pub(crate) struct Status {
     pub(crate) away: Option<String>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) services: BTreeMap<String, u16>,
+    /// The line gateway, if there is one.
+    #[serde(default)]
+    pub(crate) gateway: Option<GatewayStatus>,
     /// What was counted, but for what never happened.
     pub(crate) counters: BTreeMap<String, u64>,
     /// What became of the hooks.
@@ -265,6 +268,15 @@ pub(crate) struct HookCounts {
     pub(crate) running: usize,
     /// What waits for its turn.
     pub(crate) waiting: usize,
+}
+
+/// How the line gateway is.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct GatewayStatus {
+    /// Where it listens.
+    pub(crate) addr: String,
+    /// How many take part through it.
+    pub(crate) clients: usize,
 }
 
 impl Reply {

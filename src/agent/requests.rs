@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
+use super::gateway::Gateway;
 use super::kept::Kept;
 use super::objects;
 use super::protocol::{About, LinkAbout, Reply, Request, Status, What};
@@ -254,6 +255,7 @@ impl Server {
         let mut profile = merged(&self.configuration.profile, &kept);
         profile.away.clone_from(&self.profile.away);
         fits(&profile)?;
+        self.add_callers(&mut profile);
         self.store.write(&kept).map_err(|e| format!("it can't be kept: {e}"))?;
         let before = std::mem::replace(&mut self.kept, kept);
         let named = |name: &String| name.parse::<ChannelName>().ok();
@@ -277,8 +279,10 @@ impl Server {
         let text = |text: &PeerText| text.raw().to_owned();
         let profile = &self.profile;
         let counted = self.node.stats().protocol.rows();
+        let gateways = self.gateway.as_ref().map(Gateway::counters);
         let counters: BTreeMap<String, u64> = counted
             .iter()
+            .chain(gateways.iter().flatten())
             .filter(|(_, count)| *count > 0)
             .map(|&(name, count)| (name.to_owned(), count))
             .collect();
@@ -292,6 +296,7 @@ impl Server {
             away: profile.away.as_ref().map(text),
             tags: profile.tags.iter().map(|(key, value)| (text(key), text(value))).collect(),
             services: profile.services.iter().map(|(name, port)| (text(name), *port)).collect(),
+            gateway: self.gateway_status(),
             counters,
             hooks: self.hooks.counts(),
         }

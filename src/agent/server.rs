@@ -14,6 +14,7 @@ use mio::Interest;
 use mio::net::UnixListener;
 
 use super::entrance::{Signals, is_ours, listen, raise_limit};
+use super::gateway::{self, Gateway, GatewayError, GatewayOptions};
 use super::history::Keeper;
 use super::hooks::Hooks;
 use super::kept::{Kept, Store};
@@ -57,6 +58,8 @@ pub(crate) struct AgentOptions {
     pub(crate) configuration: Configuration,
     /// For reading it again.
     pub(crate) source: Source,
+    /// For those who have no program of ours.
+    pub(crate) gateway: Option<GatewayOptions>,
 }
 
 /// Why an agent can't start, or has ended. Nothing is left behind.
@@ -76,6 +79,9 @@ pub(crate) enum AgentError {
         /// Why.
         error: io::Error,
     },
+    /// The gateway can't listen.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// The system refused something else.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
@@ -119,6 +125,9 @@ pub(crate) struct Server {
     pub(super) telling: BTreeMap<u64, (usize, Option<u64>)>,
     pub(super) started: Instant,
     pub(super) stopping: bool,
+    pub(super) gateway: Option<Gateway>,
+    /// How many of its callers the LAN was told of, and when.
+    pub(super) shown_callers: (Option<usize>, Instant),
 }
 
 impl Server {
@@ -146,6 +155,13 @@ impl Server {
             Some(path) => Keeper::open(path, &mut warn),
             None => Keeper::nowhere(),
         };
+        let gateway = options
+            .gateway
+            .map(|gateway| gateway::listen(gateway.addr).map(|listener| (gateway, listener)));
+        let gateway = gateway.transpose().inspect_err(|_| {
+            let _ = fs::remove_file(&options.socket);
+        })?;
+        let callers = options.node.clone();
         let started = LocalNode::start(options.node);
         let node = match started {
             Ok(node) => node,
@@ -180,7 +196,12 @@ impl Server {
             saying: BTreeMap::new(),
             telling: BTreeMap::new(),
             stopping: false,
+            gateway: None,
+            shown_callers: (None, Instant::ZERO),
         };
+        if let Some((options, listener)) = gateway {
+            server.gateway = Some(Gateway::start(listener, options, callers, log)?);
+        }
         server.node.watch(&mut server.listener, LISTENER, Interest::READABLE)?;
         server.node.watch(&mut server.signals.stream, SIGNALS, Interest::READABLE)?;
         server.join_for_hooks();
@@ -209,10 +230,12 @@ impl Server {
             self.notices(turn.notices);
             self.serve();
             self.flush();
+            self.show_callers();
             self.log.alive(self.node.now());
         }
         self.log.info("stopping");
         self.hooks.stop(self.log);
+        self.gateway = None;
         // What was asked for last still goes out, and who asked still hears of it.
         let turn = self.node.turn(Duration::ZERO)?;
         self.notices(turn.notices);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::args;
 use super::duration;
 use super::exit::{Exit, Failure};
+use super::gateway;
 use super::options::{self, Settings, Surroundings};
 use super::output::{Out, note};
 use crate::agent::protocol::{HookCounts, Line, Reply, Status};
@@ -15,13 +16,18 @@ use crate::agent::{AgentOptions, Client, Configuration, Log, Server, Source};
 use crate::values::{ChannelName, Escaped, Nick};
 
 /// Serves this host until it is stopped.
-pub(super) fn serve(mut settings: Settings, typed: &args::Globals) -> Result<Exit, Failure> {
+pub(super) fn serve(
+    args: &args::Agent,
+    mut settings: Settings,
+    typed: &args::Globals,
+) -> Result<Exit, Failure> {
     let configuration = configuration(&settings);
     let typed = typed.clone();
     let source = Source::new(move || match options::resolve(&typed, &Surroundings::real()) {
         Ok(settings) => Ok(self::configuration(&settings)),
         Err(failure) => Err(one_line(&failure.to_string())),
     });
+    let gateway = gateway::resolve(args, &settings.gateway)?;
     settings.look_up()?;
     let socket = settings.socket.path().ok_or_else(|| {
         Failure::Refused("no place for the agent's socket; name one with --socket".to_owned())
@@ -30,7 +36,7 @@ pub(super) fn serve(mut settings: Settings, typed: &args::Globals) -> Result<Exi
     let log = Log::from_environment(settings.quiet, settings.verbose);
     let folder = settings.node.state_dir.clone();
     let node = settings.node;
-    let options = AgentOptions { node, socket, folder, log, configuration, source };
+    let options = AgentOptions { node, socket, folder, log, configuration, source, gateway };
     Server::start(options)?.run()?;
     Ok(Exit::Done)
 }
@@ -246,6 +252,9 @@ pub(super) fn status(settings: &Settings) -> Result<Exit, Failure> {
         ("clients", status.clients.to_string()),
         ("history", history),
     ];
+    if let Some(gateway) = &status.gateway {
+        rows.push(("gateway", format!("{}, {} connected", gateway.addr, gateway.clients)));
+    }
     if let Some(away) = &status.away {
         rows.push(("away", Escaped::of(away).to_string()));
     }

@@ -98,7 +98,7 @@ pub(super) enum Command {
     Chat(Chat),
     /// Serve this host: keep presence, channels and history for all commands
     #[command(long_about = help::AGENT, after_long_help = help::AGENT_EXAMPLES)]
-    Agent,
+    Agent(Agent),
     /// Have the agent take part in a channel, from now on
     #[command(after_long_help = help::CHANNEL_EXAMPLES)]
     Join(OneChannel),
@@ -214,6 +214,20 @@ pub(super) struct Chat {
     /// The channel to begin in
     #[arg(long, value_name = "C", default_value = ChannelName::LOBBY)]
     pub(super) channel: ChannelName,
+}
+
+/// `cooee agent`
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct Agent {
+    /// Let nc and telnet take part, at this address of this host
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(super) tcp: Option<String>,
+    /// Allow an address for --tcp where others than this host's users can come in
+    #[arg(long)]
+    pub(super) tcp_public: bool,
+    /// How long a client of --tcp may type nothing; 0s is for ever [default: 30m]
+    #[arg(long, value_name = "D")]
+    pub(super) tcp_idle: Option<String>,
 }
 
 /// `cooee join` and `cooee leave`

@@ -109,11 +109,17 @@ once; a command goes without it after --no-agent, in another group, or with opti
 node of its own can follow (--iface, --peer, --nick, ...).
 
 Channels joined with `cooee join`, nick, tags and services are kept over a restart. What is said in \
-its channels, and what is told to it, is in the history before anyone is shown it: 90 days and \
-200,000 messages of it. Scripts can speak to its socket as docs/agent.md says.
+its channels, and what is told to it, is in the history before anyone is shown it: 90 days of it, and \
+256 MB at most. Scripts can speak to its socket as docs/agent.md says.
 
 [[on]] in config.toml makes it run a command when something happens: docs/config.md describes these \
 hooks, and packaging/config.toml shows them.
+
+With --tcp it is a line gateway too: whoever connects with nc or telnet is asked for a nick and \
+then takes part as a peer of its own; lines are said, and \\help lists the commands. Only an address \
+of this host alone is taken (127.0.0.1) unless --tcp-public allows another: everything is sent in \
+the clear, to whoever connects. --tcp, --tcp-public and --tcp-idle are environment variables and \
+keys of config.toml as well.
 
 SIGTERM or Ctrl-C says goodbye; SIGHUP reads the configuration again. Under systemd it tells when it is ready, and keeps the watchdog \
 quiet.";
@@ -122,7 +128,8 @@ pub(super) const AGENT_EXAMPLES: &str = "\
 Examples:
   cooee agent
   cooee agent --nick web1 --iface eth0
-  cooee agent --socket /run/cooee/cooee.sock";
+  cooee agent --socket /run/cooee/cooee.sock
+  cooee agent --tcp 127.0.0.1:3000     then, in another terminal: nc 127.0.0.1 3000";
 
 pub(super) const CHANNEL_EXAMPLES: &str = "\
 Examples:

@@ -13,7 +13,7 @@ mod chat;
 mod config;
 mod exec;
 mod exit;
-mod find;
+mod gateway;
 mod help;
 mod history;
 mod hooks;
@@ -38,6 +38,8 @@ use args::{Args, Command, Globals};
 use exit::{Exit, Failure};
 use options::{Settings, Surroundings};
 use output::note;
+
+use crate::talk::find;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
@@ -73,7 +75,7 @@ fn command(command: Command, typed: &Globals, settings: Settings) -> Result<Exit
         Command::Cast(args) => cast::run(&args, settings),
         Command::Listen(args) => listen::run(args, settings),
         Command::Chat(args) => chat::run(args, settings),
-        Command::Agent => agent::serve(settings, typed),
+        Command::Agent(args) => agent::serve(&args, settings, typed),
         Command::Join(args) => agent::membership("join", &args.channel, &settings),
         Command::Leave(args) => agent::membership("leave", &args.channel, &settings),
         Command::Channels => agent::channels(&settings),

@@ -14,9 +14,8 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use super::args::Globals;
-use super::config;
 use super::exit::Failure;
-use super::hooks;
+use super::{config, gateway, hooks};
 use crate::agent::hooks::HookOptions;
 use crate::agent::usual_socket;
 use crate::node::Options;
@@ -41,6 +40,8 @@ pub(super) struct Settings {
     pub(super) seeds: Vec<Seed>,
     /// What the agent runs when something happens.
     pub(super) hooks: HookOptions,
+    /// The agent's line gateway, but for what is typed.
+    pub(super) gateway: gateway::Defaults,
     /// Print JSON.
     pub(super) json: bool,
     /// Print no notes.
@@ -96,6 +97,9 @@ pub(super) struct Layer {
     pub(super) secret_file: Option<PathBuf>,
     pub(super) no_agent: Option<bool>,
     pub(super) socket: Option<PathBuf>,
+    pub(super) tcp: Option<String>,
+    pub(super) tcp_public: Option<bool>,
+    pub(super) tcp_idle: Option<String>,
     pub(super) json: Option<bool>,
     pub(super) quiet: Option<bool>,
     pub(super) verbose: Option<bool>,
@@ -180,6 +184,10 @@ impl From<&Globals> for Layer {
             secret_file: typed.secret_file.clone(),
             no_agent: switch(typed.no_agent),
             socket: typed.socket.clone(),
+            // Options of one command: see `gateway::resolve`.
+            tcp: None,
+            tcp_public: None,
+            tcp_idle: None,
             json: switch(typed.json),
             quiet: switch(typed.quiet),
             verbose: switch(typed.verbose),
@@ -199,6 +207,9 @@ impl Layer {
             secret_file: around.var("COOEE_SECRET_FILE").map(PathBuf::from),
             no_agent: around.switch("COOEE_NO_AGENT")?,
             socket: around.var("COOEE_SOCKET").map(PathBuf::from),
+            tcp: around.text("COOEE_TCP"),
+            tcp_public: around.switch("COOEE_TCP_PUBLIC")?,
+            tcp_idle: around.text("COOEE_TCP_IDLE"),
             json: around.switch("COOEE_JSON")?,
             quiet: around.switch("COOEE_QUIET")?,
             verbose: around.switch("COOEE_VERBOSE")?,
@@ -291,6 +302,14 @@ pub(super) fn resolve(typed: &Globals, around: &Surroundings) -> Result<Settings
         let runtime = runtime.filter(|_| around.var("COOEE_STATE_DIR").is_none());
         usual_socket(runtime, settings.node.state_dir.as_deref())
             .map_or(Socket::None, Socket::Usual)
+    };
+    let written = |key, get: fn(&Layer) -> Option<&String>| {
+        layers.pick(key, get).map(|(text, origin)| (text.clone(), origin))
+    };
+    settings.gateway = gateway::Defaults {
+        tcp: written("tcp", |l| l.tcp.as_ref()),
+        public: layers.on(|l| l.tcp_public),
+        idle: written("tcp-idle", |l| l.tcp_idle.as_ref()),
     };
     settings.alone = layers.on(|l| l.no_agent) || layers.want_own_node();
     Ok(settings)

@@ -53,4 +53,6 @@ pub use event::{
     Command, Destination, Event, Input, Message, Outgoing, Output, PeerInfo, PeerState, Refusal,
     TellError,
 };
+#[cfg(feature = "cli")]
+pub(crate) use guard::Bucket;
 pub use guard::Counters;

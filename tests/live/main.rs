@@ -17,6 +17,7 @@ mod agent;
 mod channels;
 mod control;
 mod finding;
+mod gateway;
 mod hooks;
 mod hostile;
 mod leaving;

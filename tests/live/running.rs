@@ -124,6 +124,12 @@ impl Running {
         writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
+    /// Sends bytes as they are.
+    #[track_caller]
+    pub(crate) fn type_bytes(&mut self, bytes: &[u8]) {
+        self.stdin.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
     /// Ctrl-C.
     pub(crate) fn interrupt(&self) {
         self.signal("-INT");
@@ -132,6 +138,11 @@ impl Running {
     /// `kill -9`: it can't say goodbye.
     pub(crate) fn kill(&self) {
         self.signal("-KILL");
+    }
+
+    /// Has it do nothing any more, though it is there.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
     }
 
     /// `kill`: whoever looks after services does this.
@@ -153,6 +164,13 @@ impl Running {
         // The shell's own kill: the program of that name is not everywhere.
         let kill = format!("kill {signal} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Waits until it has ended by itself, or closed its output; all that it has printed.
+    #[track_caller]
+    pub(crate) fn wait_for_end(&self) -> Vec<String> {
+        assert!(self.stdout.end(), "{} did not end in time", self.name);
+        self.stdout.so_far()
     }
 
     /// Types many lines from a thread, so that a process that takes them slowly holds nobody up, and

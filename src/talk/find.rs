@@ -9,7 +9,7 @@ const PREFIX: usize = 4;
 
 /// Who was found.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Found<'a> {
+pub(crate) enum Found<'a> {
     /// Just this one.
     One(&'a PeerInfo),
     /// Nobody.
@@ -20,7 +20,7 @@ pub(super) enum Found<'a> {
 }
 
 /// Finds the peer that `name` means.
-pub(super) fn find<'a>(peers: &'a [PeerInfo], name: &str) -> Found<'a> {
+pub(crate) fn find<'a>(peers: &'a [PeerInfo], name: &str) -> Found<'a> {
     if let Some(peer) = name.parse().ok().and_then(|id| peers.iter().find(|peer| peer.id == id)) {
         return Found::One(peer);
     }
@@ -37,7 +37,7 @@ pub(super) fn find<'a>(peers: &'a [PeerInfo], name: &str) -> Found<'a> {
 
 /// Finds the peer that `line` begins with, and what follows. A nick may have blanks in it: the
 /// longest one that is here counts.
-pub(super) fn find_first<'a, 'l>(
+pub(crate) fn find_first<'a, 'l>(
     peers: &'a [PeerInfo],
     line: &'l str,
 ) -> (Found<'a>, &'l str, &'l str) {
@@ -56,7 +56,7 @@ pub(super) fn find_first<'a, 'l>(
 }
 
 /// The candidates, one a line, so that the user can choose by id.
-pub(super) fn candidates(found: &[&PeerInfo]) -> String {
+pub(crate) fn candidates(found: &[&PeerInfo]) -> String {
     let mut text = String::new();
     for peer in found {
         let profile = &peer.profile;
