@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::objects::asking::{self, Read};
 use super::objects::{Clocks, read};
 use super::protocol::{About, Line, Reply};
 use crate::net::Clock;
@@ -45,6 +46,21 @@ impl From<io::Error> for ClientError {
 struct Channel {
     stream: BufReader<UnixStream>,
     count: u64,
+}
+
+/// Lines that the agent sends.
+#[derive(Debug)]
+pub(crate) struct Lines(Channel);
+
+impl Lines {
+    /// The next one.
+    pub(crate) fn next(&mut self) -> Result<String, ClientError> {
+        let mut text = String::new();
+        if self.0.stream.read_line(&mut text)? == 0 {
+            return Err(ClientError::Lost("it closed the connection".to_owned()));
+        }
+        Ok(text)
+    }
 }
 
 /// A client of the agent.
@@ -114,7 +130,7 @@ impl Client {
     ) -> Result<(), ClientError> {
         let verb = if cast { "cast" } else { "say" };
         let channel = Some(channel.as_str().to_owned());
-        let line = Line { channel, ..said(verb, what) };
+        let line = Line { channel, ..Line::saying(verb, what) };
         // On the connection of a client that listens, so that it does not hear itself.
         match &mut *lock(&self.events) {
             Some(stream) => Ok(write(stream, &line)?),
@@ -142,7 +158,11 @@ impl Client {
             *tickets += 1;
             *tickets
         };
-        self.send(&Line { n: Some(ticket), to: Some(to.to_string()), ..said("tell", what) })?;
+        self.send(&Line {
+            n: Some(ticket),
+            to: Some(to.to_string()),
+            ..Line::saying("tell", what)
+        })?;
         Ok(ticket)
     }
 
@@ -160,14 +180,48 @@ impl Client {
         channels: &[ChannelName],
         events: bool,
     ) -> Result<Notices, ClientError> {
-        let mut channel = Channel::open(&self.path)?;
         let channels = channels.iter().map(|channel| channel.as_str().to_owned()).collect();
-        channel.ask(&mut Line {
+        self.open(Line {
             verb: "listen".to_owned(),
             channels: Some(channels),
             events: Some(events),
             ..Line::default()
-        })?;
+        })
+    }
+
+    /// Has others' questions sent here from now on; they come as notices.
+    pub(crate) fn answering(&self) -> Result<Notices, ClientError> {
+        self.open(Line { verb: "answer".to_owned(), ..Line::default() })
+    }
+
+    /// Answers a question; without `what`, gives no answer, or no more.
+    pub(crate) fn reply(
+        &self,
+        question: u64,
+        what: Option<Outgoing>,
+        exit: Option<i32>,
+        last: bool,
+    ) -> Result<(), ClientError> {
+        let line = match what {
+            Some(what) => Line { exit, last: Some(last), ..Line::saying("reply", what) },
+            None => Line { verb: "reply".to_owned(), pass: Some(true), ..Line::default() },
+        };
+        self.send(&Line { question: Some(question), ..line })
+    }
+
+    /// Asks for something on a connection of its own, on which the agent then sends lines for `wait`
+    /// at most.
+    pub(crate) fn stream(&self, line: &Line, wait: Duration) -> Result<Lines, ClientError> {
+        let mut channel = Channel::open(&self.path)?;
+        channel.stream.get_ref().set_read_timeout(Some(wait + PATIENCE))?;
+        write(channel.stream.get_mut(), line)?;
+        Ok(Lines(channel))
+    }
+
+    /// Opens the other connection with this request.
+    fn open(&self, mut line: Line) -> Result<Notices, ClientError> {
+        let mut channel = Channel::open(&self.path)?;
+        channel.ask(&mut line)?;
         channel.stream.get_ref().set_read_timeout(None)?;
         *lock(&self.events) = Some(channel.stream.get_ref().try_clone()?);
         let (listener, notices) = subscription();
@@ -188,13 +242,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn said(verb: &str, what: Outgoing) -> Line {
-    Line {
-        verb: verb.to_owned(),
-        text: Some(what.text),
-        data: what.data.and_then(|data| serde_json::from_str(data.as_str()).ok()),
-        level: Some(what.level.to_string()),
-        ..Line::default()
+impl Line {
+    /// A request that says something.
+    pub(super) fn saying(verb: &str, what: Outgoing) -> Self {
+        Self {
+            verb: verb.to_owned(),
+            text: Some(what.text),
+            data: what.data.and_then(|data| serde_json::from_str(data.as_str()).ok()),
+            level: Some(what.level.to_string()),
+            ..Self::default()
+        }
     }
 }
 
@@ -244,13 +301,22 @@ impl Channel {
                 return;
             }
             let clocks = Clocks::new(clock.now(), Clock::wall());
-            let notice = read::notice(&text, clocks).or_else(|| outcome(&text));
+            let notice =
+                read::notice(&text, clocks).or_else(|| question(&text)).or_else(|| outcome(&text));
             if let Some(notice) = notice
                 && !listener.tell(&[notice])
             {
                 return;
             }
         }
+    }
+}
+
+/// A question for a client that answers.
+fn question(text: &str) -> Option<Notice> {
+    match asking::read(text)? {
+        Read::Question(question) => Some(Notice::Event(Event::Question(question))),
+        Read::Answer(_) | Read::Answered(_) => None,
     }
 }
 

@@ -105,6 +105,33 @@ impl Door {
         }
     }
 
+    /// Answers others' questions from now on; they come as notices.
+    pub(crate) fn answering(&self) -> Result<Notices, DoorError> {
+        match self {
+            Self::Own(node) => {
+                let notices = node.subscribe()?;
+                node.set_answering(true)?;
+                Ok(notices)
+            }
+            Self::Agent(client) => Ok(client.answering()?),
+        }
+    }
+
+    /// Answers a question; without `what`, gives no answer, or no more.
+    pub(crate) fn reply(
+        &self,
+        question: u64,
+        what: Option<Outgoing>,
+        exit: Option<i32>,
+        last: bool,
+    ) -> Result<(), DoorError> {
+        match (self, what) {
+            (Self::Own(node), Some(what)) => Ok(node.answer(question, what, exit, last)?),
+            (Self::Own(node), None) => Ok(node.pass(question)?),
+            (Self::Agent(client), what) => Ok(client.reply(question, what, exit, last)?),
+        }
+    }
+
     pub(crate) fn set_profile(&self, profile: Profile) -> Result<(), DoorError> {
         match self {
             Self::Own(node) => Ok(node.set_profile(profile)?),

@@ -6,7 +6,7 @@
 
 use super::objects::{self, Clocks};
 use crate::node::Notice;
-use crate::proto::{Event, Message, PeerInfo};
+use crate::proto::{Event, Message, PeerInfo, Question};
 use crate::values::{ChannelName, Json, PeerText};
 
 /// What a command is told.
@@ -69,6 +69,18 @@ impl Facts {
             _ => return None,
         };
         Some(Self { json: objects::notice(notice, clocks)? + "\n", env })
+    }
+
+    /// What is told of a question.
+    pub(crate) fn of_question(question: &Question, clocks: Clocks) -> Self {
+        let env = vec![
+            ("COOEE_EVENT", "question".to_owned()),
+            ("COOEE_TEXT", safe(&question.text)),
+            ("COOEE_FROM", question.from.to_string()),
+            ("COOEE_FROM_NICK", safe(&question.nick)),
+            ("COOEE_AT", question.at.to_string()),
+        ];
+        Self { json: objects::asking::question(question, clocks) + "\n", env }
     }
 
     /// The value of a variable.

@@ -16,26 +16,35 @@
 //! What was said is in the history before any client hears of it. No client holds the node up:
 //! what waits for one is bounded, and one that does not read is cut off.
 
+mod asking;
 mod client;
 mod door;
 mod entrance;
 pub(crate) mod facts;
+mod filter;
 mod gateway;
 pub(crate) mod history;
 pub(crate) mod hooks;
+mod inquiry;
 mod kept;
-mod log;
+pub(crate) mod log;
 pub(crate) mod objects;
+#[cfg(test)]
+mod page;
 pub(crate) mod protocol;
 mod reload;
 mod requests;
 pub(crate) mod runner;
 mod server;
 mod session;
+mod survey;
 
 pub(crate) use client::{Client, ClientError, usual_socket};
 pub(crate) use door::{Door, DoorError};
+pub(crate) use filter::Filter;
 pub(crate) use gateway::{GatewayOptions, is_private};
+pub(crate) use inquiry::{Heard, Inquiry, Wanted};
 pub(crate) use log::Log;
 pub(crate) use reload::{Configuration, Source};
 pub(crate) use server::{AgentError, AgentOptions, Server};
+pub(crate) use survey::{Need, Summary};

@@ -1,6 +1,7 @@
 //! The objects that `--json` prints and the control socket speaks, one a line. Their members are a promise to scripts: added to,
 //! never renamed, and always in the order in which they stand here.
 
+pub(crate) mod asking;
 pub(crate) mod read;
 
 use std::collections::BTreeMap;
@@ -217,7 +218,15 @@ pub(crate) fn notice(notice: &Notice, clocks: Clocks) -> Option<String> {
         Notice::Dropped { count, buffer } => Happened::Dropped { count: *count, buffer: *buffer },
         Notice::Missed(count) => Happened::Missed { count: *count },
         Notice::Event(
-            Event::Told { .. } | Event::NotTold { .. } | Event::Refused(_) | Event::Stopped,
+            Event::Told { .. }
+            | Event::NotTold { .. }
+            | Event::Refused(_)
+            | Event::Stopped
+            // Of questions and answers only those hear who ask and answer.
+            | Event::Question(_)
+            | Event::QuestionOver { .. }
+            | Event::Answer(_)
+            | Event::AnswerEnd { .. },
         ) => return None,
     };
     Some(line(&happened))

@@ -13,15 +13,21 @@
 //! No I/O here, and nothing of how a request is carried out.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::filter::Filter;
+use super::survey::Need;
 use crate::values::{ChannelName, Json, Level, Nick, limits};
 
 /// Bytes of the longest line that the agent reads: a text of 64 KiB and as much data, each
 /// character written as `\uXXXX`, with room to spare.
 pub(crate) const LINE: usize = 1 << 20;
+
+/// How long answers are waited for unless said otherwise.
+pub(crate) const WAIT: Duration = Duration::from_secs(5);
 
 /// A request as written.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -52,6 +58,20 @@ pub(crate) struct Line {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) nick: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tags: Option<BTreeMap<String, Option<String>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) need: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) wait_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) question: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) exit: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pass: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) set: Option<BTreeMap<String, Option<String>>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) offer: Option<BTreeMap<String, Option<u16>>>,
@@ -68,6 +88,13 @@ pub(crate) enum Request {
     Say { channel: ChannelName, what: What, cast: bool },
     /// Tell one peer.
     Tell { to: String, what: What },
+    /// Put a question to all peers, those with these tags, or one; send the answers as they come,
+    /// and then what came of it.
+    Ask(Inquiry),
+    /// Send others' questions from now on; this client answers them.
+    Answer,
+    /// Answer a question; without `what`, give no answer, or no more.
+    Reply { question: u64, what: Option<What>, exit: Option<i32>, last: bool },
     /// Send what happens from now on: messages in these channels and direct ones, and if wanted who
     /// comes and goes, beginning with those who are here.
     Listen { channels: Vec<ChannelName>, events: bool },
@@ -89,6 +116,18 @@ pub(crate) enum Request {
     Status,
     /// Say goodbye and end.
     Stop,
+}
+
+/// A question, and whose answers are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Inquiry {
+    /// One peer.
+    pub(crate) to: Option<String>,
+    /// All peers that have these tags.
+    pub(crate) filter: Filter,
+    pub(crate) what: What,
+    pub(crate) need: Need,
+    pub(crate) wait: Duration,
 }
 
 /// What is said.
@@ -128,6 +167,23 @@ fn request(line: Line) -> Result<Request, String> {
         "tell" => {
             let what = what(&line)?;
             Request::Tell { to: line.to.ok_or("the member 'to' is missing")?, what }
+        }
+        "ask" => Request::Ask(Inquiry {
+            what: what(&line)?,
+            to: line.to,
+            filter: Filter::with_tags(line.tags.unwrap_or_default()),
+            need: line.need.map(|need| need.parse()).transpose()?.unwrap_or_default(),
+            wait: line.wait_ms.map_or(WAIT, Duration::from_millis).min(limits::QUESTION_TIME),
+        }),
+        "answer" => Request::Answer,
+        "reply" => {
+            let question = line.question.ok_or("the member 'question' is missing")?;
+            if line.pass.unwrap_or(false) {
+                Request::Reply { question, what: None, exit: None, last: true }
+            } else {
+                let (what, exit) = (Some(what(&line)?), line.exit);
+                Request::Reply { question, what, exit, last: line.last.unwrap_or(true) }
+            }
         }
         "listen" => {
             let wanted = line.channels.unwrap_or_else(|| vec![ChannelName::LOBBY.to_owned()]);
@@ -320,6 +376,15 @@ mod tests {
             Ok(Request::Listen { channels: vec![lobby], events: false })
         );
         assert_eq!(of(r#"{"do":"away"}"#), Ok(Request::Away(None)));
+        let hi = What { text: "hi".into(), data: None, level: Level::Info };
+        let asked =
+            of(r#"{"do":"ask","text":"hi","tags":{"role":"web","rack":null},"need":"50%"}"#);
+        let Ok(Request::Ask(inquiry)) = asked else { panic!("{asked:?}") };
+        assert_eq!((inquiry.need, inquiry.wait), (Need::Percent(50), WAIT));
+        assert_eq!((inquiry.filter.tags().len(), &inquiry.what), (2, &hi));
+        let reply = |what, last| Request::Reply { question: 7, what, exit: None, last };
+        assert_eq!(of(r#"{"do":"reply","question":7,"text":"hi"}"#), Ok(reply(Some(hi), true)));
+        assert_eq!(of(r#"{"do":"reply","question":7,"pass":true}"#), Ok(reply(None, true)));
     }
 
     #[test]
@@ -333,6 +398,8 @@ mod tests {
             (r#"{"do":"say","channel":"a b"}"#, "which is not allowed"),
             (r#"{"do":"nick","nick":"a\u001bb"}"#, "which is not allowed"),
             (r#"{"do":"say","level":"loud"}"#, "not a level"),
+            (r#"{"do":"ask","need":"none"}"#, "write a number"),
+            (r#"{"do":"reply","text":"x"}"#, "'question' is missing"),
             (
                 r#"{"do":"say","data":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"#,
                 "data",

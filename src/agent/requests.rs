@@ -64,6 +64,14 @@ impl Server {
                 Ok(()) => return,
                 Err(why) => Err(why),
             },
+            Request::Ask(inquiry) => self.ask(client, n, inquiry),
+            Request::Answer => {
+                self.add_answerer(client);
+                Ok(Reply::done(n))
+            }
+            Request::Reply { question, what, exit, last } => {
+                self.take_reply(client, question, (what, exit), last)
+            }
             Request::Listen { channels, events } => {
                 return self.listen_for(client, n, channels, events);
             }
@@ -133,15 +141,7 @@ impl Server {
 
     fn tell(&mut self, client: usize, n: Option<u64>, to: &str, what: What) -> Result<(), String> {
         let peers = self.node.peers();
-        let by_id = to.parse().ok().and_then(|id| peers.iter().find(|peer| peer.id == id));
-        let named: Vec<&PeerInfo> =
-            peers.iter().filter(|peer| peer.profile.nick.raw() == to).collect();
-        let peer = match (by_id, &named[..]) {
-            (Some(peer), _) => peer,
-            (None, [peer]) => peer,
-            (None, []) => return Err(TellError::Unknown.to_string()),
-            (None, _) => return Err("several peers have that nick; give the id".to_owned()),
-        };
+        let peer = addressee(&peers, to)?;
         let id = peer.id;
         let what = outgoing(what);
         let ticket = self.node.tell(id, what.clone());
@@ -193,7 +193,9 @@ impl Server {
         let Some(session) = self.session(client) else { return };
         session.listens = true;
         session.events = events;
-        session.reply(&Reply::done(n));
+        if n.is_some() {
+            session.reply(&Reply::done(n));
+        }
         for line in here.iter().filter_map(|notice| objects::notice(notice, clocks)) {
             session.tell(&(line + "\n").into_bytes().into(), now);
         }
@@ -303,6 +305,18 @@ impl Server {
     }
 }
 
-fn outgoing(what: What) -> Outgoing {
+/// Whom a client means by an id or a nick.
+pub(super) fn addressee<'a>(peers: &'a [PeerInfo], to: &str) -> Result<&'a PeerInfo, String> {
+    let by_id = to.parse().ok().and_then(|id| peers.iter().find(|peer| peer.id == id));
+    let named: Vec<&PeerInfo> = peers.iter().filter(|p| p.profile.nick.raw() == to).collect();
+    match (by_id, &named[..]) {
+        (Some(peer), _) => Ok(peer),
+        (None, [peer]) => Ok(peer),
+        (None, []) => Err(TellError::Unknown.to_string()),
+        (None, _) => Err("several peers have that nick; give the id".to_owned()),
+    }
+}
+
+pub(super) fn outgoing(what: What) -> Outgoing {
     Outgoing { at: Clock::wall(), text: what.text, data: what.data, level: what.level }
 }

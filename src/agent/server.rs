@@ -13,6 +13,7 @@ use std::time::Duration;
 use mio::Interest;
 use mio::net::UnixListener;
 
+use super::asking::Asking;
 use super::entrance::{Signals, is_ours, listen, raise_limit};
 use super::gateway::{self, Gateway, GatewayError, GatewayOptions};
 use super::history::Keeper;
@@ -123,6 +124,7 @@ pub(crate) struct Server {
     pub(super) saying: BTreeMap<(ChannelName, bool), VecDeque<usize>>,
     /// Who waits for the outcome of which direct message: client and its number for it.
     pub(super) telling: BTreeMap<u64, (usize, Option<u64>)>,
+    pub(super) asking: Asking,
     pub(super) started: Instant,
     pub(super) stopping: bool,
     pub(super) gateway: Option<Gateway>,
@@ -195,6 +197,7 @@ impl Server {
             members: channels.into_iter().map(|channel| (channel, 1)).collect(),
             saying: BTreeMap::new(),
             telling: BTreeMap::new(),
+            asking: Asking::default(),
             stopping: false,
             gateway: None,
             shown_callers: (None, Instant::ZERO),
@@ -210,17 +213,13 @@ impl Server {
 
     /// Serves until a signal or a client ends it.
     pub(crate) fn run(mut self) -> Result<(), AgentError> {
-        self.log.info(&format!(
-            "{} is {} in group {}, at {}",
-            self.profile.nick.escaped(),
-            self.node.id(),
-            self.group,
-            self.path.display()
-        ));
-        Log::ready();
+        self.log.info(&self.who());
+        Log::ready(&self.who());
+        let nap = TURN.min(self.log.nap());
         while !self.stopping {
             let hurry = !self.busy.is_empty() && !self.node.is_congested();
-            let turn = self.node.turn(if hurry { Duration::ZERO } else { TURN })?;
+            let patience = nap.min(self.asking.next().since(self.node.now()));
+            let turn = self.node.turn(if hurry { Duration::ZERO } else { patience })?;
             for guest in turn.ready {
                 self.take_in(guest)?;
             }
@@ -229,11 +228,13 @@ impl Server {
             }
             self.notices(turn.notices);
             self.serve();
+            self.conclude_due();
             self.flush();
             self.show_callers();
             self.log.alive(self.node.now());
         }
         self.log.info("stopping");
+        Log::stopping();
         self.hooks.stop(self.log);
         self.gateway = None;
         // What was asked for last still goes out, and who asked still hears of it.
@@ -241,6 +242,17 @@ impl Server {
         self.notices(turn.notices);
         self.flush();
         Ok(())
+    }
+
+    /// Who this is, in a line.
+    pub(super) fn who(&self) -> String {
+        format!(
+            "{} is {} in group {}, at {}",
+            self.profile.nick.escaped(),
+            self.node.id(),
+            self.group,
+            self.path.display()
+        )
     }
 
     pub(super) fn clocks(&self) -> Clocks {
@@ -369,6 +381,7 @@ impl Server {
         }
         self.busy.remove(&client);
         self.telling.retain(|_, (who, _)| *who != client);
+        self.forget_asking(client);
         for waiting in self.saying.values_mut().flatten().filter(|who| **who == client) {
             *waiting = usize::MAX;
         }
@@ -449,7 +462,7 @@ impl Server {
     fn note(&mut self, notice: &Notice) {
         match notice {
             Notice::Event(Event::Told { ticket, took }) => {
-                if let Some((client, n)) = self.telling.remove(ticket)
+                if let Some((client, n @ Some(_))) = self.telling.remove(ticket)
                     && let Some(session) = self.sessions.get_mut(&client)
                 {
                     let took_ms = Some(took.as_micros() as f64 / 1_000.0);
@@ -472,7 +485,8 @@ impl Server {
             Notice::Dropped { count, .. } => self.log.warn(&format!(
                 "this host could not keep up, and the kernel has dropped {count} datagrams"
             )),
-            _ => {}
+            Notice::Event(event) => self.note_asking(event),
+            Notice::Missed(_) => {}
         }
     }
 
@@ -511,6 +525,5 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
-        Log::stopping();
     }
 }

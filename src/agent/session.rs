@@ -136,14 +136,20 @@ impl Session {
         self.push(reply.line().into_bytes().into());
     }
 
-    /// Has an event wait for the client, or be missed.
-    pub(crate) fn tell(&mut self, line: &Arc<[u8]>, now: Instant) {
+    /// Has an event wait for the client, or be missed: then `false`.
+    pub(crate) fn tell(&mut self, line: &Arc<[u8]>, now: Instant) -> bool {
         if self.missed > 0 || self.waiting + line.len() > WAITING {
             self.missed += 1;
             self.stalled.get_or_insert(now);
-            return;
+            return false;
         }
         self.push(Arc::clone(line));
+        true
+    }
+
+    /// Has a line wait for the client that it must not miss: the last of what it has asked for.
+    pub(crate) fn send(&mut self, line: Arc<[u8]>) {
+        self.push(line);
     }
 
     fn push(&mut self, line: Arc<[u8]>) {

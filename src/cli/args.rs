@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand, ValueHint};
 
 use super::{duration, help, sim};
+use crate::agent::Need;
 use crate::values::{ChannelName, Json, Level, Nick};
 
 /// A command line.
@@ -96,6 +97,12 @@ pub(super) enum Command {
     /// Talk, line by line
     #[command(long_about = help::CHAT, after_long_help = help::CHAT_EXAMPLES)]
     Chat(Chat),
+    /// Ask everyone, and print the answers as they come
+    #[command(long_about = help::ASK, after_long_help = help::ASK_EXAMPLES)]
+    Ask(Ask),
+    /// Answer others' questions, by a command for each or from a pipe
+    #[command(long_about = help::ANSWER, after_long_help = help::ANSWER_EXAMPLES)]
+    Answer(Answer),
     /// Serve this host: keep presence, channels and history for all commands
     #[command(long_about = help::AGENT, after_long_help = help::AGENT_EXAMPLES)]
     Agent(Agent),
@@ -129,6 +136,12 @@ pub(super) enum Command {
     /// End the agent
     #[command(after_long_help = help::STOP_EXAMPLES)]
     Stop,
+    /// Print a script that completes command lines in a shell
+    #[command(long_about = help::COMPLETIONS, after_long_help = help::COMPLETIONS_EXAMPLES)]
+    Completions(Completions),
+    /// Print a manual page, or write all of them
+    #[command(after_long_help = help::MAN_EXAMPLES)]
+    Man(Manual),
     /// Simulate a LAN of many hosts, and print what finding each other costs
     #[command(long_about = sim::ABOUT, after_long_help = sim::EXAMPLES)]
     Sim(sim::SimArgs),
@@ -230,6 +243,53 @@ pub(super) struct Agent {
     pub(super) tcp_idle: Option<String>,
 }
 
+/// `cooee ask`
+#[derive(Debug, clap::Args)]
+pub(super) struct Ask {
+    /// Ask this peer alone: its nick, its id, or the first characters of its id
+    #[arg(long, value_name = "PEER", conflicts_with = "tag")]
+    pub(super) to: Option<String>,
+    /// Ask only peers with this tag, and this value of it (repeatable)
+    #[arg(long, value_name = "K[=V]", action = ArgAction::Append)]
+    pub(super) tag: Vec<String>,
+    /// How many have to answer: a number, a share of those who are here, or all; fewer in time are
+    /// exit code 1 [default: everyone who answers questions]
+    #[arg(long, value_name = "N|P%|all", default_value = "", hide_default_value = true)]
+    #[arg(value_parser = need)]
+    pub(super) need: Need,
+    /// How long to wait for answers, at most
+    #[arg(long, value_name = "D", default_value = "5s", value_parser = duration::parse)]
+    pub(super) wait: Duration,
+    /// JSON that goes with the question, for programs
+    #[arg(long, value_name = "JSON", value_parser = Json::parse)]
+    pub(super) data: Option<Json>,
+    /// The question
+    #[arg(value_name = "TEXT", required_unless_present = "data")]
+    pub(super) text: Vec<String>,
+}
+
+fn need(text: &str) -> Result<Need, String> {
+    if text.is_empty() { Ok(Need::default()) } else { text.parse() }
+}
+
+/// `cooee answer`
+#[derive(Debug, clap::Args)]
+pub(super) struct Answer {
+    /// Answer only questions that begin with this word
+    #[arg(long = "match", value_name = "WORD")]
+    pub(super) word: Option<String>,
+    /// How long an answer may take
+    #[arg(long, value_name = "D", default_value = "30s", value_parser = duration::parse)]
+    pub(super) timeout: Duration,
+    /// Print each question as a JSON line, and read the answers from standard input, a line each
+    #[arg(long, conflicts_with = "command")]
+    pub(super) pipe: bool,
+    /// Run this for each question, without a shell; what it prints is the answer
+    #[arg(value_names = ["CMD", "ARG"], num_args = 1.., required_unless_present = "pipe")]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(super) command: Vec<OsString>,
+}
+
 /// `cooee join` and `cooee leave`
 #[derive(Debug, clap::Args)]
 pub(super) struct OneChannel {
@@ -294,6 +354,25 @@ pub(super) struct History {
     /// Only messages with all of these words
     #[arg(long, value_name = "WORDS")]
     pub(super) search: Option<String>,
+}
+
+/// `cooee completions`
+#[derive(Debug, clap::Args)]
+pub(super) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: clap_complete::Shell,
+}
+
+/// `cooee man`
+#[derive(Debug, clap::Args)]
+pub(super) struct Manual {
+    /// The command that the page is about [default: the program as a whole]
+    #[arg(value_name = "COMMAND")]
+    pub(super) command: Option<String>,
+    /// Write the pages of all commands into this folder instead
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "command")]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[cfg(test)]

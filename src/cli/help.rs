@@ -102,6 +102,53 @@ Examples:
   cooee chat --channel ops --nick ada
   printf 'hello\\n/who\\n' | cooee chat";
 
+pub(super) const ASK: &str = "\
+Puts a question to everyone who is here, to those with a tag, or to one, and prints each answer as \
+it comes. It ends with the last answer that is expected, or after --wait, and says who has not \
+answered. Hosts where nobody answers questions say so at once, and are not waited for. The question \
+and the answers are encrypted, and sent again until they arrive.
+
+Unless --need says how many have to answer, everyone has to at whom somebody answers questions, and \
+that has to be one at least. Exit code 1 says that fewer have answered.
+
+With --json each answer is an object, {\"event\":\"answer\",\"from\":{\"id\",\"nick\"},\"at\",\"text\",\"data\",\"exit\",\
+\"rtt_ms\"}, where \"exit\" is the exit code of the command that answered; the last object is \
+{\"event\":\"answered\",\"answers\":N,\"expected\":N,\"missing\":[...],\"without\":[...]}: how many have answered, \
+how many should have, who of them has not, and where nobody answers. An answer has at most 64 KiB.";
+
+pub(super) const ASK_EXAMPLES: &str = "\
+Examples:
+  cooee ask uptime
+  cooee ask --tag role=web --need 50% 'disk free?'
+  cooee ask --to web1 --wait 1m 'run the backup'
+  cooee ask --json uptime | jq -s 'map(select(.event==\"answer\"))|map({(.from.nick):.text})|add'
+
+On the hosts that answer:
+  cooee answer --match uptime uptime";
+
+pub(super) const ANSWER: &str = "\
+Answers the questions that others put with `cooee ask`, until it is stopped. For each question it \
+runs a command, without a shell: the question as JSON on its standard input, and COOEE_TEXT, \
+COOEE_FROM (the asker's id), COOEE_FROM_NICK and COOEE_AT in its environment. What the command \
+prints is the answer, and its exit code goes with it. At most 4 run at a time and 1,000 questions \
+wait; what is more, what takes longer than --timeout (exit code 124), what can't be started (126 and \
+127) and what prints more than 64 KiB is answered with a word that says so. When a command ends, \
+whatever it has started ends too. With --match, questions with another first word are left to others.
+
+With --pipe no command is run: each question is printed as a JSON line, and each line of standard \
+input answers the oldest question that waits; an empty line leaves it to others. To answer in another \
+order, or in several lines, write {\"question\":N,\"text\":\"...\",\"exit\":0}.
+
+Whoever can reach this group can ask. Text in COOEE_TEXT and in the JSON is a stranger's: quote it, \
+and never hand it to a shell to run.";
+
+pub(super) const ANSWER_EXAMPLES: &str = "\
+Examples:
+  cooee answer --match uptime uptime
+  cooee answer --match disk df -h /
+  cooee answer sh -c 'case $COOEE_TEXT in load) cat /proc/loadavg;; *) echo what?; exit 1;; esac'
+  coproc C { cooee answer --pipe; }; while read -r q; do date >&${C[1]}; done <&${C[0]}";
+
 pub(super) const AGENT: &str = "\
 Serves this host, in the foreground: one node that keeps presence, channels and history. Every \
 command of the same user finds it and uses it, so that `cooee peers` and `cooee say` answer at \
@@ -109,8 +156,8 @@ once; a command goes without it after --no-agent, in another group, or with opti
 node of its own can follow (--iface, --peer, --nick, ...).
 
 Channels joined with `cooee join`, nick, tags and services are kept over a restart. What is said in \
-its channels, and what is told to it, is in the history before anyone is shown it: 90 days of it, and \
-256 MB at most. Scripts can speak to its socket as docs/agent.md says.
+its channels, and what is told to it, is in the history before anyone is shown it: 90 days and \
+256 MiB of it. Scripts can speak to its socket as docs/agent.md says.
 
 [[on]] in config.toml makes it run a command when something happens: docs/config.md describes these \
 hooks, and packaging/config.toml shows them.
@@ -178,3 +225,19 @@ Examples:
 pub(super) const STOP_EXAMPLES: &str = "\
 Examples:
   cooee stop";
+
+pub(super) const COMPLETIONS: &str = "\
+Prints a script that completes commands, options and file names in bash, zsh, fish, elvish or \
+powershell. It reads no configuration, so a shell's start-up file can call it.";
+
+pub(super) const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  cooee completions bash > ~/.local/share/bash-completion/completions/cooee
+  cooee completions fish > ~/.config/fish/completions/cooee.fish
+  cooee completions zsh > ~/.zfunc/_cooee      with ~/.zfunc in fpath, before compinit";
+
+pub(super) const MAN_EXAMPLES: &str = "\
+Examples:
+  cooee man | man -l -
+  cooee man say | man -l -
+  cooee man --out ~/.local/share/man/man1";

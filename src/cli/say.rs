@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use super::args;
 use super::exit::{Exit, Failure};
-use super::find::{self, Found};
 use super::hub::{Happening, Hub};
 use super::options::Settings;
 use super::output::{Out, json, note};
@@ -13,7 +12,7 @@ use crate::agent::Door;
 use crate::net::Clock;
 use crate::node::Notice;
 use crate::proto::{Event, Outgoing, PeerInfo};
-use crate::values::{ChannelName, Escaped, Json, Level};
+use crate::values::{ChannelName, Json, Level};
 
 /// How long a direct message's outcome is waited for. The node gives up earlier; this is for the
 /// case that it says nothing at all.
@@ -34,7 +33,7 @@ pub(super) fn run(args: args::Say, mut settings: Settings) -> Result<Exit, Failu
     let ended = looked.and_then(|()| {
         let to = match &args.to {
             None => To::Channel(args.words.channel),
-            Some(name) => To::Peer(addressee(&node, name)?),
+            Some(name) => To::Peer(session::addressee(&node, name)?),
         };
         let (level, data) = (args.words.level, args.words.data);
         let mut speaker = Speaker { node: &node, to, level, data, settings: &settings };
@@ -68,22 +67,6 @@ impl Text {
             return Ok(Self::Input);
         }
         words.joined().map(Self::Words)
-    }
-}
-
-/// The peer that a message is for.
-fn addressee(node: &Door, name: &str) -> Result<PeerInfo, Failure> {
-    let peers = node.peers()?;
-    let shown = Escaped::of(name);
-    match find::find(&peers, name) {
-        Found::One(peer) => Ok(peer.clone()),
-        Found::Nobody => Err(Failure::No(format!(
-            "nobody here is called '{shown}' or has that id; `cooee peers` lists who is here"
-        ))),
-        Found::Several(found) => {
-            let candidates = find::candidates(&found);
-            Err(Failure::Usage(format!("'{shown}' may be any of these; give the id:{candidates}")))
-        }
     }
 }
 

@@ -99,12 +99,12 @@ impl Node {
 
     /// The names and addresses of the links in use.
     pub fn links(&self) -> Result<Vec<(String, Ipv4Addr)>, Stopped> {
-        self.ask(Request::Links)
+        self.fetch(Request::Links)
     }
 
     /// What has been counted so far.
     pub fn stats(&self) -> Result<Stats, Stopped> {
-        self.ask(Request::Stats)
+        self.fetch(Request::Stats)
     }
 
     /// One more subscriber.
@@ -142,6 +142,42 @@ impl Node {
         Ok(ticket)
     }
 
+    /// Puts a question to these peers; returns the ticket of the [`crate::proto::Event::Answer`]s
+    /// to come, and of one [`crate::proto::Event::AnswerEnd`] for each of them.
+    pub fn ask(&self, to: Vec<NodeId>, what: Outgoing) -> Result<u64, Stopped> {
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed) + 1;
+        self.command(Command::Ask { to, what, ticket })?;
+        Ok(ticket)
+    }
+
+    /// Waits no longer for answers to the question with this ticket.
+    pub fn forget(&self, ticket: u64) -> Result<(), Stopped> {
+        self.command(Command::Forget { ticket })
+    }
+
+    /// Whether this node's user answers questions: then each comes as a
+    /// [`crate::proto::Event::Question`]. Until it does, those who ask are told that nobody does.
+    pub fn set_answering(&self, answering: bool) -> Result<(), Stopped> {
+        self.command(Command::Answering(answering))
+    }
+
+    /// Answers a question; `last`: and gives no further answer to it. `exit` is the exit code of
+    /// the command that gave the answer, if one did.
+    pub fn answer(
+        &self,
+        question: u64,
+        what: Outgoing,
+        exit: Option<i32>,
+        last: bool,
+    ) -> Result<(), Stopped> {
+        self.command(Command::Answer { question, what: Some(what), exit, last })
+    }
+
+    /// Gives no answer to a question, or no further one.
+    pub fn pass(&self, question: u64) -> Result<(), Stopped> {
+        self.command(Command::Answer { question, what: None, exit: None, last: true })
+    }
+
     /// Replaces what the node says of itself.
     pub fn set_profile(&self, profile: Profile) -> Result<(), Stopped> {
         self.command(Command::Profile(Arc::new(profile)))
@@ -149,7 +185,7 @@ impl Node {
 
     /// Everyone known: those who are there, and those who are suspect.
     pub fn peers(&self) -> Result<Vec<PeerInfo>, Stopped> {
-        self.ask(Request::Peers)
+        self.fetch(Request::Peers)
     }
 
     /// Now, as [`PeerInfo::since`] counts it.
@@ -171,7 +207,7 @@ impl Node {
         self.request(Request::Command(command))
     }
 
-    fn ask<T>(&self, request: impl FnOnce(mpsc::Sender<T>) -> Request) -> Result<T, Stopped> {
+    fn fetch<T>(&self, request: impl FnOnce(mpsc::Sender<T>) -> Request) -> Result<T, Stopped> {
         let (reply, answer) = mpsc::channel();
         self.request(request(reply))?;
         answer.recv().map_err(|_| Stopped)

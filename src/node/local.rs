@@ -180,6 +180,37 @@ impl LocalNode {
         ticket
     }
 
+    /// Puts a question to these peers; returns the ticket of the [`crate::proto::Event::Answer`]s
+    /// to come, and of one [`crate::proto::Event::AnswerEnd`] for each of them.
+    pub fn ask(&mut self, to: Vec<NodeId>, what: Outgoing) -> u64 {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        self.driver.command(Command::Ask { to, what, ticket });
+        ticket
+    }
+
+    /// Waits no longer for answers to the question with this ticket.
+    pub fn forget(&mut self, ticket: u64) {
+        self.driver.command(Command::Forget { ticket });
+    }
+
+    /// Whether this node's user answers questions: then each comes as a
+    /// [`crate::proto::Event::Question`]. Until it does, those who ask are told that nobody does.
+    pub fn set_answering(&mut self, answering: bool) {
+        self.driver.command(Command::Answering(answering));
+    }
+
+    /// Answers a question; `last`: and gives no further answer to it. `exit` is the exit code of
+    /// the command that gave the answer, if one did.
+    pub fn answer(&mut self, question: u64, what: Outgoing, exit: Option<i32>, last: bool) {
+        self.driver.command(Command::Answer { question, what: Some(what), exit, last });
+    }
+
+    /// Gives no answer to a question, or no further one.
+    pub fn pass(&mut self, question: u64) {
+        self.driver.command(Command::Answer { question, what: None, exit: None, last: true });
+    }
+
     /// Everyone known: those who are there, and those who are suspect.
     pub fn peers(&self) -> Vec<PeerInfo> {
         self.driver.engine.peers().collect()

@@ -1,42 +1,65 @@
 //! Messages to one peer on their way: repeated until acknowledged or given up.
+//!
+//! Of a message in many datagrams only some are on their way at a time
+//! ([`limits::IN_FLIGHT`]); each acknowledgement makes room for the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::TellError;
+use super::event::{Destination, TellError};
 use super::timing;
 use crate::values::{Instant, NodeId, limits};
 
-/// A datagram that waits for its acknowledgement.
+/// What a message is, to whoever wants to know what becomes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Parcel {
+    /// Something told, with the user's ticket.
+    Told(u64),
+    /// A question, by its number, to this peer.
+    Question(u64, NodeId),
+    /// An answer; the number of its first datagram.
+    Answer(u64),
+}
+
+/// A datagram to be sent, for the first time or again.
+#[derive(Clone, Debug)]
+pub(crate) struct Going {
+    pub(crate) to: NodeId,
+    /// Where to, if not wherever the peer is by now.
+    pub(crate) at: Option<Destination>,
+    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) parcel: Parcel,
+    /// How often it was sent, this time included.
+    pub(crate) tries: u8,
+}
+
+/// A datagram that waits for its acknowledgement, or for its turn.
 #[derive(Clone, Debug)]
 struct Waiting {
-    to: NodeId,
-    bytes: Arc<[u8]>,
-    ticket: u64,
-    tries: u8,
+    going: Going,
     /// The wait before the first repetition; doubles with each (RFC 6298 §5.5).
     patience: Duration,
     next: Instant,
 }
 
 /// A message, in one datagram or several.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Message {
     begun: Instant,
     unacked: usize,
+    in_flight: usize,
+    /// The datagrams that wait for their turn.
+    queue: VecDeque<u64>,
 }
-
-/// A datagram to be sent again, with its peer.
-pub(crate) type Again = (NodeId, Arc<[u8]>);
 
 /// What has become of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// All of it has arrived, after this time.
-    Arrived(u64, Duration),
+    Arrived(Parcel, Duration),
     /// Given up.
-    Failed(u64, TellError),
+    Failed(Parcel, TellError),
 }
 
 /// The messages on their way.
@@ -44,8 +67,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Direct {
     /// By the datagram's number.
     waiting: BTreeMap<u64, Waiting>,
-    /// By ticket.
-    messages: BTreeMap<u64, Message>,
+    messages: BTreeMap<Parcel, Message>,
     last: u64,
 }
 
@@ -66,58 +88,95 @@ impl Direct {
         self.waiting.is_empty()
     }
 
-    /// A datagram has just been sent for the first time.
-    pub(crate) fn sent(
+    /// Takes up datagram `n` of a message; returns it if it is to be sent at once. `rtt` to the
+    /// peer, if known.
+    pub(crate) fn add(
         &mut self,
         n: u64,
-        to: NodeId,
-        bytes: Arc<[u8]>,
-        ticket: u64,
+        going: Going,
         rtt: Option<Duration>,
         now: Instant,
-    ) {
+    ) -> Option<Going> {
         let patience = rtt.map_or(timing::TELL_RETRY, |rtt| (rtt * 4).max(timing::TELL_RETRY));
-        let next = now + patience;
-        self.waiting.insert(n, Waiting { to, bytes, ticket, tries: 1, patience, next });
-        self.messages.entry(ticket).or_insert(Message { begun: now, unacked: 0 }).unacked += 1;
+        let message = self.messages.entry(going.parcel).or_insert(Message {
+            begun: now,
+            unacked: 0,
+            in_flight: 0,
+            queue: VecDeque::new(),
+        });
+        message.unacked += 1;
+        message.queue.push_back(n);
+        let parcel = going.parcel;
+        self.waiting.insert(n, Waiting { going, patience, next: Instant::NEVER });
+        self.next_of(parcel, now)
     }
 
-    /// A peer has acknowledged a datagram.
-    pub(crate) fn acked(&mut self, n: u64, from: NodeId, now: Instant) -> Option<Outcome> {
-        if self.waiting.get(&n)?.to != from {
-            return None;
+    /// The next datagram of a message, if its turn has come.
+    fn next_of(&mut self, parcel: Parcel, now: Instant) -> Option<Going> {
+        let message = self.messages.get_mut(&parcel)?;
+        while message.in_flight < limits::IN_FLIGHT {
+            let n = message.queue.pop_front()?;
+            if let Some(waiting) = self.waiting.get_mut(&n) {
+                message.in_flight += 1;
+                waiting.next = now + waiting.patience;
+                waiting.going.tries = 1;
+                return Some(waiting.going.clone());
+            }
         }
-        let ticket = self.waiting.remove(&n)?.ticket;
-        let message = self.messages.get_mut(&ticket)?;
+        None
+    }
+
+    /// A peer has acknowledged a datagram: what has become of the message, or what is to be sent
+    /// next of it.
+    pub(crate) fn acked(
+        &mut self,
+        n: u64,
+        from: NodeId,
+        now: Instant,
+    ) -> (Option<Outcome>, Option<Going>) {
+        if self.waiting.get(&n).is_none_or(|waiting| waiting.going.to != from) {
+            return (None, None);
+        }
+        let Some(Waiting { going, .. }) = self.waiting.remove(&n) else { return (None, None) };
+        let Some(message) = self.messages.get_mut(&going.parcel) else { return (None, None) };
         message.unacked -= 1;
+        // A peer may acknowledge what was never sent; that frees nothing.
+        message.in_flight -= usize::from(going.tries > 0);
         if message.unacked > 0 {
-            return None;
+            return (None, self.next_of(going.parcel, now));
         }
         let took = now.since(message.begun);
-        self.messages.remove(&ticket);
-        Some(Outcome::Arrived(ticket, took))
+        self.messages.remove(&going.parcel);
+        (Some(Outcome::Arrived(going.parcel, took)), None)
     }
 
-    /// The datagrams to be sent again now, with their peers, and the messages given up.
-    pub(crate) fn due(&mut self, now: Instant) -> (Vec<Again>, Vec<Outcome>) {
+    /// The datagrams to be sent again now, and the messages given up.
+    pub(crate) fn due(&mut self, now: Instant) -> (Vec<Going>, Vec<Outcome>) {
         let (mut again, mut failed) = (Vec::new(), Vec::new());
         for waiting in self.waiting.values_mut().filter(|waiting| waiting.next <= now) {
-            if waiting.tries >= timing::TELL_TRIES {
-                failed.push(waiting.ticket);
+            let going = &mut waiting.going;
+            if going.tries >= timing::TELL_TRIES {
+                failed.push(going.parcel);
                 continue;
             }
-            waiting.next = now + waiting.patience * (1 << waiting.tries.min(10));
-            waiting.tries += 1;
-            again.push((waiting.to, Arc::clone(&waiting.bytes)));
+            waiting.next = now + waiting.patience * (1 << going.tries.min(10));
+            going.tries += 1;
+            again.push(going.clone());
         }
+        failed.sort_unstable();
         failed.dedup();
-        self.waiting.retain(|_, waiting| !failed.contains(&waiting.ticket));
-        let outcome = |ticket| {
-            self.messages.remove(&ticket)?;
-            Some(Outcome::Failed(ticket, TellError::Unanswered))
-        };
-        let failed = failed.into_iter().filter_map(outcome).collect();
-        (again, failed)
+        for &parcel in &failed {
+            self.forget(parcel);
+        }
+        let outcome = |parcel| Outcome::Failed(parcel, TellError::Unanswered);
+        (again, failed.into_iter().map(outcome).collect())
+    }
+
+    /// Gives a message up, if it is still on its way.
+    pub(crate) fn forget(&mut self, parcel: Parcel) {
+        if self.messages.remove(&parcel).is_some() {
+            self.waiting.retain(|_, waiting| waiting.going.parcel != parcel);
+        }
     }
 
     pub(crate) fn next(&self) -> Instant {
@@ -130,31 +189,34 @@ mod tests {
     use super::*;
 
     const PEER: NodeId = NodeId([1; 32]);
+    const TOLD: Parcel = Parcel::Told(7);
 
-    fn sent(direct: &mut Direct, ticket: u64) -> u64 {
+    /// Takes up one more datagram; its number, and whether it is sent at once.
+    fn add(direct: &mut Direct) -> (u64, bool) {
         let n = direct.number();
-        direct.sent(n, PEER, Arc::from(*b"x"), ticket, None, Instant::ZERO);
-        n
+        let bytes = Arc::from(*b"x");
+        let going = Going { to: PEER, at: None, bytes, parcel: TOLD, tries: 0 };
+        (n, direct.add(n, going, None, Instant::ZERO).is_some())
     }
 
     #[test]
     fn a_message_has_arrived_when_all_its_datagrams_have() {
         let mut direct = Direct::default();
-        let (a, b) = (sent(&mut direct, 7), sent(&mut direct, 7));
+        let ((a, _), (b, _)) = (add(&mut direct), add(&mut direct));
         let now = Instant::ZERO + Duration::from_millis(3);
-        assert_eq!(direct.acked(a, NodeId([2; 32]), now), None);
-        assert_eq!(direct.acked(a, PEER, now), None);
-        assert_eq!(direct.acked(a, PEER, now), None);
-        let arrived = Outcome::Arrived(7, Duration::from_millis(3));
-        assert_eq!(direct.acked(b, PEER, now), Some(arrived));
+        assert!(direct.acked(a, NodeId([2; 32]), now).0.is_none());
+        assert!(direct.acked(a, PEER, now).0.is_none());
+        assert!(direct.acked(a, PEER, now).0.is_none());
+        let arrived = Outcome::Arrived(TOLD, Duration::from_millis(3));
+        assert_eq!(direct.acked(b, PEER, now).0, Some(arrived));
         assert!(direct.is_empty());
     }
 
     #[test]
     fn an_unanswered_message_is_repeated_at_doubling_intervals_and_then_given_up_once() {
         let mut direct = Direct::default();
-        sent(&mut direct, 7);
-        sent(&mut direct, 7);
+        add(&mut direct);
+        add(&mut direct);
         let (mut repeated, mut failed, mut now) = (0, Vec::new(), Instant::ZERO);
         while direct.next() != Instant::NEVER {
             assert!(direct.next() > now);
@@ -164,7 +226,34 @@ mod tests {
             failed.extend(outcomes);
         }
         assert_eq!(repeated, 2 * usize::from(timing::TELL_TRIES - 1));
-        assert_eq!(failed, [Outcome::Failed(7, TellError::Unanswered)]);
+        assert_eq!(failed, [Outcome::Failed(TOLD, TellError::Unanswered)]);
         assert!(now.since(Instant::ZERO) < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn of_a_long_message_only_some_is_on_its_way_and_each_acknowledgement_lets_more_go() {
+        let mut direct = Direct::default();
+        let all: Vec<(u64, bool)> = (0..100).map(|_| add(&mut direct)).collect();
+        assert_eq!(all.iter().filter(|(_, sent)| *sent).count(), limits::IN_FLIGHT);
+        // One that was never sent is acknowledged all the same.
+        assert!(direct.acked(all[50].0, PEER, Instant::ZERO).1.is_none());
+        let (mut sent, mut arrived) = (limits::IN_FLIGHT, false);
+        for (n, _) in all {
+            let (outcome, next) = direct.acked(n, PEER, Instant::ZERO);
+            sent += usize::from(next.is_some());
+            arrived |= outcome.is_some();
+        }
+        assert!(arrived && direct.is_empty());
+        assert_eq!(sent, 99);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_repeated_no_more() {
+        let mut direct = Direct::default();
+        for _ in 0..100 {
+            add(&mut direct);
+        }
+        direct.forget(TOLD);
+        assert!(direct.is_empty() && direct.next() == Instant::NEVER);
     }
 }

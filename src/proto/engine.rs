@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::announcer::Announcer;
 use super::answers::Answers;
+use super::asked::Asked;
 use super::channels::Channels;
 use super::cloning::Clones;
 use super::config::Config;
@@ -17,6 +18,7 @@ use super::guard::{Counters, Guard};
 use super::inbox::{Assemblies, Authors};
 use super::outbox::Outbox;
 use super::peers::Peers;
+use super::pending::Pending;
 use super::recent::Recent;
 use super::reminder::Reminder;
 use super::timing;
@@ -68,6 +70,10 @@ pub struct Engine {
     /// Datagrams written by hand, by source and content: where each came first, and when.
     pub(super) by_hand: Recent<(SocketAddr, u64), (LinkId, Instant)>,
     pub(super) direct: Direct,
+    /// Whether this node's user answers questions.
+    pub(super) answering: bool,
+    pub(super) asked: Asked,
+    pub(super) pending: Pending,
     /// The search has ended, so; and when. What had no room in the answers is still awaited.
     pub(super) unfinished: Option<(bool, Instant)>,
     pub(super) next_review: Instant,
@@ -106,6 +112,9 @@ impl Engine {
             claimed_assemblies: Assemblies::new(),
             by_hand: Recent::new(limits::SOURCES),
             direct: Direct::default(),
+            answering: false,
+            asked: Asked::default(),
+            pending: Pending::new(),
             unfinished: None,
             next_review: Instant::NEVER,
             reminder: Reminder::new(now),
@@ -229,6 +238,12 @@ impl Engine {
             Command::Say(channel, what) => self.say(channel, crate::wire::Body::Say, what),
             Command::Cast(channel, what) => self.say(channel, crate::wire::Body::Cast, what),
             Command::Tell { to, what, ticket } => self.tell(to, &what, ticket),
+            Command::Ask { to, what, ticket } => self.ask(to, what, ticket),
+            Command::Forget { ticket } => self.forget_asked(ticket),
+            Command::Answering(answering) => self.answering = answering,
+            Command::Answer { question, what, exit, last } => {
+                self.answer(question, what, exit, last);
+            }
             Command::Profile(profile) => self.set_profile(profile),
             Command::Stop => self.stop(),
         }
@@ -352,6 +367,7 @@ impl Engine {
         self.search();
         self.announce_when_due();
         self.repeat_direct();
+        self.ask_when_due();
         if self.now >= self.next_review {
             self.review_peers();
             self.next_review = self.time_of_review();
@@ -359,6 +375,7 @@ impl Engine {
             self.ask_silent_seeds();
             self.assemblies.expire(self.now);
             self.claimed_assemblies.expire(self.now);
+            self.expire_questions();
         }
     }
 
@@ -381,6 +398,7 @@ impl Engine {
             self.next_told(),
             announce,
             self.direct.next(),
+            self.asked.next(),
             review,
         ]
         .into_iter()

@@ -50,6 +50,38 @@ pub enum Command {
         /// The caller's number for it.
         ticket: u64,
     },
+    /// Puts a question to each of these peers; this node itself may be among them. What comes of it
+    /// are any number of [`Event::Answer`], and for each of `to` exactly one [`Event::AnswerEnd`],
+    /// unless [`Command::Forget`] comes first. A text that is too long is refused, as it is by
+    /// [`Command::Say`].
+    Ask {
+        /// The peers.
+        to: Vec<NodeId>,
+        /// The question.
+        what: Outgoing,
+        /// The caller's number for it.
+        ticket: u64,
+    },
+    /// Waits no longer for answers to the question with this ticket.
+    Forget {
+        /// The number from [`Command::Ask`].
+        ticket: u64,
+    },
+    /// Whether this node answers questions. As long as it does not, which is how it starts, those
+    /// who ask are told so at once.
+    Answering(bool),
+    /// Answers an [`Event::Question`]. Nothing happens if it is over.
+    Answer {
+        /// The question's number.
+        question: u64,
+        /// The answer; `None`: none, or no more.
+        what: Option<Outgoing>,
+        /// The exit code of the command that gave the answer.
+        exit: Option<i32>,
+        /// Whether it is the last: a question takes several answers, at most
+        /// [`crate::values::limits::ANSWERS`].
+        last: bool,
+    },
     /// Replaces what the node says of itself.
     Profile(Arc<Profile>),
     /// Says goodbye and stops.
@@ -148,6 +180,24 @@ pub enum Event {
         /// Why.
         why: TellError,
     },
+    /// Somebody asks, and this node answers questions: a [`Command::Answer`] is due.
+    Question(Question),
+    /// A question was not answered for so long that no answer to it is taken any more.
+    QuestionOver {
+        /// Its number.
+        number: u64,
+    },
+    /// An answer has come.
+    Answer(Answer),
+    /// No more answers will come from this peer.
+    AnswerEnd {
+        /// The number from [`Command::Ask`].
+        ticket: u64,
+        /// The peer.
+        from: NodeId,
+        /// Why not.
+        end: AnswerEnd,
+    },
     /// Another node uses this node's identity: a copied state folder or a cloned disk.
     Cloned {
         /// Where it is.
@@ -157,6 +207,55 @@ pub enum Event {
     Refused(Refusal),
     /// [`Command::Stop`] is done; the engine does nothing any more.
     Stopped,
+}
+
+/// A question of somebody's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// This node's number for it.
+    pub number: u64,
+    /// Who asks: a peer, somebody who only passes through, or this node itself.
+    pub from: NodeId,
+    /// Under which nick.
+    pub nick: PeerText,
+    /// When, by the asker's clock.
+    pub at: WallTime,
+    /// In words.
+    pub text: PeerText,
+    /// For programs.
+    pub data: Option<Json>,
+}
+
+/// An answer to a question of this node's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The number from [`Command::Ask`].
+    pub ticket: u64,
+    /// Whose it is.
+    pub from: NodeId,
+    /// Under which nick.
+    pub nick: PeerText,
+    /// When, by the answerer's clock.
+    pub at: WallTime,
+    /// In words.
+    pub text: PeerText,
+    /// For programs.
+    pub data: Option<Json>,
+    /// The exit code of the command that gave it, if it was one.
+    pub exit: Option<i32>,
+    /// How long after the question was sent.
+    pub took: Duration,
+}
+
+/// Why no more answers will come from a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerEnd {
+    /// It has given all of them.
+    Given,
+    /// Nobody there answers questions, or this one.
+    Nobody,
+    /// The question did not reach it, or it is gone.
+    Lost(TellError),
 }
 
 /// Why a direct message was given up.

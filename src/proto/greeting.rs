@@ -127,6 +127,7 @@ impl Engine {
             peer.seen = super::window::Window::new();
             peer.profile_n = 0;
             peer.token = None;
+            peer.paths.forget_tokens();
             peer.reach.restart();
             peer.channels.restart();
         }
@@ -175,8 +176,10 @@ impl Engine {
         {
             peer.reach.is_heard(how, now, size);
         }
-        if presence.token.is_some() {
-            peer.token = presence.token;
+        if let Some(token) = presence.token {
+            peer.token = Some(token);
+            peer.paths.note_token(arrival.link, arrival.source, token);
+            self.asked.token_came(id, token, now);
         }
         news
     }
@@ -278,6 +281,7 @@ impl Engine {
         let Some(peer) = self.peers.remove(id, self.now) else { return };
         self.copies.remove(&id);
         self.discovery.forget(id);
+        self.lose_asked(id);
         if matches!(peer.standing, Standing::Told { .. }) {
             return;
         }

@@ -37,11 +37,13 @@ pub struct Counters {
     pub assemblies_given_up: u64,
     pub undecryptable: u64,
     pub cloned: u64,
+    pub questions_unproven: u64,
+    pub questions_over_limit: u64,
 }
 
 impl Counters {
     /// Names and values, for people and programs.
-    pub fn rows(&self) -> [(&'static str, u64); 23] {
+    pub fn rows(&self) -> [(&'static str, u64); 25] {
         [
             ("datagrams_in", self.datagrams_in),
             ("datagrams_out", self.datagrams_out),
@@ -66,6 +68,8 @@ impl Counters {
             ("assemblies_given_up", self.assemblies_given_up),
             ("undecryptable", self.undecryptable),
             ("cloned", self.cloned),
+            ("questions_unproven", self.questions_unproven),
+            ("questions_over_limit", self.questions_over_limit),
         ]
     }
 }

@@ -17,12 +17,16 @@
 //!             ├── channels    which groups to be a member of     Channels
 //!             ├── outbox      packing what is said               Outbox
 //!             ├── inbox       what was received already          Authors, Assemblies
-//!             └── direct      messages to one peer               Direct
+//!             ├── direct      messages to one peer               Direct
+//!             ├── asked       this node's questions              Asked
+//!             └── pending     others' questions                  Pending
 //! ```
 
 mod announcer;
 mod answering;
 mod answers;
+mod asked;
+mod asking;
 mod channel_list;
 mod channels;
 mod cloning;
@@ -38,6 +42,7 @@ mod inbox;
 mod outbox;
 mod paths;
 mod peers;
+mod pending;
 mod reach;
 mod recent;
 mod reminder;
@@ -50,8 +55,8 @@ mod window;
 pub use config::Config;
 pub use engine::Engine;
 pub use event::{
-    Command, Destination, Event, Input, Message, Outgoing, Output, PeerInfo, PeerState, Refusal,
-    TellError,
+    Answer, AnswerEnd, Command, Destination, Event, Input, Message, Outgoing, Output, PeerInfo,
+    PeerState, Question, Refusal, TellError,
 };
 #[cfg(feature = "cli")]
 pub(crate) use guard::Bucket;

@@ -17,6 +17,8 @@ pub(crate) struct Path {
     pub(crate) proven: bool,
     /// When the peer was last heard there; for hearsay, when it was told.
     pub(crate) heard: Instant,
+    /// What the peer has given to the address at which it hears us over this path.
+    pub(crate) token: Option<u64>,
 }
 
 /// The paths to one peer; at most [`limits::PATHS`].
@@ -42,7 +44,7 @@ impl Paths {
                 _ => return,
             };
         }
-        self.0.push(Path { link, addr, proven: false, heard: now });
+        self.0.push(Path { link, addr, proven: false, heard: now, token: None });
     }
 
     /// The peer has shown that what is sent to `addr` reaches it.
@@ -51,6 +53,18 @@ impl Paths {
         for path in self.0.iter_mut().filter(|p| p.addr == addr && p.link == Some(link)) {
             path.proven = true;
         }
+    }
+
+    /// The peer has given a token over this path.
+    pub(crate) fn note_token(&mut self, link: LinkId, addr: SocketAddr, token: u64) {
+        for path in self.0.iter_mut().filter(|p| p.addr == addr && p.link == Some(link)) {
+            path.token = Some(token);
+        }
+    }
+
+    /// The peer has started again: what it gave before is worth nothing.
+    pub(crate) fn forget_tokens(&mut self) {
+        self.0.iter_mut().for_each(|path| path.token = None);
     }
 
     /// Whether the peer has shown that what is sent to `addr` reaches it.
@@ -71,6 +85,12 @@ impl Paths {
     /// Where to send to: proven before unproven, then the one heard last.
     pub(crate) fn best(&self) -> Option<&Path> {
         self.0.iter().max_by_key(|p| (p.proven, p.heard))
+    }
+
+    /// The best path over which the peer has given a token, and the token.
+    pub(crate) fn best_with_token(&self) -> Option<(&Path, u64)> {
+        let with = self.0.iter().filter_map(|path| Some((path, path.token?)));
+        with.max_by_key(|(path, _)| (path.proven, path.heard))
     }
 
     /// All paths.

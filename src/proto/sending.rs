@@ -211,6 +211,6 @@ impl Engine {
     }
 }
 
-fn destination(peer: &Peer) -> Option<Destination> {
+pub(super) fn destination(peer: &Peer) -> Option<Destination> {
     peer.paths.best().map(|path| Destination::Address(path.addr, path.link))
 }

@@ -3,13 +3,14 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 
-use super::direct::Outcome;
+use super::direct::{Going, Outcome, Parcel};
 use super::engine::{Arrival, Engine};
-use super::event::{Destination, Event, Message, Outgoing, Output, Refusal, TellError};
+use super::event::{AnswerEnd, Destination, Event, Message, Outgoing, Output, Refusal, TellError};
 use super::inbox::LogKey;
+use super::sending::destination;
 use crate::values::{ChannelName, NodeId, PeerText, limits};
 use crate::wire::{
-    Ack, Body, Content, Entry, Hearing, Payload, Tell, decode_content, decode_inside, open_direct,
+    Ack, Body, Content, Entry, Hearing, Inside, Matter, Payload, Tell, decode_content, open_direct,
     seal_direct, split,
 };
 
@@ -203,24 +204,53 @@ impl Engine {
 
     fn try_tell(&mut self, to: NodeId, what: &Outgoing, ticket: u64) -> Result<(), TellError> {
         let peer = self.peers.get(to).ok_or(TellError::Unknown)?;
-        let rtt = peer.rtt;
-        let path = *peer.paths.best().ok_or(TellError::Unknown)?;
-        let limit = self.datagram_limit();
-        let payloads = split([content(what.clone())], Tell::payload_room(limit));
+        peer.paths.best().ok_or(TellError::Unknown)?;
+        let payloads =
+            split([content(what.clone())], Matter::Told.payload_room(self.datagram_limit()));
+        let payloads = payloads.into_iter().map(Some).collect();
+        self.send_direct(to, None, Matter::Told, payloads, |_| Parcel::Told(ticket))
+    }
+
+    /// Seals a message for one peer, datagram by datagram, and sends as much of it as may be on its
+    /// way. `at`: where to, if not wherever the peer is. `parcel` is given the number of the first.
+    pub(super) fn send_direct(
+        &mut self,
+        to: NodeId,
+        at: Option<Destination>,
+        matter: Matter,
+        payloads: Vec<Option<Payload>>,
+        parcel: impl FnOnce(u64) -> Parcel,
+    ) -> Result<(), TellError> {
         if !self.direct.has_room(payloads.len()) {
             return Err(TellError::Busy);
         }
+        let rtt = self.peers.get(to).and_then(|peer| peer.rtt);
+        let mut sealed = Vec::with_capacity(payloads.len());
         for payload in payloads {
-            let inside = Tell::inside(&self.profile.nick, &payload);
-            let sealed = seal_direct(inside.as_bytes(), self.id(), to, &mut self.rng)
-                .map_err(|_| TellError::BadKey)?;
-            let n = self.direct.number();
-            let bytes = Tell { from: self.sender(), n, to, sealed }.encode(&self.config.identity);
-            let bytes: std::sync::Arc<[u8]> = bytes.into();
-            self.direct.sent(n, to, bytes.clone(), ticket, rtt, self.now);
-            self.transmit(bytes, Destination::Address(path.addr, path.link));
+            let inside = Inside { nick: self.profile.nick.clone(), matter, payload }.to_json();
+            let inside = seal_direct(inside.as_bytes(), self.id(), to, &mut self.rng);
+            sealed.push(inside.map_err(|_| TellError::BadKey)?);
+        }
+        let numbered: Vec<(u64, Vec<u8>)> =
+            sealed.into_iter().map(|sealed| (self.direct.number(), sealed)).collect();
+        let Some(&(first, _)) = numbered.first() else { return Ok(()) };
+        let parcel = parcel(first);
+        for (n, sealed) in numbered {
+            let tell = Tell { from: self.sender(), n, to, sealed };
+            let bytes = tell.encode(&self.config.identity).into();
+            let going = Going { to, at, bytes, parcel, tries: 0 };
+            if let Some(going) = self.direct.add(n, going, rtt, self.now) {
+                self.send_going(going);
+            }
         }
         Ok(())
+    }
+
+    fn send_going(&mut self, going: Going) {
+        let at = going.at.or_else(|| self.peers.get(going.to).and_then(destination));
+        if let Some(at) = at {
+            self.transmit(going.bytes, at);
+        }
     }
 
     /// Sends again what has not been acknowledged.
@@ -229,11 +259,14 @@ impl Engine {
             return;
         }
         let (again, failed) = self.direct.due(self.now);
-        for (to, bytes) in again {
-            let path = self.peers.get(to).and_then(|peer| peer.paths.best()).copied();
-            if let Some(path) = path {
-                self.transmit(bytes, Destination::Address(path.addr, path.link));
+        for going in again {
+            if let Parcel::Question(..) = going.parcel
+                && going.tries == 2
+            {
+                // The token that it shows may be worth nothing any more.
+                self.ask_peer(going.to);
             }
+            self.send_going(going);
         }
         for outcome in failed {
             self.outcome(outcome);
@@ -241,10 +274,20 @@ impl Engine {
     }
 
     fn outcome(&mut self, outcome: Outcome) {
-        self.event(match outcome {
-            Outcome::Arrived(ticket, took) => Event::Told { ticket, took },
-            Outcome::Failed(ticket, why) => Event::NotTold { ticket, why },
-        });
+        match outcome {
+            Outcome::Arrived(Parcel::Told(ticket), took) => {
+                self.event(Event::Told { ticket, took });
+            }
+            Outcome::Failed(Parcel::Told(ticket), why) => {
+                self.event(Event::NotTold { ticket, why });
+            }
+            Outcome::Arrived(Parcel::Question(number, to), _) => self.question_arrived(number, to),
+            Outcome::Failed(Parcel::Question(number, to), why) => {
+                self.end_asked(number, to, AnswerEnd::Lost(why));
+            }
+            // Who asked will say that nothing came.
+            Outcome::Arrived(Parcel::Answer(_), _) | Outcome::Failed(Parcel::Answer(_), _) => {}
+        }
     }
 
     pub(super) fn on_tell(&mut self, arrival: &Arrival<'_>, tell: &Tell) {
@@ -275,12 +318,22 @@ impl Engine {
         } else {
             let opened = open_direct(&tell.sealed, tell.from.id, &self.config.identity).ok();
             let inside = opened.and_then(|plain| String::from_utf8(plain).ok());
-            let Some((nick, payload)) = inside.and_then(|json| decode_inside(&json).ok()) else {
+            let Some(inside) = inside.and_then(|json| Inside::read(&json).ok()) else {
                 self.counters.undecryptable += 1;
                 return; // not acknowledged: what can't be read has not arrived
             };
+            if !self.may_ask(arrival, tell.from.id, inside.matter) {
+                return; // nor has what is not taken: it is sent again
+            }
             self.authors.mark(&key, tell.n, 1, true);
-            self.take_payload(&key, tell.n, &nick, &payload, None);
+            match (inside.matter, inside.payload) {
+                (Matter::Told, Some(payload)) => {
+                    self.take_payload(&key, tell.n, &inside.nick, &payload, None);
+                }
+                (matter, payload) => {
+                    self.take_matter(arrival, &key, tell.n, inside.nick, matter, payload);
+                }
+            }
         }
         let ack = Ack { from: self.sender(), to: tell.from.id, n: tell.n };
         let bytes = ack.encode(&self.config.identity);
@@ -295,20 +348,24 @@ impl Engine {
         if !self.is_authentic(arrival) {
             return;
         }
-        if let Some(outcome) = self.direct.acked(ack.n, ack.from.id, self.now) {
+        let (outcome, next) = self.direct.acked(ack.n, ack.from.id, self.now);
+        if let Some(going) = next {
+            self.send_going(going);
+        }
+        if let Some(outcome) = outcome {
             self.outcome(outcome);
         }
     }
 }
 
-fn check(what: &Outgoing) -> Result<(), Refusal> {
+pub(super) fn check(what: &Outgoing) -> Result<(), Refusal> {
     if what.text.len() > limits::TEXT {
         return Err(Refusal::TextTooLong(what.text.len()));
     }
     Ok(())
 }
 
-fn content(what: Outgoing) -> Content {
+pub(super) fn content(what: Outgoing) -> Content {
     Content { at: what.at, text: PeerText::new(what.text), data: what.data, level: what.level }
 }
 

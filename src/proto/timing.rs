@@ -88,6 +88,11 @@ pub(crate) const COMPARE: Duration = Duration::from_secs(1);
 pub(crate) const TELL_RETRY: Duration = Duration::from_millis(50);
 pub(crate) const TELL_TRIES: u8 = 7;
 
+/// A question goes to so many peers at once, to as many others after this pause, and so on: the
+/// answers of many come spread as the questions were, and the asker keeps up with them.
+pub(crate) const ASK_AT_ONCE: usize = 16;
+pub(crate) const ASK_PAUSE: Duration = Duration::from_millis(8);
+
 /// A peer that is heard by multicast again is asked for copies for this long. A switch that
 /// forgot who listens learns it group by group, over the time that members have to answer its
 /// query (RFC 3376 §8.3: 10 s), so hearing the announcements does not mean hearing the channels.

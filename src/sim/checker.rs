@@ -22,6 +22,8 @@ struct Account {
     present: BTreeMap<NodeId, bool>,
     /// How often each message was delivered.
     delivered: HashMap<u64, u32>,
+    /// Peers that have come to their end with a question, by its ticket.
+    ended: BTreeSet<(u64, NodeId)>,
     received: u64,
     received_bytes: u64,
     ticks: (u64, u32),
@@ -171,6 +173,14 @@ impl Checker {
             }
             Event::Suspect(peer) => self.suspect(node, peer.id, true),
             Event::Alive(peer) => self.suspect(node, peer.id, false),
+            Event::Answer(answer) => {
+                let over = self.account(node).ended.contains(&(answer.ticket, answer.from));
+                over.then(|| format!("an answer of {:?} after its last", answer.from))
+            }
+            Event::AnswerEnd { ticket, from, .. } => {
+                let new = self.account(node).ended.insert((*ticket, *from));
+                (!new).then(|| format!("{from:?} has answered for the last time twice"))
+            }
             Event::Renamed { peer, .. } | Event::Status(peer) => {
                 let present = self.account(node).present.contains_key(&peer.id);
                 (!present).then(|| format!("news of {:?}, who is not there", peer.id))

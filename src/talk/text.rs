@@ -180,6 +180,10 @@ impl Style {
                 | Event::Said(_)
                 | Event::Settled { .. }
                 | Event::Told { .. }
+                | Event::Question(_)
+                | Event::QuestionOver { .. }
+                | Event::Answer(_)
+                | Event::AnswerEnd { .. }
                 | Event::Stopped => {
                     return None;
                 }

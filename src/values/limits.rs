@@ -73,6 +73,26 @@ pub const LINKS: usize = 64;
 /// Direct messages, in datagrams, that wait for their acknowledgement. More are refused.
 pub const UNACKED: usize = 4_096;
 
+/// Datagrams of one direct message that are on their way at a time; the others follow as these are
+/// acknowledged, so that a long one does not push what others send out of the receiver's buffer.
+pub const IN_FLIGHT: usize = 16;
+
+/// Questions of this node's that wait for answers. More are refused.
+pub const ASKED: usize = 64;
+
+/// Others' questions that wait for this node's answer, and how many of one address. More are not
+/// acknowledged: they are put again.
+pub const QUESTIONS: usize = 1_024;
+
+/// See [`QUESTIONS`].
+pub const QUESTIONS_PER_HOST: usize = 64;
+
+/// How long a question waits for an answer at most; then it is forgotten at both ends.
+pub const QUESTION_TIME: Duration = Duration::from_secs(600);
+
+/// Answers of one peer to one question. Further ones are neither sent nor taken.
+pub const ANSWERS: u32 = 64;
+
 /// Sources (addresses with ports) whose behaviour is remembered. Those heard least recently are
 /// forgotten first.
 pub const SOURCES: usize = 4_096;

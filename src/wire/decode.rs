@@ -168,12 +168,22 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Datagram> {
     }
 }
 
-/// What was sealed for one peer, or put together from parts.
-pub(crate) fn decode_inside(json: &str) -> Result<(PeerText, Payload)> {
+/// The nick and the payload of what was sealed for one peer.
+pub(super) fn decode_payload(
+    json: &str,
+    may_be_empty: bool,
+) -> Result<(PeerText, Option<Payload>)> {
     let members: Members<'_> =
         serde_json::from_str(json).map_err(|e| DecodeError::Malformed(e.to_string()))?;
     let nick = text(members.nick.clone(), limits::NICK, "nick")?.unwrap_or_default();
-    Ok((nick, members.payload()?))
+    let says_something = members.text.is_some()
+        || members.data.is_some()
+        || members.msgs.is_some()
+        || members.piece.is_some();
+    if may_be_empty && !says_something {
+        return Ok((nick, None));
+    }
+    Ok((nick, Some(members.payload()?)))
 }
 
 /// One message put together from its parts.
@@ -183,11 +193,11 @@ pub(crate) fn decode_content(json: &str) -> Result<Content> {
     content.check()
 }
 
-fn need<T>(value: Option<T>, name: &'static str) -> Result<T> {
+pub(super) fn need<T>(value: Option<T>, name: &'static str) -> Result<T> {
     value.ok_or(DecodeError::Member(name))
 }
 
-fn hex(value: Option<&str>, name: &'static str) -> Result<Option<u64>> {
+pub(super) fn hex(value: Option<&str>, name: &'static str) -> Result<Option<u64>> {
     let Some(text) = value else { return Ok(None) };
     if text.len() != 16 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(DecodeError::Member(name));

@@ -77,7 +77,7 @@ impl Payload {
         self.len() == 0
     }
 
-    fn write(&self, object: &mut Object) {
+    pub(super) fn write(&self, object: &mut Object) {
         match self {
             Self::Whole(contents) => match contents.as_slice() {
                 [content] => content.write(object),
@@ -212,7 +212,7 @@ pub struct Tell {
     pub n: u64,
     /// For whom.
     pub to: NodeId,
-    /// The payload as JSON, for the eyes of `to` only.
+    /// An [`super::Inside`] as JSON, for the eyes of `to` only.
     pub sealed: Vec<u8>,
 }
 
@@ -236,16 +236,8 @@ impl Tell {
         (text / 4 * 3).saturating_sub(super::direct::OVERHEAD)
     }
 
-    /// What is sealed for one peer: the author's nick and a payload.
-    pub fn inside(nick: &PeerText, payload: &Payload) -> String {
-        let mut object = Object::inner();
-        object.text("nick", nick.raw());
-        payload.write(&mut object);
-        object.close()
-    }
-
     /// Bytes of a payload that fit into what is sealed, under the longest nick.
-    pub fn payload_room(limit: usize) -> usize {
+    pub(super) fn payload_room(limit: usize) -> usize {
         Self::room(limit).saturating_sub("{\"nick\":\"\"}".len() + 2 * limits::NICK)
     }
 }
@@ -280,6 +272,7 @@ pub(super) fn json_string(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::inside::{Inside, Matter};
     use super::*;
 
     fn content(text: &str) -> Content {
@@ -337,7 +330,8 @@ mod tests {
         let nick = PeerText::new("\"".repeat(limits::NICK));
         let payloads = split([content(&"\"".repeat(5_000))], Tell::payload_room(limits::DATAGRAM));
         for payload in payloads {
-            let inside = Tell::inside(&nick, &payload);
+            let (nick, payload) = (nick.clone(), Some(payload));
+            let inside = Inside { nick, matter: Matter::Told, payload }.to_json();
             let sealed = vec![0; inside.len() + super::super::direct::OVERHEAD];
             let from = Sender { id: identity.id(), epoch: u64::MAX };
             let tell = Tell { from, n: u64::MAX, to: identity.id(), sealed };

@@ -9,7 +9,7 @@
 //! | `roster` | as an answer | some of the peers that I know |
 //! | `say` | to a channel | an entry of the author's log in that channel |
 //! | `cast` | to a channel | the same, best effort and unsigned |
-//! | `tell` | to one address | a message for one peer, encrypted |
+//! | `tell` | to one address | a message for one peer, a question or an answer, encrypted |
 //! | `ack` | as an answer | your `tell` has arrived |
 //!
 //! A datagram is one JSON object. Its first member is `"cooee":1`; a signed one ends in
@@ -22,6 +22,7 @@
 mod decode;
 mod direct;
 mod entry;
+mod inside;
 mod object;
 mod packet;
 mod presence;
@@ -30,9 +31,10 @@ mod seal;
 mod sign;
 
 pub use decode::DecodeError;
-pub(crate) use decode::{decode_content, decode_inside};
+pub(crate) use decode::decode_content;
 pub use direct::{DirectError, open_direct, seal_direct};
 pub use entry::{Ack, Body, Content, Entry, Payload, Tell, split};
+pub use inside::{Inside, Matter};
 pub use packet::{Datagram, Packet};
 
 pub use presence::{Hearing, Presence, PresenceKind, Profile, Summary, encode_bye};

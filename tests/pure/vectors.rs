@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use cooee::values::{ChannelName, Group, Json, Level, NodeId, Rng, WallTime};
 use cooee::wire::{
-    Ack, Ask, Body, Content, Datagram, Entry, Hearing, Identity, Packet, Payload, Presence,
-    PresenceKind, Profile, RosterPage, Secret, Sender, Summary, Tell, Told, encode_bye,
+    Ack, Ask, Body, Content, Datagram, Entry, Hearing, Identity, Inside, Matter, Packet, Payload,
+    Presence, PresenceKind, Profile, RosterPage, Secret, Sender, Summary, Tell, Told, encode_bye,
     open_direct, seal_direct, split,
 };
 
@@ -75,6 +75,31 @@ fn entry(body: Body, payload: Payload) -> Entry {
     }
 }
 
+fn inside(nick: &str, matter: Matter, payload: Option<Payload>) -> String {
+    Inside { nick: nick.into(), matter, payload }.to_json()
+}
+
+/// A question of ada's, bob's answer to it, and bob's word that there is none.
+fn asking() -> [(&'static str, Vec<u8>); 3] {
+    let (ada, bob) = (ada(), bob());
+    let number = 0x0123_4567_89ab_cdef;
+    let whole = |text| Some(Payload::Whole(vec![content(text)]));
+    let question = inside("ada", Matter::Question { number, token: 7 }, whole("uptime"));
+    let answer = Matter::Answer { number, count: Some(1), exit: Some(0) };
+    let answer = inside("bob", answer, whole("up 3 days"));
+    let nothing = inside("bob", Matter::Answer { number, count: Some(0), exit: None }, None);
+    let mut rng = Rng::from_number(2);
+    let mut tell = |from: &Identity, to: &Identity, n, inside: String| {
+        let sealed = seal_direct(inside.as_bytes(), from.id(), to.id(), &mut rng).unwrap();
+        Tell { from: sender(from), n, to: to.id(), sealed }.encode(from)
+    };
+    [
+        ("tell-question", tell(&ada, &bob, 2, question)),
+        ("tell-answer", tell(&bob, &ada, 1, answer)),
+        ("tell-no-answer", tell(&bob, &ada, 2, nothing)),
+    ]
+}
+
 /// Every vector as the code writes it.
 fn written() -> BTreeMap<&'static str, String> {
     let (ada, bob) = (ada(), bob());
@@ -119,9 +144,9 @@ fn written() -> BTreeMap<&'static str, String> {
     };
     let two = Payload::Whole(vec![content("one"), content("two \"quoted\"\n")]);
     let long = split([content(&"long ".repeat(400))], 700).remove(1);
-    let inside = Tell::inside(&"ada".into(), &whole("psst"));
     let mut rng = Rng::from_number(1);
-    let sealed = seal_direct(inside.as_bytes(), ada.id(), bob.id(), &mut rng).unwrap();
+    let psst = inside("ada", Matter::Told, Some(whole("psst")));
+    let sealed = seal_direct(psst.as_bytes(), ada.id(), bob.id(), &mut rng).unwrap();
     let secret = Secret::derive(b"correct horse battery staple", Group::DEFAULT).unwrap();
     let say = entry(Body::Say, whole("hi")).encode(&ada);
     let ask = Ask {
@@ -148,6 +173,7 @@ fn written() -> BTreeMap<&'static str, String> {
         ("sealed-say", secret.seal(&say, &mut rng)),
     ]
     .into_iter()
+    .chain(asking())
     .map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap()))
     .collect()
 }
@@ -190,10 +216,11 @@ fn the_vectors_are_read_and_their_signatures_hold() {
         assert!(read.is_ok(), "{name}: {read:?}");
         assert_eq!(packet.is_authentic(), name != "cast", "{name}");
         if let Ok(Datagram::Tell(tell)) = read {
-            let plain = open_direct(&tell.sealed, ada().id(), &bob()).unwrap();
-            let inside = r#"{"nick":"ada","at":1795383241000,"text":"psst"}"#;
-            assert_eq!(String::from_utf8(plain).unwrap(), inside);
-            assert!(PAGE.contains(inside));
+            let to = if tell.to == bob().id() { bob() } else { ada() };
+            let plain = open_direct(&tell.sealed, tell.from.id, &to).unwrap();
+            let plain = String::from_utf8(plain).unwrap();
+            assert_eq!(Inside::read(&plain).unwrap().to_json(), plain);
+            assert!(PAGE.contains(&format!("`{plain}`")), "docs/protocol.md lacks {plain}");
         }
     }
 }

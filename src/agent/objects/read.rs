@@ -63,7 +63,7 @@ struct Happened {
     verified: Option<bool>,
 }
 
-fn wall(text: &str) -> Option<WallTime> {
+pub(super) fn wall(text: &str) -> Option<WallTime> {
     let ms = text.parse::<Timestamp>().ok()?.as_millisecond();
     u64::try_from(ms).ok().map(WallTime)
 }

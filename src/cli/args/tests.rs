@@ -78,6 +78,18 @@ fn whatever_follows_exec_belongs_to_its_command() {
 }
 
 #[test]
+fn whatever_follows_the_command_that_answers_is_its_own() {
+    let args = parse(&["answer", "--match", "disk", "df", "-h", "--json", "--", "/"]).unwrap();
+    let Command::Answer(answer) = args.command else { panic!() };
+    assert_eq!(answer.command, ["df", "-h", "--json", "--", "/"]);
+    assert_eq!((answer.word.as_deref(), args.globals.json), (Some("disk"), false));
+    let args = parse(&["answer", "--json", "--", "--odd"]).unwrap();
+    let Command::Answer(answer) = args.command else { panic!() };
+    assert_eq!((answer.command, args.globals.json), (vec!["--odd".into()], true));
+    assert!(parse(&["answer", "--pipe"]).is_ok());
+}
+
+#[test]
 fn what_is_to_be_said_is_words_or_data() {
     let args = parse(&["say", "--level", "warn", "two", "words"]).unwrap();
     let Command::Say(say) = args.command else { panic!() };
@@ -100,6 +112,11 @@ fn what_makes_no_sense_is_refused_with_cause_and_remedy() {
         (&["peers", "--wait", "5"], "has no unit"),
         (&["listen", "--count", "0"], "0 is not in"),
         (&["listen", "--for", "soon"], "is not a duration"),
+        (&["ask"], "TEXT"),
+        (&["ask", "--need", "0", "x"], "write a number, such as 3"),
+        (&["ask", "--to", "ada", "--tag", "role", "x"], "cannot be used with"),
+        (&["answer"], "CMD"),
+        (&["answer", "--pipe", "date"], "cannot be used with"),
         (&["peers", "-q", "-v"], "cannot be used with"),
         (&["dance"], "unrecognized subcommand"),
     ] {
