@@ -54,6 +54,7 @@ fn blast(group: SocketAddrV4, datagrams: &[Arc<[u8]>], stop: &AtomicBool) {
     let links = choose(&interfaces().expect("interfaces"), &["lo".to_owned()]).expect("lo");
     let mut sockets = Sockets::open(&OpenOptions {
         port: group.port(),
+        reachable: true,
         ttl: 1,
         multicast: true,
         receive_buffer: 1 << 16,
@@ -84,6 +85,7 @@ fn raw(group: SocketAddrV4, datagrams: &[Arc<[u8]>]) -> f64 {
     let mut poll = mio::Poll::new().expect("poll");
     let mut sockets = Sockets::open(&OpenOptions {
         port: group.port(),
+        reachable: true,
         ttl: 1,
         multicast: true,
         receive_buffer: OpenOptions::RECEIVE_BUFFER,

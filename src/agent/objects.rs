@@ -120,7 +120,7 @@ enum Happened<'a> {
     Renamed { peer: Peer<'a>, was: &'a str },
     Settled { complete: bool },
     Link { name: &'a str, state: &'static str, why: Option<&'a str> },
-    Cloned { addr: String },
+    Cloned { addr: String, nick: &'a str },
     Missed { count: u64 },
     Dropped { count: u64, buffer: usize },
 }
@@ -212,7 +212,9 @@ pub(crate) fn notice(notice: &Notice, clocks: Clocks) -> Option<String> {
             Happened::Renamed { peer: peer(p), was: was.raw() }
         }
         Notice::Event(Event::Settled { complete }) => Happened::Settled { complete: *complete },
-        Notice::Event(Event::Cloned { addr }) => Happened::Cloned { addr: addr.to_string() },
+        Notice::Event(Event::Cloned { addr, nick }) => {
+            Happened::Cloned { addr: addr.to_string(), nick: nick.raw() }
+        }
         Notice::LinkUp { name } => Happened::Link { name, state: "up", why: None },
         Notice::LinkDown { name, why } => Happened::Link { name, state: "down", why: Some(why) },
         Notice::Dropped { count, buffer } => Happened::Dropped { count: *count, buffer: *buffer },

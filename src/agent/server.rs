@@ -476,10 +476,9 @@ impl Server {
                     session.reply(&Reply::refused(n, why.to_string()));
                 }
             }
-            Notice::Event(Event::Cloned { addr }) => self.log.warn(&format!(
-                "another node at {addr} uses this node's identity: a copied state folder or a \
-                 cloned disk; remove the state folder on one of the two"
-            )),
+            Notice::Event(Event::Cloned { addr, nick }) => {
+                self.log.warn(&crate::talk::text::cloned(*addr, nick));
+            }
             Notice::LinkDown { name, why } => self.log.warn(&format!("link {name} is down: {why}")),
             Notice::LinkUp { name } => self.log.info(&format!("link {name} is up")),
             Notice::Dropped { count, .. } => self.log.warn(&format!(

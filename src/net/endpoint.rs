@@ -19,6 +19,10 @@ use crate::values::LinkId;
 pub struct OpenOptions {
     /// The group port, shared by the nodes of a host; not 0.
     pub port: u16,
+    /// Whether this node is reached at the group port by unicast: by those who know nothing but the
+    /// host's address. Of those who share the port the system lets one hear that, mostly the
+    /// latest; so one that only passes through must not be among them.
+    pub reachable: bool,
     /// How many routers a multicast datagram may pass, plus one.
     pub ttl: u8,
     /// Whether groups are joined at all. Without, joining is only remembered.
@@ -104,8 +108,8 @@ impl OpenError {
 /// One socket.
 pub(super) struct Endpoint {
     pub(super) socket: UdpSocket,
-    /// The only group that it can join and hears, where the system does not tell a datagram's
-    /// destination.
+    /// The only group that it can join and hears: where the system does not tell a datagram's
+    /// destination, or where nothing else may come in.
     pub(super) only: Option<Ipv4Addr>,
     /// Memberships, pairs of group and link.
     pub(super) members: usize,

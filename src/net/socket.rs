@@ -31,7 +31,8 @@ pub struct Sockets {
     io: Io,
     unicast: Endpoint,
     unicast_addr: SocketAddrV4,
-    /// By slot; the first is always there, a closed one's slot is used again.
+    /// By slot; a closed one's slot is used again. The first is always there if the node is
+    /// reachable.
     groups: Vec<Option<Endpoint>>,
     registered: Option<(Registry, Range<usize>)>,
     /// Whether the unicast socket's writable events are asked for.
@@ -44,7 +45,8 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Opens the unicast socket and the first group socket; nothing is joined yet.
+    /// Opens the unicast socket and, for a reachable node, the first group socket; nothing is joined
+    /// yet.
     ///
     /// # Errors
     /// See [`OpenError`]; nothing is left open.
@@ -54,7 +56,8 @@ impl Sockets {
 
     pub(super) fn open_with(options: &OpenOptions, io: Io) -> Result<Self, OpenError> {
         // The group port first: it may lie where the system picks the unicast port from.
-        let group = Endpoint::group(&io, None, options)?;
+        let reachable = options.reachable.then(|| Endpoint::group(&io, None, options));
+        let groups = reachable.transpose()?.into_iter().map(Some).collect();
         let unicast = Endpoint::unicast(&io, options)?;
         let unicast_addr = match unicast.socket.local_addr().map_err(OpenError::System)? {
             SocketAddr::V4(addr) => addr,
@@ -65,7 +68,7 @@ impl Sockets {
             io,
             unicast,
             unicast_addr,
-            groups: vec![Some(group)],
+            groups,
             registered: None,
             awaits_writable: false,
             links: Vec::new(),
@@ -289,7 +292,8 @@ impl Sockets {
 
     /// Joins on the first socket that takes it, or a new one, and returns its slot.
     fn add(&mut self, group: Ipv4Addr, link: LinkId) -> io::Result<usize> {
-        let only = (!self.io.tells_destination()).then_some(group);
+        let alone = !self.io.tells_destination() || !self.options.reachable;
+        let only = alone.then_some(group);
         for (slot, endpoint) in self.groups.iter_mut().enumerate() {
             let Some(endpoint) = endpoint else { continue };
             if endpoint.only != only {
@@ -332,7 +336,8 @@ impl Sockets {
 
     /// Closes the extra sockets on which nothing is joined any more.
     fn close_empty(&mut self) {
-        for place in self.groups.iter_mut().skip(1) {
+        let kept = usize::from(self.options.reachable);
+        for place in self.groups.iter_mut().skip(kept) {
             let Some(endpoint) = place.take_if(|endpoint| endpoint.members == 0) else { continue };
             if let Some((registry, _)) = &self.registered {
                 // Closing it ends its events as well.
@@ -340,7 +345,7 @@ impl Sockets {
                 let _closed = registry.deregister(&mut endpoint.socket);
             }
         }
-        while self.groups.len() > 1 && self.groups.last().is_some_and(Option::is_none) {
+        while self.groups.len() > kept && self.groups.last().is_some_and(Option::is_none) {
             self.groups.pop();
         }
     }

@@ -120,7 +120,13 @@ fn loopback() -> Link {
 }
 
 fn options(port: u16) -> OpenOptions {
-    OpenOptions { port, ttl: 1, multicast: true, receive_buffer: OpenOptions::RECEIVE_BUFFER }
+    OpenOptions {
+        port,
+        reachable: true,
+        ttl: 1,
+        multicast: true,
+        receive_buffer: OpenOptions::RECEIVE_BUFFER,
+    }
 }
 
 /// A port that no other test uses, below those that the system picks from.
@@ -387,6 +393,25 @@ fn a_port_that_a_program_keeps_for_itself_is_refused_with_the_remedy() {
     assert!(matches!(error, OpenError::PortTaken { port: p } if p == port));
     let text = error.to_string();
     assert!(text.contains(&format!("`ss -ulpn 'sport = :{port}'`")), "{text}");
+}
+
+#[test]
+fn who_passes_through_takes_no_unicast_from_who_stays_and_hears_its_groups() {
+    both_ways(|io| {
+        let port = port();
+        let mut stays = Node::on_loopback(io(), port);
+        let passing = OpenOptions { reachable: false, ..options(port) };
+        let mut passes = Node::open(io(), &passing, TOKENS);
+        assert!(passes.sockets.set_links(&[loopback()]).is_empty());
+        passes.joins(GROUP);
+        let seed = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        passes.sends([transmit(seed, None, b"who is here?")]);
+        assert_eq!(texts(&stays.hears(1)), ["who is here?"]);
+        stays.says(GROUP, "everybody");
+        assert_eq!(texts(&passes.hears(1)), ["everybody"]);
+        passes.sockets.leave(GROUP);
+        assert_eq!(passes.sockets.sockets(), 1);
+    });
 }
 
 #[test]

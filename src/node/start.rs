@@ -27,6 +27,7 @@ pub(super) fn prepare(options: Options) -> Result<Ready, StartError> {
     let links = net::choose(&all, &options.interfaces)?;
     let mut sockets = Sockets::open(&OpenOptions {
         port: options.group.port(),
+        reachable: !options.visitor,
         ttl: options.ttl.max(1),
         multicast: !options.no_multicast,
         receive_buffer: OpenOptions::RECEIVE_BUFFER,

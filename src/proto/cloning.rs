@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::engine::{Arrival, Engine};
 use super::event::Event;
-use crate::values::Instant;
+use crate::values::{Instant, PeerText};
 use crate::wire::{Presence, PresenceKind};
 
 /// Between one such question and the next.
@@ -38,11 +38,15 @@ impl Engine {
         if presence.from.epoch == self.epoch() || !self.is_authentic(arrival) {
             return;
         }
-        let asked = self.clones.asked.map(|(nonce, _)| nonce);
+        // A visitor asks nobody but by its question to all, which a clone answers as well.
+        let asked = |re| {
+            self.clones.asked.is_some_and(|(nonce, _)| nonce == re)
+                || self.discovery.asked(re).is_some()
+        };
         match (presence.kind, presence.nonce) {
-            (PresenceKind::Here, _) if presence.re.is_some() && presence.re == asked => {
+            (PresenceKind::Here, _) if presence.re.is_some_and(asked) => {
                 self.clones.asked = None;
-                self.report_clone(arrival);
+                self.report_clone(arrival, presence.profile.nick.clone());
             }
             (PresenceKind::Hello, Some(nonce)) => {
                 self.answer_clone(arrival, nonce);
@@ -52,12 +56,12 @@ impl Engine {
         }
     }
 
-    fn report_clone(&mut self, arrival: &Arrival<'_>) {
+    fn report_clone(&mut self, arrival: &Arrival<'_>, nick: PeerText) {
         self.counters.cloned += 1;
         let recent = |last: Instant| self.now.since(last) < REPORT_AGAIN;
         if !self.clones.reported.is_some_and(recent) {
             self.clones.reported = Some(self.now);
-            self.event(Event::Cloned { addr: arrival.source });
+            self.event(Event::Cloned { addr: arrival.source, nick });
         }
     }
 
@@ -74,7 +78,7 @@ impl Engine {
     }
 
     fn answer_clone(&mut self, arrival: &Arrival<'_>, nonce: u64) {
-        if self.config.visitor || !self.guard.allows_answer(self.now) {
+        if !self.guard.allows_answer(self.now) {
             return;
         }
         let mut here = self.presence(PresenceKind::Here);

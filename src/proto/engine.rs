@@ -67,6 +67,8 @@ pub struct Engine {
     pub(super) assemblies: Assemblies,
     /// Of unsigned ones, so that a stranger's can't push out a known author's.
     pub(super) claimed_assemblies: Assemblies,
+    /// Datagrams that claim an author who is not known here, by content: when each came last.
+    pub(super) claims: Recent<u64, Instant>,
     /// Datagrams written by hand, by source and content: where each came first, and when.
     pub(super) by_hand: Recent<(SocketAddr, u64), (LinkId, Instant)>,
     pub(super) direct: Direct,
@@ -110,6 +112,7 @@ impl Engine {
             authors: Authors::new(),
             assemblies: Assemblies::new(),
             claimed_assemblies: Assemblies::new(),
+            claims: Recent::new(limits::SOURCES),
             by_hand: Recent::new(limits::SOURCES),
             direct: Direct::default(),
             answering: false,

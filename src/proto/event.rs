@@ -202,6 +202,8 @@ pub enum Event {
     Cloned {
         /// Where it is.
         addr: SocketAddr,
+        /// What it calls itself.
+        nick: PeerText,
     },
     /// A command could not be carried out.
     Refused(Refusal),

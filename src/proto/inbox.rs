@@ -30,18 +30,26 @@ pub(crate) struct Authors {
     claims: Recent<LogKey, Window<16>>,
     /// The latest run of each author of signed messages.
     epochs: Recent<NodeId, Epoch>,
+    /// Who was claimed to be the author of something.
+    claimed: Recent<NodeId, ()>,
 }
 
 impl Authors {
     pub(crate) fn new() -> Self {
         let [logs, claims] = [(); 2].map(|()| Recent::new(limits::AUTHORS));
-        Self { logs, claims, epochs: Recent::new(limits::AUTHORS) }
+        let (epochs, claimed) = (Recent::new(limits::AUTHORS), Recent::new(limits::AUTHORS));
+        Self { logs, claims, epochs, claimed }
     }
 
     /// Whether the message has come already, or lies so far back that it counts as such.
     pub(crate) fn has(&self, key: &LogKey, seq: u64) -> bool {
         let logs = if key.body == Body::Cast { &self.claims } else { &self.logs };
         logs.peek(key).is_some_and(|window| window.has(seq))
+    }
+
+    /// Whether anything of this author has come.
+    pub(crate) fn knows(&self, id: NodeId) -> bool {
+        self.epochs.peek(&id).is_some() || self.claimed.peek(&id).is_some()
     }
 
     /// Whether a later run of the author has been heard.
@@ -59,6 +67,8 @@ impl Authors {
         if authentic {
             let latest = self.epochs.entry(&key.id, || key.epoch);
             *latest = (*latest).max(key.epoch);
+        } else {
+            self.claimed.insert(&key.id, ());
         }
     }
 }

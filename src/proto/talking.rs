@@ -2,17 +2,27 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::direct::{Going, Outcome, Parcel};
 use super::engine::{Arrival, Engine};
 use super::event::{AnswerEnd, Destination, Event, Message, Outgoing, Output, Refusal, TellError};
 use super::inbox::LogKey;
 use super::sending::destination;
-use crate::values::{ChannelName, NodeId, PeerText, limits};
+use crate::values::{ChannelName, Instant, NodeId, PeerText, limits};
 use crate::wire::{
     Ack, Body, Content, Entry, Hearing, Inside, Matter, Payload, Tell, decode_content, open_direct,
     seal_direct, split,
 };
+
+/// Within this time the same datagram again is a copy, come by another link.
+const COPIES: Duration = Duration::from_secs(1);
+
+fn content_hash(arrival: &Arrival<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    arrival.packet.bytes().hash(&mut hasher);
+    hasher.finish()
+}
 
 impl Engine {
     pub(super) fn say(&mut self, channel: ChannelName, body: Body, what: Outgoing) {
@@ -86,24 +96,43 @@ impl Engine {
                     self.counters.duplicates += 1;
                 } else if self.authors.is_over(from.id, from.epoch) {
                     self.counters.stale += 1;
-                } else if self.is_authentic(arrival) {
+                } else if self.may_speak(arrival, from.id) && self.is_authentic(arrival) {
                     self.take_entry(&key, seq, entry, None);
                 }
             }
             _ if arrival.packet.is_signed() && !self.is_authentic(arrival) => {}
             (Some(from), Some(seq)) if entry.body == Body::Cast => {
-                // Who is known is heard at an address of its own; else it is only a claim.
+                // Who is known is heard at an address of its own; else it is only a claim, by
+                // whoever is at that address, and disturbs nobody else's numbers.
                 let known = self.peers.get(from.id);
-                let elsewhere = known.is_some_and(|peer| !peer.paths.has_ip(arrival.source));
-                let key = log_key(from, entry, elsewhere.then(|| arrival.source.ip()));
-                if self.authors.has(&key, seq) {
+                let at_home = known.is_some_and(|peer| peer.paths.has_ip(arrival.source));
+                let key = log_key(from, entry, (!at_home).then(|| arrival.source.ip()));
+                if self.authors.has(&key, seq) || !at_home && self.is_copy(arrival) {
                     self.counters.duplicates += 1;
-                } else {
+                } else if self.may_speak(arrival, from.id) {
                     self.take_entry(&key, seq, entry, Some(arrival.source));
                 }
             }
             _ => self.take_by_hand(arrival, entry),
         }
+    }
+
+    /// Whether this author is listened to: keys and names cost nothing, so only so many new ones
+    /// are at one address.
+    fn may_speak(&mut self, arrival: &Arrival<'_>, author: NodeId) -> bool {
+        let known = self.peers.get(author).is_some() || self.authors.knows(author);
+        let may = known || self.guard.allows_newcomer(arrival.source, self.now);
+        self.counters.newcomers_over_rate += u64::from(!may);
+        may
+    }
+
+    /// Whether the same datagram has come just now, from wherever: an author with several links
+    /// sends it from an address on each.
+    fn is_copy(&mut self, arrival: &Arrival<'_>) -> bool {
+        let now = self.now;
+        let last = self.claims.entry(&content_hash(arrival), || Instant::ZERO);
+        let before = std::mem::replace(last, now);
+        before > Instant::ZERO && now.since(before) < COPIES
     }
 
     /// `source`: where it came from, unless a signature shows who said it.
@@ -162,11 +191,9 @@ impl Engine {
             return;
         };
         // It has no number, so a copy that came by another link is known by its content only.
-        let mut hasher = DefaultHasher::new();
-        arrival.packet.bytes().hash(&mut hasher);
         let (now, link) = (self.now, arrival.link);
-        let first = self.by_hand.entry(&(arrival.source, hasher.finish()), || (link, now));
-        if first.0 != link && now.since(first.1) < std::time::Duration::from_secs(1) {
+        let first = self.by_hand.entry(&(arrival.source, content_hash(arrival)), || (link, now));
+        if first.0 != link && now.since(first.1) < COPIES {
             self.counters.duplicates += 1;
             return;
         }

@@ -1,6 +1,7 @@
 //! What happens, in lines for people.
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -170,10 +171,7 @@ impl Style {
                     Some(away) => format!("{} is away: {}", who(peer), away.escaped()),
                     None => format!("{} is here{}", who(peer), labels(&peer.profile)),
                 },
-                Event::Cloned { addr } => format!(
-                    "another node at {addr} uses this node's identity: a copied state folder or \
-                     a cloned disk; remove the state folder on one of the two"
-                ),
+                Event::Cloned { addr, nick } => cloned(*addr, nick),
                 Event::Refused(refusal) => refusal.to_string(),
                 Event::NotTold { why, .. } => format!("not told: {why}"),
                 Event::Message(_)
@@ -196,6 +194,15 @@ impl Style {
             Notice::Missed(count) => format!("too slow: {count} notices were missed"),
         })
     }
+}
+
+/// That another node uses this node's identity, and what to do about it.
+pub(crate) fn cloned(addr: SocketAddr, nick: &PeerText) -> String {
+    format!(
+        "another node uses this node's identity: {} at {addr}, by a copied state folder or a \
+         cloned disk; remove the state folder on one of the two",
+        nick.escaped()
+    )
 }
 
 #[cfg(test)]

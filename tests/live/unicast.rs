@@ -149,3 +149,16 @@ fn without_multicast_everything_goes_by_unicast() {
     let joined = lab.memberships(1);
     assert!(joined.iter().all(|line| line.contains("224.0.0.")), "{joined:?}");
 }
+
+#[test]
+fn a_command_on_the_seed_does_not_hide_who_stays_there() {
+    let lab = lab_or_skip!(2);
+    let _stays = lab.host(1).listen(&[]);
+    let seed = lab.host(1).user("passing");
+    let mut saying = seed.cooee(&["say", "-"]);
+    let watching = seed.cooee(&["peers", "--watch", "--json"]);
+    watching.wait_for_line("who stays", |line| line.contains("host1"));
+    saying.type_line("I am here, too");
+    let peers = lab.host(2).peers(&["--no-multicast", "--peer", "10.77.0.1"]);
+    assert_eq!(peers.keys().collect::<Vec<_>>(), ["host1"]);
+}

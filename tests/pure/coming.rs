@@ -124,6 +124,23 @@ fn an_identity_used_twice_is_noticed_by_both_and_makes_no_ghost() {
 }
 
 #[test]
+fn an_identity_used_by_a_command_elsewhere_is_noticed_by_both() {
+    let mut story = Story::of(2);
+    let key = Some([7; 32]);
+    let (a, b) = (story.host(), story.host());
+    let stays = story.world.start_with(a, Spec { key, ..Spec::default() });
+    story.world.run_for(secs(2));
+    let passes = story.world.start_with(b, Spec { key, visitor: true, ..Spec::default() });
+    story.world.checker.clones = true;
+    story.world.run_for(secs(1));
+    for clone in [stays, passes] {
+        assert_eq!(story.count(clone, |event| matches!(event, Event::Cloned { .. })), 1);
+    }
+    assert_eq!(story.known(story.nodes[0]), 2);
+    story.end();
+}
+
+#[test]
 fn a_new_nick_a_word_of_absence_and_channels_are_seen_by_others() {
     let mut story = Story::of(3);
     let (node, other) = (story.nodes[0], story.nodes[1]);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use cooee::proto::Event;
 use cooee::sim::NodeIndex;
-use cooee::values::{Rng, limits};
-use cooee::wire::Hearing;
+use cooee::values::{ChannelName, Level, Rng, WallTime, limits};
+use cooee::wire::{Body, Content, Entry, Hearing, Identity, Payload, Sender};
 
 use crate::stories::{Story, ms, secs};
 
@@ -184,5 +184,70 @@ fn a_flood_of_questions_is_answered_within_measure() {
     let out = story.world.engine(victim).unwrap().counters().datagrams_out - before;
     assert!(out <= u64::from(limits::ANSWER_BURST), "{out}");
     assert!(story.world.engine(late).is_some());
+    story.end();
+}
+
+#[test]
+fn a_forged_cast_silences_nobody_whoever_the_author_is() {
+    let mut story = Story::of(1);
+    let victim = story.nodes[0];
+    story.world.checker.forgeries = true;
+    // A command that casts is known to nobody.
+    let id = Identity::from_secret([9; 32]).id();
+    let cast = |seq: u32, text: &str| {
+        format!(
+            r#"{{"cooee":1,"type":"cast","id":"{id}","epoch":5,"channel":"lobby","seq":{seq},"nick":"ada","at":1,"text":"{text}"}}"#
+        )
+        .into_bytes()
+    };
+    let author = SocketAddrV4::new([10, 77, 9, 1].into(), 4_000);
+    let hears = |story: &Story, text: &str| {
+        story.count(
+            victim,
+            |event| matches!(event, Event::Message(message) if message.text.raw() == text),
+        )
+    };
+    story.world.inject(victim, author, Hearing::Multicast, cast(1, "one"));
+    for seq in [2, 3, 1_000_001] {
+        story.world.inject(victim, stranger(1), Hearing::Multicast, cast(seq, "forged"));
+    }
+    for (seq, text) in [(2, "two"), (3, "three"), (4, "four")] {
+        story.world.inject(victim, author, Hearing::Multicast, cast(seq, text));
+        // The copy that the author's other link sends.
+        let other_link = SocketAddrV4::new([10, 77, 9, 2].into(), 4_000);
+        story.world.inject(victim, other_link, Hearing::Multicast, cast(seq, text));
+    }
+    for text in ["one", "two", "three", "four"] {
+        assert_eq!(hears(&story, text), 1, "{text}");
+    }
+    story.end();
+}
+
+#[test]
+fn one_host_with_many_keys_and_names_is_a_few_new_authors_only() {
+    let mut story = Story::of(2);
+    let victim = story.nodes[0];
+    let shown = |story: &Story| story.count(victim, |event| matches!(event, Event::Message(_)));
+    story.world.checker.forgeries = true;
+    for n in 0..1_000_u16 {
+        let mut secret = [1; 32];
+        secret[..2].copy_from_slice(&n.to_be_bytes());
+        let identity = Identity::from_secret(secret);
+        let mut entry = Entry {
+            body: if n % 2 == 0 { Body::Say } else { Body::Cast },
+            from: Some(Sender { id: identity.id(), epoch: 1 }),
+            nick: "many".into(),
+            channel: ChannelName::lobby(),
+            seq: Some(1),
+            payload: Payload::Whole(Vec::new()),
+        };
+        let content =
+            Content { at: WallTime(1), text: "spam".into(), data: None, level: Level::Info };
+        entry.payload = Payload::Whole(vec![content]);
+        let bytes = entry.encode(&identity);
+        story.world.inject(victim, stranger(n % 50), Hearing::Multicast, bytes);
+    }
+    assert_eq!(shown(&story), limits::NEWCOMER_BURST as usize);
+    story.everyone_hears_everyone("unimpressed");
     story.end();
 }

@@ -120,7 +120,7 @@ impl Trigger {
             Self::Message => (MESSAGE, &[]),
             Self::Renamed => (PEER, &["was"]),
             Self::Link => (&["link", "state", "why"], &[]),
-            Self::Cloned => (&["addr"], &[]),
+            Self::Cloned => (&["addr", "nick"], &[]),
             _ => (PEER, &[]),
         };
         let has = move |name: &str| [ANY, more, one].iter().any(|names| names.contains(&name));

@@ -47,6 +47,7 @@ struct Happened {
     was: Option<String>,
     complete: Option<bool>,
     name: Option<String>,
+    nick: Option<String>,
     state: Option<String>,
     why: Option<String>,
     addr: Option<String>,
@@ -133,7 +134,10 @@ impl Happened {
             "status" => Event::Status(peer(self.peer)?),
             "renamed" => Event::Renamed { peer: peer(self.peer)?, was: PeerText::new(self.was?) },
             "settled" => Event::Settled { complete: self.complete? },
-            "cloned" => Event::Cloned { addr: self.addr?.parse().ok()? },
+            "cloned" => Event::Cloned {
+                addr: self.addr?.parse().ok()?,
+                nick: PeerText::new(self.nick.unwrap_or_default()),
+            },
             "link" if self.state.as_deref() == Some("up") => {
                 return Some(Notice::LinkUp { name: self.name? });
             }

@@ -41,7 +41,10 @@ fn everything() -> Vec<(Trigger, Notice)> {
         (Trigger::Renamed, event(Event::Renamed { peer: peer(), was: "bob".into() })),
         (Trigger::Status, event(Event::Status(peer()))),
         (Trigger::Link, Notice::LinkDown { name: "eth0".into(), why: "no cable".into() }),
-        (Trigger::Cloned, event(Event::Cloned { addr: "10.0.0.9:7".parse().unwrap() })),
+        (
+            Trigger::Cloned,
+            event(Event::Cloned { addr: "10.0.0.9:7".parse().unwrap(), nick: "ada".into() }),
+        ),
     ]
 }
 
