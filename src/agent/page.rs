@@ -42,7 +42,10 @@ fn every_request_and_every_member_is_on_the_page() {
     for name in members("Line").into_iter().filter(|name| *name != "verb") {
         assert!(PAGE.contains(&format!("`{name}`")), "no word about {name}");
     }
-    for name in ["Reply", "About", "LinkAbout", "Status", "HookCounts"].map(members).concat() {
+    for name in ["Reply", "About", "LinkAbout", "Status", "HookCounts", "GatewayStatus"]
+        .map(members)
+        .concat()
+    {
         assert!(PAGE.contains(&format!("\"{name}\":")), "no example of {name}");
     }
 }

@@ -100,6 +100,7 @@ impl Server {
         }
         self.log.set(new.quiet, new.verbose);
         self.hooks.change(&new.hooks);
+        self.add_callers(&mut profile);
         if profile != self.profile {
             self.profile = profile;
             self.node.set_profile(self.profile.clone());

@@ -65,6 +65,9 @@ fn configuration(settings: &Settings) -> Configuration {
         ("ttl", node.ttl.to_string()),
         ("secret-file", secret.finish().to_string()),
         ("socket", format!("{:?}", settings.socket)),
+        ("tcp", format!("{:?}", settings.gateway.tcp)),
+        ("tcp-public", settings.gateway.public.to_string()),
+        ("tcp-idle", format!("{:?}", settings.gateway.idle)),
     ];
     Configuration {
         profile: node.profile.clone(),

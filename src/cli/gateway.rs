@@ -13,14 +13,31 @@ use crate::values::Escaped;
 const IDLE: Duration = Duration::from_secs(30 * 60);
 
 /// An option as written, and where.
-type Written<T> = Option<(T, String)>;
+type Written<'a> = Option<(&'a String, String)>;
 
 /// The options as the environment and the configuration file have them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Defaults {
-    pub(super) tcp: Written<String>,
+    /// Where to listen, and where that was written.
+    pub(super) tcp: Option<(SocketAddr, String)>,
     pub(super) public: bool,
-    pub(super) idle: Written<String>,
+    pub(super) idle: Duration,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self { tcp: None, public: false, idle: IDLE }
+    }
+}
+
+impl Defaults {
+    /// Reads them.
+    pub(super) fn read(tcp: Written, public: bool, idle: Written) -> Result<Self, Failure> {
+        let tcp = tcp.map(|(text, origin)| address(text, &origin).map(|addr| (addr, origin)));
+        let tcp = tcp.transpose()?;
+        let idle = idle.map(|(text, origin)| span(text, &origin)).transpose()?;
+        Ok(Self { tcp, public, idle: idle.unwrap_or(IDLE) })
+    }
 }
 
 /// The gateway that is wanted; `None` for none.
@@ -28,23 +45,15 @@ pub(super) fn resolve(
     typed: &args::Agent,
     defaults: &Defaults,
 ) -> Result<Option<GatewayOptions>, Failure> {
-    let typed_as = |text: &Option<String>, name: &str| {
-        text.as_ref().map(|text| (text.clone(), name.to_owned()))
+    let idle = match &typed.tcp_idle {
+        Some(text) => span(text, "--tcp-idle")?,
+        None => defaults.idle,
     };
-    let idle = match typed_as(&typed.tcp_idle, "--tcp-idle").or_else(|| defaults.idle.clone()) {
-        None => IDLE,
-        Some((text, origin)) => {
-            duration::parse(&text).map_err(|why| Failure::Usage(format!("{origin}: {why}")))?
-        }
+    let (addr, origin) = match (&typed.tcp, &defaults.tcp) {
+        (Some(text), _) => (address(text, "--tcp")?, "--tcp"),
+        (None, Some((addr, origin))) => (*addr, origin.as_str()),
+        (None, None) => return Ok(None),
     };
-    let Some((text, origin)) = typed_as(&typed.tcp, "--tcp").or_else(|| defaults.tcp.clone())
-    else {
-        return Ok(None);
-    };
-    let addr = address(&text).ok_or_else(|| {
-        let text = Escaped::of(&text);
-        Failure::Usage(format!("{origin}: '{text}' is not ADDR:PORT; for example 127.0.0.1:3000"))
-    })?;
     if !(is_private(addr.ip()) || typed.tcp_public || defaults.public) {
         return Err(Failure::Usage(format!(
             "{origin}: at {addr} others than this host's users can come in, and everything is sent \
@@ -55,14 +64,22 @@ pub(super) fn resolve(
     Ok(Some(GatewayOptions { addr, idle: (!idle.is_zero()).then_some(idle) }))
 }
 
+fn span(text: &str, origin: &str) -> Result<Duration, Failure> {
+    duration::parse(text).map_err(|why| Failure::Usage(format!("{origin}: {why}")))
+}
+
 /// Reads `ADDR:PORT`; `localhost` is this host, and so is a port alone.
-fn address(text: &str) -> Option<SocketAddr> {
+fn address(text: &str, origin: &str) -> Result<SocketAddr, Failure> {
     let here = |port: &str| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().ok()?)));
-    match text.strip_prefix("localhost:") {
+    let addr = match text.strip_prefix("localhost:") {
         Some(port) => here(port),
         None if text.bytes().all(|byte| byte.is_ascii_digit()) => here(text),
         None => text.parse().ok(),
-    }
+    };
+    addr.ok_or_else(|| {
+        let text = Escaped::of(text);
+        Failure::Usage(format!("{origin}: '{text}' is not ADDR:PORT; for example 127.0.0.1:3000"))
+    })
 }
 
 #[cfg(test)]
@@ -116,8 +133,10 @@ mod tests {
 
     #[test]
     fn what_is_typed_goes_before_what_is_configured_and_zero_is_for_ever() {
-        let written = |text: &str| Some((text.to_owned(), "COOEE_X".to_owned()));
-        let defaults = Defaults { tcp: written("10.0.0.1:1"), public: true, idle: written("0s") };
+        let place = || "COOEE_X".to_owned();
+        let texts = ["10.0.0.1:1", "0s", "soon"].map(str::to_owned);
+        let written = |at: usize| Some((&texts[at], place()));
+        let defaults = Defaults::read(written(0), true, written(1)).unwrap();
         let options = resolve(&args::Agent::default(), &defaults).unwrap().unwrap();
         assert_eq!((options.addr, options.idle), ("10.0.0.1:1".parse().unwrap(), None));
         let typed = args::Agent {
@@ -128,8 +147,9 @@ mod tests {
         let options = resolve(&typed, &defaults).unwrap().unwrap();
         assert_eq!(options.addr.port(), 3000);
         assert_eq!(options.idle, Some(Duration::from_secs(300)));
-        let wrong = Defaults { idle: written("soon"), ..defaults };
-        let error = resolve(&args::Agent::default(), &wrong).unwrap_err().to_string();
-        assert!(error.starts_with("COOEE_X: "), "{error}");
+        for (tcp, idle) in [(written(0), written(2)), (written(1), None)] {
+            let error = Defaults::read(tcp, true, idle).unwrap_err().to_string();
+            assert!(error.starts_with("COOEE_X: "), "{error}");
+        }
     }
 }

@@ -303,14 +303,11 @@ pub(super) fn resolve(typed: &Globals, around: &Surroundings) -> Result<Settings
         usual_socket(runtime, settings.node.state_dir.as_deref())
             .map_or(Socket::None, Socket::Usual)
     };
-    let written = |key, get: fn(&Layer) -> Option<&String>| {
-        layers.pick(key, get).map(|(text, origin)| (text.clone(), origin))
-    };
-    settings.gateway = gateway::Defaults {
-        tcp: written("tcp", |l| l.tcp.as_ref()),
-        public: layers.on(|l| l.tcp_public),
-        idle: written("tcp-idle", |l| l.tcp_idle.as_ref()),
-    };
+    settings.gateway = gateway::Defaults::read(
+        layers.pick("tcp", |l| l.tcp.as_ref()),
+        layers.on(|l| l.tcp_public),
+        layers.pick("tcp-idle", |l| l.tcp_idle.as_ref()),
+    )?;
     settings.alone = layers.on(|l| l.no_agent) || layers.want_own_node();
     Ok(settings)
 }

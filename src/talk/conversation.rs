@@ -67,6 +67,11 @@ impl Conversation {
         }
     }
 
+    /// The channels that it takes part in.
+    pub(crate) fn joined(&self) -> &[ChannelName] {
+        &self.joined
+    }
+
     /// Whether the outcome of a direct message is still to come.
     pub(crate) fn waits(&self) -> bool {
         !self.tickets.is_empty()

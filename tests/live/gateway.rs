@@ -91,9 +91,11 @@ fn who_has_nothing_but_nc_takes_part_as_a_peer_like_any_other() {
 fn how_many_are_connected_is_seen_by_all_and_who_vanishes_frees_everything() {
     let lab = lab_or_skip!(2);
     let host = lab.host(1);
-    let _agent = agent(&host, &[]);
+    let agent = agent(&host, &[]);
     let listener = lab.host(2).listen(&[]);
     told_of(&listener, "0");
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", agent.pid())).unwrap().count();
+    let before = open();
     let ada = guest(&host, "ada");
     sees(&ada, "* here: ");
     let ben = guest(&host, "ben");
@@ -112,6 +114,12 @@ fn how_many_are_connected_is_seen_by_all_and_who_vanishes_frees_everything() {
     sees(&second, "! somebody here is called Ada already");
     second.type_line("\\rename ben");
     sees(&second, "you are ben in #lobby; 2 connected here");
+    assert!(open() > before + 2);
+    drop((ada, second));
+    eventually("nothing of them is left", || {
+        host.run(&["status"]).exits(0);
+        (open() == before).then_some(())
+    });
 }
 
 #[test]

@@ -23,7 +23,7 @@ use super::output::Output;
 use super::reader::Typed;
 use super::talker::Talker;
 use super::typing::{CHUNK, Next, Typing};
-use super::{LAST_WORDS, LINE_RATE, NAMING, PARTING, TELL_SLOWED, count};
+use super::{CHANNELS, LAST_WORDS, LINE_RATE, NAMING, PARTING, TELL_SLOWED, count};
 use crate::talk::commands::{self, Action};
 use crate::values::{ChannelName, Escaped, Instant, Nick, duration};
 
@@ -204,6 +204,9 @@ impl Caller {
                 Ok(Some(Action::Quit)) => self.go(house),
                 Ok(Some(Action::Nick(nick))) if !house.claim(self.slot, &nick) => {
                     self.tell(&taken(&nick), now);
+                }
+                Ok(Some(Action::Join(channel))) if !talker.has_room(&channel) => {
+                    self.tell(&format!("! you are in {CHANNELS} channels; \\leave one first"), now);
                 }
                 Ok(Some(action)) => {
                     if let Action::Nick(nick) = &action {

@@ -53,6 +53,9 @@ const NEWCOMER_RATE: u32 = 4;
 /// See [`NEWCOMER_RATE`].
 const NEWCOMER_BURST: u32 = 64;
 
+/// Channels in which one caller takes part: each is a group that the host joins. More are refused.
+const CHANNELS: usize = 16;
+
 /// Bytes of the longest line, as long as a terminal sends one. A longer one is not said, and the
 /// caller is told.
 const LINE: usize = 4_096;
@@ -108,6 +111,7 @@ const LISTED: usize = 200;
 
 const _: () = assert!(LISTED * 512 < WAITING);
 const _: () = assert!(LINE < crate::values::limits::TEXT);
+const _: () = assert!(CHANNELS < crate::values::limits::CHANNELS);
 
 /// What the gateway is told when it starts.
 #[derive(Clone, Debug)]

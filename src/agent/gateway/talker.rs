@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use super::output::Output;
-use super::{LISTED, LOOK, OUTCOME};
+use super::{CHANNELS, LISTED, LOOK, OUTCOME};
 use crate::net::Clock;
 use crate::node::{LocalNode, Notice, Options, StartError, Stopped};
 use crate::proto::{Event, Outgoing, PeerInfo};
@@ -116,6 +116,12 @@ impl Talker {
 
     pub(super) fn node(&self) -> &LocalNode {
         &self.node
+    }
+
+    /// Whether it can take part in that channel, one more perhaps.
+    pub(super) fn has_room(&self, channel: &ChannelName) -> bool {
+        let joined = self.talk.joined();
+        joined.len() < CHANNELS || joined.contains(channel)
     }
 
     /// Whether what the caller types is to be read.
