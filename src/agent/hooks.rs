@@ -28,6 +28,8 @@ use crate::values::{ChannelName, Escaped, Group};
 
 pub(crate) use rule::{Hook, TIMEOUT, Template, Trigger, words};
 
+use rule::Happening;
+
 /// How much is run and how much waits, unless said otherwise.
 pub(crate) const LIMITS: Limits = Limits { at_once: 4, backlog: 1_000 };
 
@@ -120,9 +122,10 @@ impl Hooks {
     /// Runs the hooks for what has happened. `kept`: messages among it are in the history.
     pub(super) fn on(&mut self, notice: &Notice, kept: bool, clocks: Clocks, log: Log) {
         self.settled |= matches!(notice, Notice::Event(Event::Settled { .. }));
+        let happening = Happening::new(notice, clocks.wall());
         let mut facts = None;
         for entry in &self.entries {
-            let Some(trigger) = entry.hook.wants(notice) else { continue };
+            let Some(trigger) = entry.hook.wants(&happening) else { continue };
             // Who is here already does not come.
             if trigger == Trigger::Joined && !self.settled {
                 continue;

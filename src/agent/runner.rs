@@ -223,7 +223,7 @@ impl Runner {
     /// What was counted so far.
     pub(crate) fn counts(&self) -> Counts {
         let state = self.0.lock();
-        let (running, waiting) = (state.leaders.len(), state.backlog.len());
+        let (running, waiting) = (state.running(), state.backlog.len());
         Counts { running, waiting, ..state.counts }
     }
 
@@ -275,12 +275,17 @@ impl State {
         self.limits.at_once.max(1)
     }
 
+    /// How many run, with the one that is being started.
+    fn running(&self) -> usize {
+        self.leaders.len() + usize::from(self.starting)
+    }
+
     /// Whether nothing of that size can wait, and nothing would start at once.
     fn is_full(&self, bytes: usize) -> bool {
         let full = self.backlog.len() >= self.limits.backlog
             || self.bytes.saturating_add(bytes) > WAITING_BYTES;
         // A limit of nothing that waits still lets start what has room to run.
-        let starts_at_once = self.backlog.is_empty() && self.leaders.len() < self.at_once();
+        let starts_at_once = self.backlog.is_empty() && self.running() < self.at_once();
         self.aborted || full && !starts_at_once
     }
 

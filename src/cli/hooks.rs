@@ -48,9 +48,10 @@ struct Written {
     #[serde(rename = "match")]
     matching: Option<String>,
     verified: Option<bool>,
+    max_age: Option<Time>,
     own: Option<bool>,
     run: Vec<Parsed<Template>>,
-    timeout: Option<Timeout>,
+    timeout: Option<Time>,
     at_once: Option<AtOnce>,
 }
 
@@ -64,6 +65,7 @@ impl TryFrom<Written> for On {
             ("level", written.level.is_some()),
             ("match", written.matching.is_some()),
             ("verified", written.verified.is_some()),
+            ("max-age", written.max_age.is_some()),
             ("own", written.own.is_some()),
         ];
         let events = written.event.set();
@@ -110,6 +112,7 @@ impl TryFrom<Written> for On {
             from,
             words,
             verified: written.verified.unwrap_or(true),
+            max_age: written.max_age.map(|age| age.0),
             own: written.own.unwrap_or(false),
             run,
             timeout: written.timeout.map_or(TIMEOUT, |timeout| timeout.0),
@@ -208,15 +211,15 @@ impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Several<T> {
     }
 }
 
-/// How long a command may run.
+/// Some time, and not none.
 #[derive(Debug)]
-struct Timeout(Duration);
+struct Time(Duration);
 
-impl<'de> Deserialize<'de> for Timeout {
+impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let time = duration::parse(&String::deserialize(from)?).map_err(de::Error::custom)?;
         if time.is_zero() {
-            return Err(de::Error::custom("no command ends in no time; give at least 1ms"));
+            return Err(de::Error::custom("that is no time at all; give at least 1ms"));
         }
         Ok(Self(time))
     }

@@ -295,6 +295,13 @@ pub(super) fn resolve(typed: &Globals, around: &Surroundings) -> Result<Settings
     let home = around.var("HOME").map(PathBuf::from);
     settings.hooks = hooks::options(file.hooks, &file.on, home.as_deref())
         .map_err(|why| wrong(&format!("[[on]] in {}", layers.file.display()), why))?;
+    if !settings.hooks.hooks.is_empty() && anyone_can_write(&layers.file) {
+        let path = layers.file.display();
+        return Err(wrong(
+            &format!("[[on]] in {path}"),
+            format_args!("everybody can write the file, and so say what runs: chmod o-w {path}"),
+        ));
+    }
     settings.node.state_dir = around
         .var("COOEE_STATE_DIR")
         .map(PathBuf::from)
@@ -427,6 +434,11 @@ fn in_home(path: &Path, around: &Surroundings) -> PathBuf {
         (Ok(rest), Some(home)) => Path::new(&home).join(rest),
         _ => path.to_owned(),
     }
+}
+
+fn anyone_can_write(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o002 != 0)
 }
 
 fn others_can_read(file: &fs::File) -> bool {

@@ -3,6 +3,7 @@
 //! Text from the network gets into an argument only where the user wrote a placeholder, never into
 //! the program's name, and never makes two arguments of one.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use crate::agent::facts::Facts;
 use crate::node::Notice;
 use crate::proto::{Event, Message, PeerInfo};
-use crate::values::{ChannelName, Escaped, Level};
+use crate::values::{ChannelName, Escaped, Level, WallTime};
 
 /// How long a hook's command may run unless said otherwise.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -36,6 +37,8 @@ pub(crate) struct Hook {
     pub(crate) words: BTreeSet<String>,
     /// Only messages that their author has signed.
     pub(crate) verified: bool,
+    /// Only messages said at most so long ago, by their author's clock.
+    pub(crate) max_age: Option<Duration>,
     /// Also what this host says itself.
     pub(crate) own: bool,
     /// The program and its arguments.
@@ -269,16 +272,31 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = String> {
         .map(str::to_lowercase)
 }
 
+/// What has happened, and what is found out about it once for all hooks.
+pub(super) struct Happening<'a> {
+    notice: &'a Notice,
+    now: WallTime,
+    words: OnceCell<BTreeSet<String>>,
+}
+
+impl<'a> Happening<'a> {
+    pub(super) fn new(notice: &'a Notice, now: WallTime) -> Self {
+        Self { notice, now, words: OnceCell::new() }
+    }
+
+    fn has_words(&self, message: &Message, wanted: &BTreeSet<String>) -> bool {
+        let said = self.words.get_or_init(|| words(message.text.raw()).collect());
+        wanted.is_subset(said)
+    }
+}
+
 impl Hook {
     /// What has happened, if this hook is to run for it.
-    pub(super) fn wants(&self, notice: &Notice) -> Option<Trigger> {
-        let (trigger, wanted) = match notice {
-            Notice::Event(Event::Message(message)) => {
-                (Trigger::Message, self.wants_message(message))
-            }
-            Notice::Event(Event::Said(message)) => {
-                (Trigger::Message, self.own && self.wants_message(message))
-            }
+    pub(super) fn wants(&self, happening: &Happening) -> Option<Trigger> {
+        let message = |message| self.wants_message(message, happening);
+        let (trigger, wanted) = match happening.notice {
+            Notice::Event(Event::Message(said)) => (Trigger::Message, message(said)),
+            Notice::Event(Event::Said(said)) => (Trigger::Message, self.own && message(said)),
             Notice::Event(Event::Joined(peer)) => (Trigger::Joined, self.wants_peer(peer)),
             Notice::Event(Event::Left(peer)) => (Trigger::Left, self.wants_peer(peer)),
             Notice::Event(Event::Suspect(peer)) => (Trigger::Suspect, self.wants_peer(peer)),
@@ -293,7 +311,11 @@ impl Hook {
         (wanted && self.events.contains(&trigger)).then_some(trigger)
     }
 
-    fn wants_message(&self, message: &Message) -> bool {
+    fn wants_message(&self, message: &Message, happening: &Happening) -> bool {
+        let is_young = |most: Duration| {
+            let age = happening.now.0.saturating_sub(message.at.unwrap_or(happening.now).0);
+            Duration::from_millis(age) <= most
+        };
         let channel = message.channel.as_ref();
         let is_from = || {
             // Whoever writes a datagram by hand can claim any id.
@@ -306,10 +328,8 @@ impl Hook {
             && self.direct.is_none_or(|direct| direct == channel.is_none())
             && (self.channels.is_empty() || channel.is_some_and(|c| self.channels.contains(c)))
             && (self.from.is_empty() || is_from())
-            && (self.words.is_empty() || {
-                let said: BTreeSet<String> = words(message.text.raw()).collect();
-                self.words.is_subset(&said)
-            })
+            && self.max_age.is_none_or(is_young)
+            && (self.words.is_empty() || happening.has_words(message, &self.words))
     }
 
     fn wants_peer(&self, peer: &PeerInfo) -> bool {

@@ -40,6 +40,7 @@ fn every_key_is_taken() {
         from = "ada"
         match = "Failed, again"
         verified = false
+        max-age = "1h"
         own = true
         run = ["~/bin/notify", "--text={text}"]
         timeout = "2m"
@@ -52,6 +53,7 @@ fn every_key_is_taken() {
     assert_eq!(hook.words, ["again".to_owned(), "failed".to_owned()].into());
     assert_eq!(hook.run[0].plain(), Some("/home/ada/bin/notify"));
     assert_eq!((hook.timeout, hook.at_once), (Duration::from_secs(120), Some(1)));
+    assert_eq!(hook.max_age, Some(Duration::from_secs(3_600)));
     let limits = read("[hooks]\nat-once = 8\nbacklog = 0\n").unwrap().limits;
     assert_eq!(limits, Limits { at_once: 8, backlog: 0 });
 }

@@ -291,3 +291,17 @@ fn no_key_is_missing_in_the_sample_configuration() {
         }
     }
 }
+
+#[test]
+fn a_file_that_everybody_can_write_does_not_say_what_runs() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new("writable");
+    let text = "[[on]]\nevent = \"left\"\nrun = [\"true\"]\n";
+    let path = folder.file("cooee/config.toml", text);
+    assert_eq!(with(&Globals::default(), &[], &folder.0).unwrap().hooks.hooks.len(), 1);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o646)).unwrap();
+    let error = with(&Globals::default(), &[], &folder.0).unwrap_err().to_string();
+    assert!(error.contains("chmod o-w"), "{error}");
+    fs::write(&path, "nick = \"ada\"\n").unwrap();
+    assert!(with(&Globals::default(), &[], &folder.0).is_ok(), "nothing is run");
+}

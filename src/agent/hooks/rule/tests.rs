@@ -13,6 +13,7 @@ pub(in crate::agent::hooks) fn a_hook(run: &[&str]) -> Hook {
         from: BTreeSet::new(),
         words: BTreeSet::new(),
         verified: true,
+        max_age: None,
         own: false,
         run: run.iter().map(|word| word.parse().unwrap()).collect(),
         timeout: TIMEOUT,
@@ -61,9 +62,10 @@ fn events_have_the_names_that_the_objects_have_and_every_placeholder_has_its_var
         let known: BTreeSet<&str> = trigger.fields().map(|(_, variable)| variable).collect();
         assert_eq!(told, known, "{trigger}");
         let hook = Hook { events: [trigger].into(), ..a_hook(&["x"]) };
-        assert_eq!(hook.wants(&notice), Some(trigger));
+        let wants = |hook: &Hook| hook.wants(&Happening::new(&notice, clocks().wall()));
+        assert_eq!(wants(&hook), Some(trigger));
         let others = Trigger::ALL.into_iter().filter(|other| *other != trigger).collect();
-        assert_eq!(Hook { events: others, ..hook }.wants(&notice), None);
+        assert_eq!(wants(&Hook { events: others, ..hook }), None);
     }
 }
 
@@ -101,7 +103,9 @@ fn an_unknown_placeholder_is_refused_with_those_that_there_are() {
 #[test]
 fn a_hook_runs_for_what_it_waits_for_and_for_nothing_else() {
     let id = a_message().from.unwrap().to_string();
-    let wants = |hook: &Hook, change: fn(&mut Message)| hook.wants(&said(change)).is_some();
+    let happens =
+        |hook: &Hook, notice| hook.wants(&Happening::new(&notice, clocks().wall())).is_some();
+    let wants = |hook: &Hook, change: fn(&mut Message)| happens(hook, said(change));
     let hook = |change: &dyn Fn(&mut Hook)| {
         let mut hook = a_hook(&["x"]);
         change(&mut hook);
@@ -128,8 +132,12 @@ fn a_hook_runs_for_what_it_waits_for_and_for_nothing_else() {
     assert!(!wants(&from, |m| m.from = None));
     let claimed = hook(&|h| (h.from, h.verified) = ([id.clone()].into(), false));
     assert!(!wants(&claimed, |m| m.verified = false), "an id that nobody has proven");
-    let own = Notice::Event(Event::Said(a_message()));
-    assert!(a_hook(&["x"]).wants(&own).is_none() && hook(&|h| h.own = true).wants(&own).is_some());
+    let young = hook(&|h| h.max_age = Some(Duration::from_secs(60)));
+    assert!(wants(&young, |_| ()) && wants(&young, |m| m.at = None));
+    assert!(wants(&young, |m| m.at = Some(WallTime(u64::MAX))), "a clock that is ahead");
+    assert!(!wants(&young, |m| m.at = Some(WallTime(clocks().wall().0 - 60_001))));
+    let own = || Notice::Event(Event::Said(a_message()));
+    assert!(!happens(&a_hook(&["x"]), own()) && happens(&hook(&|h| h.own = true), own()));
 }
 
 #[test]
