@@ -36,6 +36,7 @@
 //! ```text
 //!  cli          the command line (feature `cli`)
 //!  agent        one node for a host, and the socket by which commands use it (feature `cli`)
+//!  talk         talk in lines of text: what they mean, how they look (feature `cli`)
 //!  node         a node as a program sees it          ◀── start here
 //!  net   sim    sockets and links                    whole LANs in virtual time
 //!  proto        the protocol as a value: inputs in, outputs out, no I/O
@@ -54,5 +55,7 @@ pub mod net;
 pub mod node;
 pub mod proto;
 pub mod sim;
+#[cfg(feature = "cli")]
+mod talk;
 pub mod values;
 pub mod wire;

@@ -139,8 +139,10 @@ impl Client {
     }
 
     /// Waits until the agent has done everything it was asked for; an error if it refused any.
-    pub(crate) fn settle(&self) -> Result<(), ClientError> {
-        self.ask(Line { verb: "hello".to_owned(), ..Line::default() }).map(drop)
+    /// Returns how many peers it knows.
+    pub(crate) fn settle(&self) -> Result<usize, ClientError> {
+        let reply = self.ask(Line { verb: "hello".to_owned(), ..Line::default() })?;
+        Ok(reply.about.map_or(0, |about| about.peers))
     }
 
     /// Takes part in a channel for as long as this client is there.

@@ -2,9 +2,11 @@
 //! as something to read.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::net::UnixListener;
 use rustix::process::{Resource, getrlimit, getuid, setrlimit};
@@ -45,15 +47,41 @@ pub(super) fn is_ours(stream: &mio::net::UnixStream) -> bool {
         .is_ok_and(|credentials| credentials.uid == getuid() || credentials.uid.is_root())
 }
 
-/// The signals that end the agent, as something to read.
-pub(super) fn signals() -> io::Result<mio::net::UnixStream> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-    ours.set_nonblocking(true)?;
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::low_level::pipe::register(signal, theirs.try_clone()?)?;
+/// The signals that an agent listens to.
+#[derive(Debug)]
+pub(super) struct Signals {
+    /// Readable when there was one.
+    pub(super) stream: mio::net::UnixStream,
+    /// It is to end.
+    stop: Arc<AtomicBool>,
+    /// It is to read its configuration again.
+    reload: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// Catches them from now on.
+    pub(super) fn catch() -> io::Result<Self> {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let (stop, reload) = (Arc::default(), Arc::default());
+        for (signal, flag) in [(SIGINT, &stop), (SIGTERM, &stop), (SIGHUP, &reload)] {
+            // First the flag: who is woken finds it.
+            signal_hook::flag::register(signal, Arc::clone(flag))?;
+            signal_hook::low_level::pipe::register(signal, theirs.try_clone()?)?;
+        }
+        Ok(Self { stream: mio::net::UnixStream::from_std(ours), stop, reload })
     }
-    Ok(mio::net::UnixStream::from_std(ours))
+
+    /// Which there were since the last call: whether to end, and whether to read the configuration
+    /// again.
+    pub(super) fn take(&mut self) -> (bool, bool) {
+        let mut bytes = [0; 64];
+        // What matters is that there was one; more of them come as another.
+        while matches!(self.stream.read(&mut bytes), Ok(count) if count == bytes.len()) {}
+        let [stop, reload] = [&self.stop, &self.reload];
+        (stop.swap(false, Ordering::AcqRel), reload.swap(false, Ordering::AcqRel))
+    }
 }
 
 /// As many open files as the system allows: each client is one.

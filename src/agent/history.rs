@@ -263,6 +263,8 @@ pub(crate) struct Keeper {
     trouble: Option<String>,
     /// When to try again, in seconds since some start.
     retry: u64,
+    /// What was added last is in the file.
+    kept: bool,
 }
 
 /// Seconds between one attempt to open a failing history and the next.
@@ -278,7 +280,7 @@ impl Keeper {
 
     /// Keeps nothing.
     pub(crate) fn nowhere() -> Self {
-        Self { path: None, open: None, trouble: None, retry: 0 }
+        Self { path: None, open: None, trouble: None, retry: 0, kept: false }
     }
 
     fn reopen(&mut self, now: u64, warn: &mut dyn FnMut(String)) {
@@ -335,9 +337,13 @@ impl Keeper {
         if self.open.is_none() && now >= self.retry {
             self.reopen(now, warn);
         }
+        self.kept = false;
         if let Some(history) = &mut self.open {
             match history.add(messages, wall) {
-                Ok(new) => return new,
+                Ok(new) => {
+                    self.kept = true;
+                    return new;
+                }
                 Err(error) if is_damaged(&error) => {
                     self.open = None;
                     self.reopen(now, warn);
@@ -346,6 +352,12 @@ impl Keeper {
             }
         }
         vec![true; messages.len()]
+    }
+
+    /// Whether the messages that were added last are in the file. Only then is what [`Keeper::add`]
+    /// said of them sure.
+    pub(crate) fn has_kept(&self) -> bool {
+        self.kept
     }
 
     /// How many messages are kept.

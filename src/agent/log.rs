@@ -14,6 +14,8 @@ use crate::values::Instant;
 pub(crate) struct Log {
     /// Only warnings.
     quiet: bool,
+    /// Details, too.
+    verbose: bool,
     /// Standard error goes to journald.
     journal: bool,
     /// How often systemd wants to hear that the agent is alive, if it does.
@@ -25,10 +27,11 @@ static TOLD: AtomicU64 = AtomicU64::new(0);
 
 impl Log {
     /// As the environment says.
-    pub(crate) fn from_environment(quiet: bool) -> Self {
+    pub(crate) fn from_environment(quiet: bool, verbose: bool) -> Self {
         let micros = std::env::var("WATCHDOG_USEC").ok().and_then(|text| text.parse().ok());
         Self {
             quiet,
+            verbose,
             journal: std::env::var_os("JOURNAL_STREAM").is_some(),
             // Half of the time, as `sd_watchdog_enabled(3)` advises.
             watchdog: micros.map(|micros: u64| Duration::from_micros(micros / 2)),
@@ -47,6 +50,23 @@ impl Log {
         }
     }
 
+    /// Something for those who want to know how it comes about.
+    pub(crate) fn detail(&self, what: &str) {
+        if self.verbose {
+            self.write(7, what);
+        }
+    }
+
+    /// Whether details are wanted.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Writes as much as is said here from now on.
+    pub(crate) fn set(&mut self, quiet: bool, verbose: bool) {
+        (self.quiet, self.verbose) = (quiet, verbose);
+    }
+
     fn write(&self, priority: u8, what: &str) {
         let line = if self.journal {
             format!("<{priority}>{what}\n")
@@ -60,6 +80,14 @@ impl Log {
     /// The agent serves from now on.
     pub(crate) fn ready() {
         notify("READY=1\n");
+    }
+
+    /// The agent reads its configuration again; [`Log::ready`] follows. systemd wants to know when
+    /// that was (`Type=notify-reload`).
+    pub(crate) fn reloading() {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
+        notify(&format!("RELOADING=1\nMONOTONIC_USEC={micros}\n"));
     }
 
     /// The agent is about to end.

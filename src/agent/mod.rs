@@ -8,6 +8,8 @@
 //!   server ── session (one each)   ◀── one mio poll ──▶  node: engine, sockets, timers
 //!        │
 //!        ├── history    SQLite: what was said
+//!        ├── hooks      commands run for what happens, by the runner
+//!        ├── gateway    callers with nothing but nc: a thread of its own
 //!        └── kept       memberships, nick, tags: what survives a restart
 //! ```
 //!
@@ -20,12 +22,15 @@ mod door;
 mod entrance;
 pub(crate) mod facts;
 mod filter;
+mod gateway;
 pub(crate) mod history;
+pub(crate) mod hooks;
 mod inquiry;
 mod kept;
 mod log;
 pub(crate) mod objects;
 pub(crate) mod protocol;
+mod reload;
 mod requests;
 pub(crate) mod runner;
 mod server;
@@ -35,7 +40,9 @@ mod survey;
 pub(crate) use client::{Client, ClientError, usual_socket};
 pub(crate) use door::{Door, DoorError};
 pub(crate) use filter::Filter;
+pub(crate) use gateway::{GatewayOptions, is_private};
 pub(crate) use inquiry::{Heard, Inquiry, Wanted};
 pub(crate) use log::Log;
+pub(crate) use reload::{Configuration, Source};
 pub(crate) use server::{AgentError, AgentOptions, Server};
 pub(crate) use survey::{Need, Summary};

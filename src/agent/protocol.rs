@@ -250,6 +250,9 @@ pub(crate) struct Reply {
     pub(crate) kept: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) joined: Option<Vec<String>>,
+    /// Channels that hooks need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hooked: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<Status>,
 }
@@ -263,6 +266,9 @@ pub(crate) struct About {
     pub(crate) sealed: bool,
     pub(crate) links: Vec<LinkAbout>,
     pub(crate) version: String,
+    /// How many peers it knows.
+    #[serde(default)]
+    pub(crate) peers: usize,
 }
 
 /// A link of the agent's.
@@ -287,8 +293,46 @@ pub(crate) struct Status {
     pub(crate) away: Option<String>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) services: BTreeMap<String, u16>,
+    /// The line gateway, if there is one.
+    #[serde(default)]
+    pub(crate) gateway: Option<GatewayStatus>,
     /// What was counted, but for what never happened.
     pub(crate) counters: BTreeMap<String, u64>,
+    /// What became of the hooks.
+    #[serde(default)]
+    pub(crate) hooks: HookCounts,
+}
+
+/// What was counted about hooks since the agent started.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct HookCounts {
+    /// Hooks that are configured.
+    pub(crate) configured: usize,
+    /// Commands that were started.
+    pub(crate) run: u64,
+    /// Those that ended with something other than success.
+    pub(crate) failed: u64,
+    /// Those that were killed because their time was up.
+    pub(crate) timed_out: u64,
+    /// Commands that could not be started.
+    pub(crate) not_started: u64,
+    /// Not run because too much waited.
+    pub(crate) dropped: u64,
+    /// Not run because the message could not be kept.
+    pub(crate) not_kept: u64,
+    /// Commands that run just now.
+    pub(crate) running: usize,
+    /// What waits for its turn.
+    pub(crate) waiting: usize,
+}
+
+/// How the line gateway is.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct GatewayStatus {
+    /// Where it listens.
+    pub(crate) addr: String,
+    /// How many take part through it.
+    pub(crate) clients: usize,
 }
 
 impl Reply {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
+use super::gateway::Gateway;
 use super::kept::Kept;
 use super::objects;
 use super::protocol::{About, LinkAbout, Reply, Request, Status, What};
@@ -35,6 +36,17 @@ pub(super) fn merged(configured: &Profile, kept: &Kept) -> Profile {
         }
     }
     profile
+}
+
+/// Whether it is short enough to be announced.
+pub(super) fn fits(profile: &Profile) -> Result<(), String> {
+    if profile.tags.len() > limits::TAGS || profile.services.len() > limits::TAGS {
+        return Err(format!("at most {} tags and services are announced", limits::TAGS));
+    }
+    if profile.tag_bytes() > limits::TAG_BYTES {
+        return Err(format!("tags and services have more than {} bytes", limits::TAG_BYTES));
+    }
+    Ok(())
 }
 
 impl Server {
@@ -69,7 +81,7 @@ impl Server {
             Request::Leave { channel, keep: true } => self.drop_channel(&channel),
             Request::Channels => Ok(self.channels(n)),
             Request::Nick(nick) => {
-                let is_configured = self.configured.nick.raw() == nick.as_str();
+                let is_configured = self.configuration.profile.nick.raw() == nick.as_str();
                 let nick = (!is_configured).then(|| nick.as_str().to_owned());
                 self.change(|kept| kept.nick = nick)
             }
@@ -106,6 +118,7 @@ impl Server {
             sealed: self.sealed,
             links: links.into_iter().map(|(name, addr)| LinkAbout { name, addr }).collect(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            peers: self.node.peer_count(),
         }
     }
 
@@ -220,7 +233,7 @@ impl Server {
         })
     }
 
-    fn has_room(&self, channel: &ChannelName) -> Result<(), String> {
+    pub(super) fn has_room(&self, channel: &ChannelName) -> Result<(), String> {
         if self.members.contains_key(channel) || self.members.len() < limits::CHANNELS {
             return Ok(());
         }
@@ -230,21 +243,19 @@ impl Server {
     fn channels(&self, n: Option<u64>) -> Reply {
         let joined = self.members.keys().map(|channel| channel.as_str().to_owned()).collect();
         let kept = self.kept.channels.iter().cloned().collect();
-        Reply { joined: Some(joined), kept: Some(kept), ..Reply::done(n) }
+        let hooked = self.hooked.iter().map(|channel| channel.as_str().to_owned()).collect();
+        let (kept, joined, hooked) = (Some(kept), Some(joined), Some(hooked));
+        Reply { kept, joined, hooked, ..Reply::done(n) }
     }
 
     /// Changes what is kept, in the file and on the LAN, or nowhere.
     fn change(&mut self, change: impl FnOnce(&mut Kept)) -> Result<Reply, String> {
         let mut kept = self.kept.clone();
         change(&mut kept);
-        let mut profile = merged(&self.configured, &kept);
+        let mut profile = merged(&self.configuration.profile, &kept);
         profile.away.clone_from(&self.profile.away);
-        if profile.tags.len() > limits::TAGS || profile.services.len() > limits::TAGS {
-            return Err(format!("at most {} tags and services are announced", limits::TAGS));
-        }
-        if profile.tag_bytes() > limits::TAG_BYTES {
-            return Err(format!("tags and services have more than {} bytes", limits::TAG_BYTES));
-        }
+        fits(&profile)?;
+        self.add_callers(&mut profile);
         self.store.write(&kept).map_err(|e| format!("it can't be kept: {e}"))?;
         let before = std::mem::replace(&mut self.kept, kept);
         let named = |name: &String| name.parse::<ChannelName>().ok();
@@ -268,22 +279,26 @@ impl Server {
         let text = |text: &PeerText| text.raw().to_owned();
         let profile = &self.profile;
         let counted = self.node.stats().protocol.rows();
+        let gateways = self.gateway.as_ref().map(Gateway::counters);
         let counters: BTreeMap<String, u64> = counted
             .iter()
+            .chain(gateways.iter().flatten())
             .filter(|(_, count)| *count > 0)
             .map(|&(name, count)| (name.to_owned(), count))
             .collect();
         Status {
             pid: std::process::id(),
             up: self.node.now().since(self.started).as_secs(),
-            peers: self.node.peers().len(),
+            peers: self.node.peer_count(),
             clients: self.clients(),
             history: self.history.count(),
             trouble: self.history.trouble(),
             away: profile.away.as_ref().map(text),
             tags: profile.tags.iter().map(|(key, value)| (text(key), text(value))).collect(),
             services: profile.services.iter().map(|(name, port)| (text(name), *port)).collect(),
+            gateway: self.gateway_status(),
             counters,
+            hooks: self.hooks.counts(),
         }
     }
 }

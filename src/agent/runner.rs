@@ -16,19 +16,19 @@
 //! command that does not read, or prints without end, holds nobody up.
 
 mod child;
+mod job;
 
-use std::collections::{BTreeSet, VecDeque};
-use std::ffi::OsString;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::io;
-use std::process::ExitStatus;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 
-use crate::values::duration;
+pub(crate) use job::{Captured, Ended, Job, Outcome, Sink};
+
 use child::{Child, kill};
 
 /// How often somebody who waits for the end looks whether it is to be cut short.
@@ -43,7 +43,7 @@ const WAKE: Token = Token(0);
 const COMMAND: Token = Token(1);
 
 /// How much is run, and how much waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Commands that run at a time; 0 stands for 1.
     pub(crate) at_once: usize,
@@ -55,72 +55,8 @@ pub(crate) struct Limits {
 /// as one beyond the backlog is.
 const WAITING_BYTES: usize = 16 << 20;
 
-/// A command to run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Job {
-    /// The program and its arguments.
-    pub(crate) words: Vec<OsString>,
-    /// What it reads from its standard input.
-    pub(crate) input: String,
-    /// Variables that it has besides those of this process.
-    pub(crate) env: Vec<(&'static str, String)>,
-    /// How long it may run.
-    pub(crate) timeout: Duration,
-    /// Where what it prints goes.
-    pub(crate) stdout: Sink,
-    /// Where its complaints go.
-    pub(crate) stderr: Sink,
-}
-
-/// Where an output of a command goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "`listen --exec` only inherits")]
-pub(crate) enum Sink {
-    /// Where this process's own goes.
-    Inherit,
-    /// Nowhere.
-    Discard,
-    /// Into the [`Outcome`], so many bytes at most. The rest is read and thrown away.
-    Capture(usize),
-}
-
-/// What came of a job.
-#[derive(Debug)]
-#[allow(dead_code, reason = "`listen --exec` does not capture")]
-pub(crate) struct Outcome {
-    /// How it ended.
-    pub(crate) ended: Ended,
-    /// What it printed, where that is captured.
-    pub(crate) stdout: Captured,
-    /// What it complained about, where that is captured.
-    pub(crate) stderr: Captured,
-}
-
-/// How a command ended.
-#[derive(Debug)]
-pub(crate) enum Ended {
-    /// By itself, or by a signal that is not ours.
-    Exited(ExitStatus),
-    /// Killed, because it ran for longer than this.
-    TimedOut(Duration),
-    /// Killed, because everything was to end.
-    Stopped,
-    /// It was never started.
-    NotStarted(io::Error),
-}
-
-/// The beginning of what a command printed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Captured {
-    /// As many bytes as were wanted.
-    pub(crate) bytes: Vec<u8>,
-    /// There were more.
-    pub(crate) cut: bool,
-}
-
 /// What a runner has counted, and has in hand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(dead_code, reason = "`listen --exec` counts only what was dropped")]
 pub(crate) struct Counts {
     /// Commands started.
     pub(crate) started: u64,
@@ -138,26 +74,8 @@ pub(crate) struct Counts {
     pub(crate) waiting: usize,
 }
 
-impl Ended {
-    /// It went well.
-    pub(crate) fn is_success(&self) -> bool {
-        matches!(self, Self::Exited(status) if status.success())
-    }
-}
-
-/// As it continues a sentence that begins with the command's name.
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exited(status) => write!(f, "ended with {status}"),
-            Self::TimedOut(limit) => {
-                write!(f, "was killed: it ran for more than {}", duration::show(*limit))
-            }
-            Self::Stopped => write!(f, "was killed: everything ends"),
-            Self::NotStarted(error) => write!(f, "can't be started: {error}"),
-        }
-    }
-}
+/// Jobs that have a limit of their own for how many of them run at a time.
+pub(crate) type Lane = u64;
 
 /// What is done when a job is over.
 type Done = Box<dyn FnOnce(Outcome) + Send>;
@@ -172,19 +90,28 @@ pub(crate) struct Killer(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    limits: Limits,
     state: Mutex<State>,
     /// Something in the state has changed.
     changed: Condvar,
 }
 
+/// A job whose turn has not come.
+struct Waiting {
+    job: Job,
+    lane: Option<(Lane, usize)>,
+    done: Done,
+}
+
 #[derive(Default)]
 struct State {
-    backlog: VecDeque<(Job, Done)>,
+    limits: Limits,
+    backlog: VecDeque<Waiting>,
     /// Bytes of the backlog.
     bytes: usize,
     /// The leaders of the groups that run, not reaped yet.
     leaders: BTreeSet<i32>,
+    /// How many of each lane run.
+    lanes: BTreeMap<Lane, usize>,
     counts: Counts,
     /// A command is being started, and not among the leaders yet.
     starting: bool,
@@ -192,6 +119,13 @@ struct State {
     aborted: bool,
     /// Wakes the thread, while there is one.
     waker: Option<Arc<Waker>>,
+}
+
+/// A command that runs.
+struct Running {
+    child: Child,
+    lane: Option<(Lane, usize)>,
+    done: Done,
 }
 
 impl fmt::Debug for State {
@@ -203,8 +137,15 @@ impl fmt::Debug for State {
 impl Runner {
     /// A runner with nothing to do.
     pub(crate) fn new(limits: Limits) -> Self {
-        let changed = Condvar::new();
-        Self(Arc::new(Shared { limits, state: Mutex::default(), changed }))
+        let state = Mutex::new(State { limits, ..State::default() });
+        Self(Arc::new(Shared { state, changed: Condvar::new() }))
+    }
+
+    /// Goes by other limits from now on. What runs or waits already is not touched.
+    pub(crate) fn limit(&self, limits: Limits) {
+        let mut state = self.0.lock();
+        state.limits = limits;
+        state.wake();
     }
 
     /// For ending everything from another thread.
@@ -218,30 +159,51 @@ impl Runner {
     /// `done` is called once, in another thread, for each job that was taken, unless the job is
     /// forgotten before its turn comes because everything ends. It should not take long.
     pub(crate) fn add(&self, job: Job, done: impl FnOnce(Outcome) + Send + 'static) -> bool {
+        self.take(Waiting { job, lane: None, done: Box::new(done) })
+    }
+
+    /// The same, but of the jobs in this lane only `at_once` run at a time. Those of other lanes
+    /// overtake them.
+    pub(crate) fn add_to(
+        &self,
+        lane: Lane,
+        at_once: usize,
+        job: Job,
+        done: impl FnOnce(Outcome) + Send + 'static,
+    ) -> bool {
+        self.take(Waiting { job, lane: Some((lane, at_once.max(1))), done: Box::new(done) })
+    }
+
+    /// Whether one more job would be refused, and counts it as refused then: for who wants to make
+    /// a job only if it is taken.
+    pub(crate) fn refuses(&self) -> bool {
         let mut state = self.0.lock();
-        let bytes = job.bytes();
-        let full = state.backlog.len() >= self.0.limits.backlog
-            || state.bytes.saturating_add(bytes) > WAITING_BYTES;
-        // A limit of nothing that waits still lets start what has room to run.
-        let starts_at_once = state.backlog.is_empty() && state.leaders.len() < self.0.at_once();
-        if state.aborted || full && !starts_at_once {
+        let full = state.is_full(0);
+        state.counts.dropped += u64::from(full);
+        full
+    }
+
+    fn take(&self, waiting: Waiting) -> bool {
+        let mut state = self.0.lock();
+        let bytes = waiting.job.bytes();
+        if state.is_full(bytes) {
             state.counts.dropped += 1;
             return false;
         }
         state.bytes += bytes;
-        state.backlog.push_back((job, Box::new(done)));
-        if let Some(waker) = &state.waker {
-            // The thread looks into the backlog whenever a command ends, too.
-            let _ = waker.wake();
+        state.backlog.push_back(waiting);
+        if state.wake() {
             return true;
         }
         match self.begin() {
             Ok(waker) => state.waker = Some(waker),
             Err(error) => {
-                let job = state.next();
+                // Without a thread nothing else waited.
+                state.bytes = 0;
+                let waiting = state.backlog.pop_front();
                 state.counts.not_started += 1;
                 drop(state);
-                if let Some((_, done)) = job {
+                if let Some(Waiting { done, .. }) = waiting {
                     done(Outcome::not_started(error));
                 }
             }
@@ -302,19 +264,56 @@ impl Killer {
         state.backlog.clear();
         state.bytes = 0;
         state.leaders.iter().for_each(|leader| kill(*leader));
-        if let Some(waker) = &state.waker {
-            let _ = waker.wake();
-        }
+        state.wake();
         // What is being started is killed by the thread that starts it.
         drop(self.0.changed.wait_timeout_while(state, GRACE, |state| state.starting));
     }
 }
 
 impl State {
-    fn next(&mut self) -> Option<(Job, Done)> {
-        let (job, done) = self.backlog.pop_front()?;
-        self.bytes = self.bytes.saturating_sub(job.bytes());
-        Some((job, done))
+    fn at_once(&self) -> usize {
+        self.limits.at_once.max(1)
+    }
+
+    /// Whether nothing of that size can wait, and nothing would start at once.
+    fn is_full(&self, bytes: usize) -> bool {
+        let full = self.backlog.len() >= self.limits.backlog
+            || self.bytes.saturating_add(bytes) > WAITING_BYTES;
+        // A limit of nothing that waits still lets start what has room to run.
+        let starts_at_once = self.backlog.is_empty() && self.leaders.len() < self.at_once();
+        self.aborted || full && !starts_at_once
+    }
+
+    /// Wakes the thread; whether there is one.
+    fn wake(&self) -> bool {
+        // If it fails, the thread still looks into the backlog whenever a command ends.
+        self.waker.as_ref().map(|waker| waker.wake()).is_some()
+    }
+
+    /// The first job that may run now, and counts it as running in its lane.
+    fn next(&mut self) -> Option<Waiting> {
+        let has_room = |waiting: &Waiting| {
+            let runs = |lane| self.lanes.get(&lane).copied().unwrap_or(0);
+            waiting.lane.is_none_or(|(lane, at_once)| runs(lane) < at_once)
+        };
+        let at = self.backlog.iter().position(has_room)?;
+        let waiting = self.backlog.remove(at)?;
+        self.bytes = self.bytes.saturating_sub(waiting.job.bytes());
+        if let Some((lane, _)) = waiting.lane {
+            *self.lanes.entry(lane).or_default() += 1;
+        }
+        Some(waiting)
+    }
+
+    /// One less runs in a lane.
+    fn free(&mut self, lane: Option<(Lane, usize)>) {
+        let Some((lane, _)) = lane else { return };
+        if let Some(runs) = self.lanes.get_mut(&lane) {
+            *runs -= 1;
+            if *runs == 0 {
+                self.lanes.remove(&lane);
+            }
+        }
     }
 
     fn count(&mut self, ended: &Ended) {
@@ -328,35 +327,15 @@ impl State {
     }
 }
 
-impl Job {
-    /// What it takes to keep it.
-    fn bytes(&self) -> usize {
-        let words: usize = self.words.iter().map(|word| word.len()).sum();
-        let env: usize = self.env.iter().map(|(name, value)| name.len() + value.len()).sum();
-        size_of::<Self>() + words + env + self.input.len()
-    }
-}
-
-impl Outcome {
-    fn not_started(error: io::Error) -> Self {
-        let ended = Ended::NotStarted(error);
-        Self { ended, stdout: Captured::default(), stderr: Captured::default() }
-    }
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No one panics with the lock held; the state would be consistent all the same.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn at_once(&self) -> usize {
-        self.limits.at_once.max(1)
-    }
-
     /// The thread: looks after all commands until there are none.
     fn work(&self, mut poll: Poll) {
-        let mut running: Vec<(Child, Done)> = Vec::new();
+        let mut running: Vec<Running> = Vec::new();
         let mut events = Events::with_capacity(64);
         let mut buffer = vec![0; 1 << 16];
         loop {
@@ -366,14 +345,15 @@ impl Shared {
             }
             let now = Instant::now();
             let mut wake = None::<Duration>;
-            for (child, _) in &mut running {
-                let next = child.turn(now, &mut buffer);
+            for command in &mut running {
+                let next = command.child.turn(now, &mut buffer);
                 wake = [wake, next].into_iter().flatten().min();
             }
-            let ended: Vec<_> = running.extract_if(.., |(child, _)| child.has_ended()).collect();
+            let ended: Vec<_> =
+                running.extract_if(.., |command| command.child.has_ended()).collect();
             let idle = ended.is_empty();
-            for (child, done) in ended {
-                self.end(child, done, &mut buffer);
+            for command in ended {
+                self.end(command, &mut buffer);
             }
             // If it fails, something is looked at too early.
             let _ = poll.poll(&mut events, if idle { wake } else { Some(Duration::ZERO) });
@@ -381,13 +361,13 @@ impl Shared {
     }
 
     /// Starts what may run.
-    fn start_some(&self, running: &mut Vec<(Child, Done)>, poll: &Poll) {
-        while running.len() < self.at_once() {
+    fn start_some(&self, running: &mut Vec<Running>, poll: &Poll) {
+        loop {
             let mut state = self.lock();
-            if state.aborted {
+            if state.aborted || running.len() >= state.at_once() {
                 return;
             }
-            let Some((job, done)) = state.next() else { return };
+            let Some(Waiting { job, lane, done }) = state.next() else { return };
             // Without the lock: a slow disk must not hold up whoever adds jobs.
             state.starting = true;
             drop(state);
@@ -401,10 +381,11 @@ impl Shared {
                     if state.aborted {
                         kill(child.leader());
                     }
-                    running.push((child, done));
+                    running.push(Running { child, lane, done });
                     None
                 }
                 Err(error) => {
+                    state.free(lane);
                     state.counts.not_started += 1;
                     Some((error, done))
                 }
@@ -418,7 +399,8 @@ impl Shared {
     }
 
     /// A command has ended: so does whatever it has started.
-    fn end(&self, mut child: Child, done: Done, buffer: &mut [u8]) {
+    fn end(&self, command: Running, buffer: &mut [u8]) {
+        let Running { mut child, lane, done } = command;
         kill(child.leader());
         child.read_rest(buffer);
         let aborted = {
@@ -431,7 +413,10 @@ impl Shared {
         if aborted && !outcome.ended.is_success() {
             outcome.ended = Ended::Stopped;
         }
-        self.lock().count(&outcome.ended);
+        let mut state = self.lock();
+        state.free(lane);
+        state.count(&outcome.ended);
+        drop(state);
         self.changed.notify_all();
         done(outcome);
     }

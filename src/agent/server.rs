@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +14,15 @@ use mio::Interest;
 use mio::net::UnixListener;
 
 use super::asking::Asking;
-use super::entrance::{is_ours, listen, raise_limit, signals};
+use super::entrance::{Signals, is_ours, listen, raise_limit};
+use super::gateway::{self, Gateway, GatewayError, GatewayOptions};
 use super::history::Keeper;
+use super::hooks::Hooks;
 use super::kept::{Kept, Store};
 use super::log::Log;
 use super::objects::{self, Clocks};
 use super::protocol::{self, Reply};
+use super::reload::{Configuration, Source};
 use super::session::{Input, Session};
 use crate::net::Clock;
 use crate::node::{Guest, LocalNode, Notice, Options, StartError, Stopped};
@@ -52,6 +55,12 @@ pub(crate) struct AgentOptions {
     pub(crate) folder: Option<PathBuf>,
     /// Notes on standard error: as little as possible, or as much.
     pub(crate) log: Log,
+    /// What the user has configured.
+    pub(crate) configuration: Configuration,
+    /// For reading it again.
+    pub(crate) source: Source,
+    /// For those who have no program of ours.
+    pub(crate) gateway: Option<GatewayOptions>,
 }
 
 /// Why an agent can't start, or has ended. Nothing is left behind.
@@ -71,6 +80,9 @@ pub(crate) enum AgentError {
         /// Why.
         error: io::Error,
     },
+    /// The gateway can't listen.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// The system refused something else.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
@@ -87,14 +99,18 @@ pub(crate) struct Server {
     pub(super) group: Group,
     pub(super) sealed: bool,
     /// As configured, before what was changed at run time.
-    pub(super) configured: Profile,
+    pub(super) configuration: Configuration,
+    pub(super) source: Source,
+    pub(super) hooks: Hooks,
+    /// Channels that the agent is in for its hooks.
+    pub(super) hooked: BTreeSet<ChannelName>,
     pub(super) profile: Profile,
     pub(super) kept: Kept,
     pub(super) store: Store,
     pub(super) history: Keeper,
     listener: UnixListener,
     path: PathBuf,
-    signals: mio::net::UnixStream,
+    signals: Signals,
     sessions: BTreeMap<usize, Session>,
     /// Numbers of clients that have gone.
     free: Vec<usize>,
@@ -111,6 +127,9 @@ pub(crate) struct Server {
     pub(super) asking: Asking,
     pub(super) started: Instant,
     pub(super) stopping: bool,
+    pub(super) gateway: Option<Gateway>,
+    /// How many of its callers the LAN was told of, and when.
+    pub(super) shown_callers: (Option<usize>, Instant),
 }
 
 impl Server {
@@ -122,12 +141,12 @@ impl Server {
         let listener = listen(&options.socket)?;
         let in_folder = |name: &str| options.folder.as_ref().map(|folder| folder.join(name));
         let (store, kept) = Store::open(in_folder("agent.json"), &mut warn);
-        let configured = options.node.profile.clone();
+        let configuration = options.configuration;
         let kept = kept.unwrap_or_else(|| Kept {
             channels: [ChannelName::LOBBY.to_owned()].into(),
             ..Kept::default()
         });
-        let profile = super::requests::merged(&configured, &kept);
+        let profile = super::requests::merged(&configuration.profile, &kept);
         let channels: Vec<ChannelName> =
             kept.channels.iter().filter_map(|name| name.parse().ok()).collect();
         options.node.profile = profile.clone();
@@ -138,6 +157,13 @@ impl Server {
             Some(path) => Keeper::open(path, &mut warn),
             None => Keeper::nowhere(),
         };
+        let gateway = options
+            .gateway
+            .map(|gateway| gateway::listen(gateway.addr).map(|listener| (gateway, listener)));
+        let gateway = gateway.transpose().inspect_err(|_| {
+            let _ = fs::remove_file(&options.socket);
+        })?;
+        let callers = options.node.clone();
         let started = LocalNode::start(options.node);
         let node = match started {
             Ok(node) => node,
@@ -153,14 +179,17 @@ impl Server {
             log,
             group,
             sealed,
-            configured,
+            hooks: Hooks::new(&configuration.hooks, &options.socket, group),
+            hooked: BTreeSet::new(),
+            configuration,
+            source: options.source,
             profile,
             kept,
             store,
             history,
             listener,
             path: options.socket,
-            signals: signals()?,
+            signals: Signals::catch()?,
             sessions: BTreeMap::new(),
             free: Vec::new(),
             busy: BTreeSet::new(),
@@ -170,9 +199,15 @@ impl Server {
             telling: BTreeMap::new(),
             asking: Asking::default(),
             stopping: false,
+            gateway: None,
+            shown_callers: (None, Instant::ZERO),
         };
+        if let Some((options, listener)) = gateway {
+            server.gateway = Some(Gateway::start(listener, options, callers, log)?);
+        }
         server.node.watch(&mut server.listener, LISTENER, Interest::READABLE)?;
-        server.node.watch(&mut server.signals, SIGNALS, Interest::READABLE)?;
+        server.node.watch(&mut server.signals.stream, SIGNALS, Interest::READABLE)?;
+        server.join_for_hooks();
         Ok(server)
     }
 
@@ -200,9 +235,12 @@ impl Server {
             self.serve();
             self.conclude_due();
             self.flush();
+            self.show_callers();
             self.log.alive(self.node.now());
         }
         self.log.info("stopping");
+        self.hooks.stop(self.log);
+        self.gateway = None;
         // What was asked for last still goes out, and who asked still hears of it.
         let turn = self.node.turn(Duration::ZERO)?;
         self.notices(turn.notices);
@@ -226,9 +264,11 @@ impl Server {
         match guest.number {
             LISTENER => self.accept(),
             SIGNALS => {
-                let mut bytes = [0; 64];
-                // What matters is that there was one.
-                self.stopping |= matches!(self.signals.read(&mut bytes), Ok(count) if count > 0);
+                let (stop, reload) = self.signals.take();
+                self.stopping |= stop;
+                if reload && !stop {
+                    self.reload();
+                }
                 Ok(())
             }
             number => {
@@ -378,6 +418,7 @@ impl Server {
             })
             .collect();
         let mut new = self.keep(&said).into_iter();
+        let (kept, clocks, log) = (self.history.has_kept(), self.clocks(), self.log);
         for notice in notices {
             let speaker = match &notice {
                 Notice::Event(Event::Message(_)) => {
@@ -396,6 +437,7 @@ impl Server {
                 _ => None,
             };
             self.note(&notice);
+            self.hooks.on(&notice, kept, clocks, log);
             self.spread(&notice, speaker);
         }
     }

@@ -2,29 +2,78 @@
 //! `away`, `tag`, `service`, `status`, `stop`.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use super::args;
 use super::duration;
 use super::exit::{Exit, Failure};
-use super::options::Settings;
+use super::gateway;
+use super::options::{self, Settings, Surroundings};
 use super::output::{Out, note};
-use crate::agent::protocol::{Line, Reply, Status};
-use crate::agent::{AgentOptions, Client, Log, Server};
+use crate::agent::protocol::{HookCounts, Line, Reply, Status};
+use crate::agent::{AgentOptions, Client, Configuration, Log, Server, Source};
 use crate::values::{ChannelName, Escaped, Nick};
 
 /// Serves this host until it is stopped.
-pub(super) fn serve(mut settings: Settings) -> Result<Exit, Failure> {
+pub(super) fn serve(
+    args: &args::Agent,
+    mut settings: Settings,
+    typed: &args::Globals,
+) -> Result<Exit, Failure> {
+    let configuration = configuration(&settings);
+    let typed = typed.clone();
+    let source = Source::new(move || match options::resolve(&typed, &Surroundings::real()) {
+        Ok(settings) => Ok(self::configuration(&settings)),
+        Err(failure) => Err(one_line(&failure.to_string())),
+    });
+    let gateway = gateway::resolve(args, &settings.gateway)?;
     settings.look_up()?;
     let socket = settings.socket.path().ok_or_else(|| {
         Failure::Refused("no place for the agent's socket; name one with --socket".to_owned())
     })?;
     let socket = socket.to_owned();
-    let log = Log::from_environment(settings.quiet);
+    let log = Log::from_environment(settings.quiet, settings.verbose);
     let folder = settings.node.state_dir.clone();
-    let options = AgentOptions { node: settings.node, socket, folder, log };
+    let node = settings.node;
+    let options = AgentOptions { node, socket, folder, log, configuration, source, gateway };
     Server::start(options)?.run()?;
     Ok(Exit::Done)
+}
+
+/// An error for the log: where and what, without the line of the file that is wrong. There may be a
+/// password in it.
+fn one_line(error: &str) -> String {
+    let quotes = |line: &&str| {
+        line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|')
+    };
+    let lines: Vec<&str> = error.lines().filter(|line| !quotes(line)).map(str::trim).collect();
+    Escaped::of(lines.join("; ").trim_end_matches("; ")).to_string()
+}
+
+/// What an agent is told of the settings.
+fn configuration(settings: &Settings) -> Configuration {
+    let node = &settings.node;
+    // Enough to see that it is another; the secret itself stays where it is.
+    let mut secret = DefaultHasher::new();
+    node.secret.hash(&mut secret);
+    let fixed = vec![
+        ("group", node.group.to_string()),
+        ("iface", node.interfaces.join(",")),
+        ("peer", format!("{:?}", settings.seeds)),
+        ("no-multicast", node.no_multicast.to_string()),
+        ("ttl", node.ttl.to_string()),
+        ("secret-file", secret.finish().to_string()),
+        ("socket", format!("{:?}", settings.socket)),
+    ];
+    Configuration {
+        profile: node.profile.clone(),
+        hooks: settings.hooks.clone(),
+        quiet: settings.quiet,
+        verbose: settings.verbose,
+        fixed,
+        warnings: settings.warnings.clone(),
+    }
 }
 
 /// The agent, which has to be there.
@@ -61,14 +110,20 @@ pub(super) fn membership(
 pub(super) fn channels(settings: &Settings) -> Result<Exit, Failure> {
     let reply = ask(settings, line("channels"))?;
     let kept = reply.kept.unwrap_or_default();
+    let hooked = reply.hooked.unwrap_or_default();
     let mut out = Out::new();
     for channel in reply.joined.unwrap_or_default() {
-        let kept = kept.contains(&channel);
+        let (kept, hooked) = (kept.contains(&channel), hooked.contains(&channel));
         if settings.json {
             let channel = serde_json::to_string(&channel).unwrap_or_default();
-            out.line(&format!("{{\"channel\":{channel},\"kept\":{kept}}}"))?;
+            let object = format!("{{\"channel\":{channel},\"kept\":{kept},\"hook\":{hooked}}}");
+            out.line(&object)?;
         } else {
-            let note = if kept { "" } else { "  (for as long as a command listens)" };
+            let note = match (kept, hooked) {
+                (true, _) => "",
+                (false, true) => "  (for a hook)",
+                (false, false) => "  (for as long as a command listens)",
+            };
             out.line(&format!("#{}{note}", Escaped::of(&channel)))?;
         }
     }
@@ -197,8 +252,14 @@ pub(super) fn status(settings: &Settings) -> Result<Exit, Failure> {
         ("clients", status.clients.to_string()),
         ("history", history),
     ];
+    if let Some(gateway) = &status.gateway {
+        rows.push(("gateway", format!("{}, {} connected", gateway.addr, gateway.clients)));
+    }
     if let Some(away) = &status.away {
         rows.push(("away", Escaped::of(away).to_string()));
+    }
+    if status.hooks.configured > 0 {
+        rows.push(("hooks", hooks(&status.hooks)));
     }
     if settings.verbose {
         let counted: Vec<String> =
@@ -211,6 +272,23 @@ pub(super) fn status(settings: &Settings) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+fn hooks(counts: &HookCounts) -> String {
+    let rest = [
+        (counts.failed, "failed"),
+        (counts.timed_out, "killed at their limit"),
+        (counts.not_started, "not started"),
+        (counts.dropped, "dropped"),
+        (counts.not_kept, "not run because the message could not be kept"),
+        (counts.running as u64, "running"),
+        (counts.waiting as u64, "waiting"),
+    ];
+    let mut words =
+        vec![format!("{} configured", counts.configured), format!("{} run", counts.run)];
+    let happened = rest.into_iter().filter(|(count, _)| *count > 0);
+    words.extend(happened.map(|(count, what)| format!("{count} {what}")));
+    words.join(", ")
+}
+
 /// Ends the agent.
 pub(super) fn stop(settings: &Settings) -> Result<Exit, Failure> {
     ask(settings, line("stop"))?;
@@ -218,4 +296,38 @@ pub(super) fn stop(settings: &Settings) -> Result<Exit, Failure> {
         note("the agent says goodbye and ends");
     }
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_restart_is_marked_so_in_the_sample_configuration() {
+        let sample = include_str!("../../packaging/config.toml");
+        let mut marked = Vec::new();
+        let mut lines = sample.lines().skip_while(|line| !line.is_empty());
+        while lines.by_ref().any(|line| line.starts_with("# (restart)")) {
+            let key =
+                lines.by_ref().find(|line| !line.starts_with("# ") || line.starts_with("#  "));
+            let key = key.unwrap().trim_start_matches(['#', ' ']);
+            marked.push(key.split(' ').next().unwrap());
+        }
+        let mut fixed: Vec<&str> =
+            configuration(&Settings::default()).fixed.into_iter().map(|(key, _)| key).collect();
+        marked.sort_unstable();
+        fixed.sort_unstable();
+        assert_eq!(marked, fixed);
+    }
+
+    #[test]
+    fn a_wrong_file_is_told_without_the_line_that_is_wrong() {
+        let error = "the configuration c.toml is wrong: TOML parse error at line 12, column 1\n   \
+                     |\n12 | secret = 7\n   | ^^^^\nunknown field `secret`\n";
+        assert_eq!(
+            one_line(error),
+            "the configuration c.toml is wrong: TOML parse error at line 12, column 1; unknown \
+             field `secret`"
+        );
+    }
 }

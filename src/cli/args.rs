@@ -14,6 +14,7 @@ use crate::values::{ChannelName, Json, Level, Nick};
 /// A command line.
 #[derive(Debug, Parser)]
 #[command(
+    args_override_self = true,
     name = "cooee",
     version,
     about = "The hosts of a LAN find each other and talk",
@@ -104,7 +105,7 @@ pub(super) enum Command {
     Answer(Answer),
     /// Serve this host: keep presence, channels and history for all commands
     #[command(long_about = help::AGENT, after_long_help = help::AGENT_EXAMPLES)]
-    Agent,
+    Agent(Agent),
     /// Have the agent take part in a channel, from now on
     #[command(after_long_help = help::CHANNEL_EXAMPLES)]
     Join(OneChannel),
@@ -270,6 +271,20 @@ pub(super) struct Answer {
     #[arg(value_names = ["CMD", "ARG"], num_args = 1.., required_unless_present = "pipe")]
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(super) command: Vec<OsString>,
+}
+
+/// `cooee agent`
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct Agent {
+    /// Let nc and telnet take part, at this address of this host
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(super) tcp: Option<String>,
+    /// Allow an address for --tcp where others than this host's users can come in
+    #[arg(long)]
+    pub(super) tcp_public: bool,
+    /// How long a client of --tcp may type nothing; 0s is for ever [default: 30m]
+    #[arg(long, value_name = "D")]
+    pub(super) tcp_idle: Option<String>,
 }
 
 /// `cooee join` and `cooee leave`

@@ -1,4 +1,4 @@
-//! `config.toml`: the global options as keys, and what this host announces of itself.
+//! `config.toml`: the global options and those of the agent as keys, and what this host announces of itself.
 //!
 //! ```toml
 //! nick = "ada"
@@ -7,7 +7,12 @@
 //! role = "web"
 //! [services]
 //! http = 80
+//! [[on]]
+//! event = "message"
+//! run = ["/usr/local/bin/notify"]
 //! ```
+//!
+//! `packaging/config.toml` shows every key with its default.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,6 +22,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::exit::Failure;
+use super::hooks::{HookLimits, On};
 use super::options::Layer;
 
 /// The file as written. A key that is not here is refused.
@@ -33,6 +39,9 @@ pub(super) struct File {
     secret_file: Option<PathBuf>,
     no_agent: Option<bool>,
     socket: Option<PathBuf>,
+    tcp: Option<String>,
+    tcp_public: Option<bool>,
+    tcp_idle: Option<String>,
     json: Option<bool>,
     quiet: Option<bool>,
     verbose: Option<bool>,
@@ -40,6 +49,10 @@ pub(super) struct File {
     pub(super) tags: BTreeMap<String, String>,
     /// Services that this host announces, with their ports.
     pub(super) services: BTreeMap<String, u16>,
+    /// How much is run for what happens.
+    pub(super) hooks: HookLimits,
+    /// What is run for what happens.
+    pub(super) on: Vec<On>,
 }
 
 impl File {
@@ -77,6 +90,9 @@ impl File {
             secret_file: self.secret_file.clone(),
             no_agent: self.no_agent,
             socket: self.socket.clone(),
+            tcp: self.tcp.clone(),
+            tcp_public: self.tcp_public,
+            tcp_idle: self.tcp_idle.clone(),
             json: self.json,
             quiet: self.quiet,
             verbose: self.verbose,
@@ -100,6 +116,9 @@ mod tests {
             secret-file = "/etc/cooee/secret"
             no-agent = true
             socket = "/run/cooee"
+            tcp = "127.0.0.1:3000"
+            tcp-public = false
+            tcp-idle = "1h"
             json = true
             quiet = false
             verbose = true
@@ -113,6 +132,8 @@ mod tests {
         assert_eq!(layer.group.as_deref(), Some("239.1.1.1"));
         assert_eq!(layer.peer, Some(vec!["web1".to_owned(), "web2:9".to_owned()]));
         assert_eq!((layer.ttl.as_deref(), layer.verbose), (Some("4"), Some(true)));
+        assert_eq!(layer.tcp.as_deref(), Some("127.0.0.1:3000"));
+        assert_eq!((layer.tcp_public, layer.tcp_idle.as_deref()), (Some(false), Some("1h")));
         assert_eq!(file.tags["role"], "web");
         assert_eq!(file.services["http"], 80);
     }

@@ -76,8 +76,8 @@ While it runs, this host is listed by `cooee peers` elsewhere.
 
 --exec runs a command for each message, without a shell: the message as JSON on its standard input, \
 and COOEE_TEXT, COOEE_CHANNEL (empty for what was told to this node alone), COOEE_FROM (the \
-author's id), COOEE_FROM_NICK, COOEE_LEVEL, COOEE_AT and COOEE_VERIFIED (true or false: whether \
-the author signed it) in its environment. At most 4 run at a time and 1,000 messages wait; what is \
+author's id), COOEE_FROM_NICK, COOEE_LEVEL, COOEE_DATA, COOEE_AT, COOEE_DIRECT and COOEE_VERIFIED \
+(true or false: whether the author signed it) in its environment. At most 4 run at a time and 1,000 messages wait; what is \
 more is dropped and reported. When a command ends, or has run for --exec-timeout, whatever it has \
 started ends too. With -q only the commands print.
 
@@ -156,17 +156,27 @@ once; a command goes without it after --no-agent, in another group, or with opti
 node of its own can follow (--iface, --peer, --nick, ...).
 
 Channels joined with `cooee join`, nick, tags and services are kept over a restart. What is said in \
-its channels, and what is told to it, is in the history before anyone is shown it: 90 days and \
-200,000 messages of it. Scripts can speak to its socket as docs/agent.md says.
+its channels, and what is told to it, is in the history before anyone is shown it: 90 days of it, and \
+256 MB at most. Scripts can speak to its socket as docs/agent.md says.
 
-SIGTERM or Ctrl-C says goodbye. Under systemd it tells when it is ready, and keeps the watchdog \
+[[on]] in config.toml makes it run a command when something happens: docs/config.md describes these \
+hooks, and packaging/config.toml shows them.
+
+With --tcp it is a line gateway too: whoever connects with nc or telnet is asked for a nick and \
+then takes part as a peer of its own; lines are said, and \\help lists the commands. Only an address \
+of this host alone is taken (127.0.0.1) unless --tcp-public allows another: everything is sent in \
+the clear, to whoever connects. --tcp, --tcp-public and --tcp-idle are environment variables and \
+keys of config.toml as well.
+
+SIGTERM or Ctrl-C says goodbye; SIGHUP reads the configuration again. Under systemd it tells when it is ready, and keeps the watchdog \
 quiet.";
 
 pub(super) const AGENT_EXAMPLES: &str = "\
 Examples:
   cooee agent
   cooee agent --nick web1 --iface eth0
-  cooee agent --socket /run/cooee/cooee.sock";
+  cooee agent --socket /run/cooee/cooee.sock
+  cooee agent --tcp 127.0.0.1:3000     then, in another terminal: nc 127.0.0.1 3000";
 
 pub(super) const CHANNEL_EXAMPLES: &str = "\
 Examples:

@@ -4,7 +4,7 @@
 //! configuration file, defaults) and run (one file per command). A command returns how it ended
 //! (`exit`) and never ends the process itself. Commands don't call each other; what they share
 //! stands beside them: starting a node (`session`), waiting for several things at once
-//! (`hub`), finding whom a name means (`find`), printing (`output`).
+//! (`hub`), finding whom a name means (`whom`), printing (`output`).
 
 mod agent;
 mod answer;
@@ -15,9 +15,10 @@ mod chat;
 mod config;
 mod exec;
 mod exit;
-mod find;
+mod gateway;
 mod help;
 mod history;
+mod hooks;
 mod hub;
 mod lines;
 mod listen;
@@ -27,6 +28,7 @@ mod peers;
 mod say;
 mod session;
 mod sim;
+mod whom;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -35,10 +37,12 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::values::duration;
-use args::{Args, Command};
+use args::{Args, Command, Globals};
 use exit::{Exit, Failure};
 use options::{Settings, Surroundings};
 use output::note;
+
+use crate::talk::find;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
@@ -54,7 +58,7 @@ fn run(line: impl Iterator<Item = OsString>) -> Exit {
         if !settings.quiet {
             settings.warnings.drain(..).for_each(note);
         }
-        command(args.command, settings)
+        command(args.command, &args.globals, settings)
     });
     match ended {
         Ok(exit) => exit,
@@ -67,7 +71,7 @@ fn run(line: impl Iterator<Item = OsString>) -> Exit {
     }
 }
 
-fn command(command: Command, settings: Settings) -> Result<Exit, Failure> {
+fn command(command: Command, typed: &Globals, settings: Settings) -> Result<Exit, Failure> {
     match command {
         Command::Peers(args) => peers::run(&args, settings),
         Command::Say(args) => say::run(args, settings),
@@ -76,7 +80,7 @@ fn command(command: Command, settings: Settings) -> Result<Exit, Failure> {
         Command::Chat(args) => chat::run(args, settings),
         Command::Ask(args) => ask::run(&args, settings),
         Command::Answer(args) => answer::run(args, settings),
-        Command::Agent => agent::serve(settings),
+        Command::Agent(args) => agent::serve(&args, settings, typed),
         Command::Join(args) => agent::membership("join", &args.channel, &settings),
         Command::Leave(args) => agent::membership("leave", &args.channel, &settings),
         Command::Channels => agent::channels(&settings),

@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use super::args::Globals;
-use super::config;
 use super::exit::Failure;
+use super::{config, gateway, hooks};
+use crate::agent::hooks::HookOptions;
 use crate::agent::usual_socket;
 use crate::node::Options;
 use crate::values::{Escaped, Group, Nick, PeerText, limits};
@@ -37,6 +38,10 @@ pub(super) struct Settings {
     pub(super) alone: bool,
     /// Whom to ask besides the group; see [`Settings::look_up`].
     pub(super) seeds: Vec<Seed>,
+    /// What the agent runs when something happens.
+    pub(super) hooks: HookOptions,
+    /// The agent's line gateway, but for what is typed.
+    pub(super) gateway: gateway::Defaults,
     /// Print JSON.
     pub(super) json: bool,
     /// Print no notes.
@@ -92,6 +97,9 @@ pub(super) struct Layer {
     pub(super) secret_file: Option<PathBuf>,
     pub(super) no_agent: Option<bool>,
     pub(super) socket: Option<PathBuf>,
+    pub(super) tcp: Option<String>,
+    pub(super) tcp_public: Option<bool>,
+    pub(super) tcp_idle: Option<String>,
     pub(super) json: Option<bool>,
     pub(super) quiet: Option<bool>,
     pub(super) verbose: Option<bool>,
@@ -176,6 +184,10 @@ impl From<&Globals> for Layer {
             secret_file: typed.secret_file.clone(),
             no_agent: switch(typed.no_agent),
             socket: typed.socket.clone(),
+            // Options of one command: see `gateway::resolve`.
+            tcp: None,
+            tcp_public: None,
+            tcp_idle: None,
             json: switch(typed.json),
             quiet: switch(typed.quiet),
             verbose: switch(typed.verbose),
@@ -195,6 +207,9 @@ impl Layer {
             secret_file: around.var("COOEE_SECRET_FILE").map(PathBuf::from),
             no_agent: around.switch("COOEE_NO_AGENT")?,
             socket: around.var("COOEE_SOCKET").map(PathBuf::from),
+            tcp: around.text("COOEE_TCP"),
+            tcp_public: around.switch("COOEE_TCP_PUBLIC")?,
+            tcp_idle: around.text("COOEE_TCP_IDLE"),
             json: around.switch("COOEE_JSON")?,
             quiet: around.switch("COOEE_QUIET")?,
             verbose: around.switch("COOEE_VERBOSE")?,
@@ -265,6 +280,9 @@ pub(super) fn resolve(typed: &Globals, around: &Surroundings) -> Result<Settings
     network(&layers, &mut settings)?;
     settings.node.secret = secret(&layers, around, &mut settings.warnings)?;
     settings.node.profile = profile(&layers, &file, around)?;
+    let home = around.var("HOME").map(PathBuf::from);
+    settings.hooks = hooks::options(file.hooks, &file.on, home.as_deref())
+        .map_err(|why| wrong(&format!("[[on]] in {}", layers.file.display()), why))?;
     settings.node.state_dir = around
         .var("COOEE_STATE_DIR")
         .map(PathBuf::from)
@@ -278,6 +296,14 @@ pub(super) fn resolve(typed: &Globals, around: &Surroundings) -> Result<Settings
         usual_socket(runtime, settings.node.state_dir.as_deref())
             .map_or(Socket::None, Socket::Usual)
     };
+    let written = |key, get: fn(&Layer) -> Option<&String>| {
+        layers.pick(key, get).map(|(text, origin)| (text.clone(), origin))
+    };
+    settings.gateway = gateway::Defaults {
+        tcp: written("tcp", |l| l.tcp.as_ref()),
+        public: layers.on(|l| l.tcp_public),
+        idle: written("tcp-idle", |l| l.tcp_idle.as_ref()),
+    };
     settings.alone = layers.on(|l| l.no_agent) || layers.want_own_node();
     Ok(settings)
 }
@@ -289,6 +315,7 @@ fn network(layers: &Layers, settings: &mut Settings) -> Result<(), Failure> {
         let origin = format!("{origin} {}", Escaped::of(text));
         node.group = text.parse().map_err(|e| wrong(&origin, e))?;
     }
+    node.ttl = 1;
     if let Some((text, origin)) = layers.pick("ttl", |l| l.ttl.as_ref()) {
         node.ttl = text.parse().ok().filter(|ttl| *ttl > 0).ok_or_else(|| {
             let text = Escaped::of(text);

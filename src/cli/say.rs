@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::args;
 use super::exit::{Exit, Failure};
-use super::find;
 use super::hub::{Happening, Hub};
 use super::options::Settings;
 use super::output::{Out, json, note};
 use super::session::{self, Role};
+use super::whom;
 use crate::agent::Door;
 use crate::net::Clock;
 use crate::node::Notice;
@@ -30,19 +30,26 @@ pub(super) fn run(args: args::Say, mut settings: Settings) -> Result<Exit, Failu
         let (node, notices) = session::own(&mut settings, Role::Visitor)?;
         (Door::Own(node), session::settle(|left| notices.next(left), until))
     };
+    let direct = args.to.is_some();
     let ended = looked.and_then(|()| {
         let to = match &args.to {
             None => To::Channel(args.words.channel),
-            Some(name) => To::Peer(find::addressee(&node, name)?),
+            Some(name) => To::Peer(whom::addressee(&node, name)?),
         };
         let (level, data) = (args.words.level, args.words.data);
         let mut speaker = Speaker { node: &node, to, level, data, settings: &settings };
         match text {
-            Text::Words(text) => speaker.say(text),
+            Text::Words(text) => speaker.send(text),
             Text::Input => speaker.say_input(),
         }
     });
-    let ended = ended.and_then(|exit| node.settle().map(|()| exit).map_err(Failure::from));
+    let ended = ended.and_then(|exit| {
+        let alone = node.settle()? == 0;
+        if alone && !direct && !settings.quiet {
+            note("said, but nobody is here to hear it; `cooee peers` tells more");
+        }
+        Ok(exit)
+    });
     session::stop(node, &settings);
     ended
 }
@@ -79,13 +86,6 @@ struct Speaker<'a> {
 }
 
 impl Speaker<'_> {
-    /// Says one thing.
-    fn say(&mut self, text: String) -> Result<Exit, Failure> {
-        let exit = self.send(text)?;
-        self.note_silence()?;
-        Ok(exit)
-    }
-
     /// Says each line of standard input as it comes.
     fn say_input(&mut self) -> Result<Exit, Failure> {
         let hub = Hub::new();
@@ -113,10 +113,10 @@ impl Speaker<'_> {
                 }
             }
         }
-        self.note_silence()?;
         Ok(worst)
     }
 
+    /// Says one thing.
     fn send(&mut self, text: String) -> Result<Exit, Failure> {
         let bytes = text.len();
         let what = Outgoing { at: Clock::wall(), text, data: self.data.clone(), level: self.level };
@@ -160,13 +160,5 @@ impl Speaker<'_> {
         }
         note(format_args!("{} was not told: {why}", peer.profile.nick.escaped()));
         Ok(Exit::No)
-    }
-
-    fn note_silence(&self) -> Result<(), Failure> {
-        let alone = matches!(self.to, To::Channel(_)) && self.node.peers()?.is_empty();
-        if alone && !self.settings.quiet {
-            note("said, but nobody is here to hear it; `cooee peers` tells more");
-        }
-        Ok(())
     }
 }

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +31,9 @@ pub(super) const SOCKETS: std::ops::Range<usize> = 1..512;
 
 /// Datagrams that wait to be sent; while there are more, nothing more is said.
 const SEND_QUEUE: usize = 4_096;
+
+/// Events that one poll brings at most.
+const EVENTS: usize = 64;
 
 /// How often the interfaces are looked at.
 const LOOK_AT_LINKS: Duration = Duration::from_secs(2);
@@ -82,6 +87,10 @@ pub(super) struct Driver {
     reported_drops: u64,
     next_report: Instant,
     next_look: Instant,
+    /// When the engine wants to be called again, as far as is known.
+    wake: Instant,
+    /// The last poll brought as many events as it can: there may be more.
+    flooded: bool,
     stopped: Option<Instant>,
     /// The lock on this node's identity.
     _lock: Option<File>,
@@ -101,7 +110,7 @@ impl Driver {
             engine,
             sockets,
             poll,
-            events: Events::with_capacity(64),
+            events: Events::with_capacity(EVENTS),
             clock,
             wanted,
             queue: VecDeque::new(),
@@ -113,6 +122,8 @@ impl Driver {
             reported_drops: 0,
             next_report: clock.now(),
             next_look: clock.now() + LOOK_AT_LINKS,
+            wake: Instant::ZERO,
+            flooded: false,
             stopped: None,
             _lock: lock,
         };
@@ -124,6 +135,7 @@ impl Driver {
     /// Hands a command to the engine. It is carried out, together with all others since the last
     /// turn, by [`Driver::carry_out`].
     pub(super) fn command(&mut self, command: Command) {
+        self.wake = Instant::ZERO;
         self.engine.handle(self.clock.now(), Input::Command(command));
     }
 
@@ -141,6 +153,7 @@ impl Driver {
             Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
             _ => {}
         }
+        self.flooded = self.events.iter().count() >= EVENTS;
         for event in &self.events {
             match event.token() {
                 WAKER => {}
@@ -159,6 +172,18 @@ impl Driver {
         }
         self.engine.handle(self.clock.now(), Input::Tick);
         Ok(())
+    }
+
+    /// When the next turn is due even if nothing arrives before; at once where something waits.
+    pub(super) fn deadline(&self) -> Instant {
+        let waits = self.flooded || !self.busy.is_empty() || !self.notices.is_empty();
+        if waits { Instant::ZERO } else { self.wake.min(self.next_look) }
+    }
+
+    /// The descriptor of the poll, readable when there is something to take in.
+    #[cfg(unix)]
+    pub(super) fn poll_fd(&self) -> RawFd {
+        self.poll.as_raw_fd()
     }
 
     /// For watching further sources in the same poll, with tokens from the end of [`SOCKETS`] on.
@@ -229,6 +254,7 @@ impl Driver {
         };
         self.send();
         self.count_drops();
+        self.wake = wake;
         wake
     }
 

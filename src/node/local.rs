@@ -1,6 +1,8 @@
 //! A node without a thread of its own.
 
 use std::net::Ipv4Addr;
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,6 +130,17 @@ impl LocalNode {
         self.driver.registry()?.register(source, mio::Token(driver::SOCKETS.end + number), interest)
     }
 
+    /// When the next turn is due even if nothing arrives before, as [`LocalNode::now`] counts it;
+    /// in the past after anything was asked of the node, or where something waits to be taken in.
+    ///
+    /// For those who wait for several nodes at once: they sleep until the earliest of these times,
+    /// or until a node's descriptor ([`AsRawFd`]) is readable, and then give that node a turn of no
+    /// time. Watched edge-triggered, as mio does, a node has to be given turns until this time lies
+    /// ahead: that is what drains it.
+    pub fn deadline(&self) -> Instant {
+        self.driver.deadline()
+    }
+
     /// Whether so much waits to be sent that nothing more should be said for now.
     pub fn is_congested(&self) -> bool {
         self.driver.is_congested()
@@ -203,6 +216,11 @@ impl LocalNode {
         self.driver.engine.peers().collect()
     }
 
+    /// How many they are.
+    pub fn peer_count(&self) -> usize {
+        self.driver.engine.peer_count()
+    }
+
     /// The names and addresses of the links in use.
     pub fn links(&self) -> Vec<(String, Ipv4Addr)> {
         self.driver.links()
@@ -216,6 +234,15 @@ impl LocalNode {
     /// Now, as [`PeerInfo::since`] counts it.
     pub fn now(&self) -> Instant {
         self.driver.clock.now()
+    }
+}
+
+/// The descriptor of the node's poll, readable when there is something to take in; to be watched, not
+/// to be read. See [`LocalNode::deadline`].
+#[cfg(unix)]
+impl AsRawFd for LocalNode {
+    fn as_raw_fd(&self) -> RawFd {
+        self.driver.poll_fd()
     }
 }
 

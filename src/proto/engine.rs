@@ -369,8 +369,8 @@ impl Engine {
         self.repeat_direct();
         self.ask_when_due();
         if self.now >= self.next_review {
-            self.next_review = self.now + timing::REVIEW;
             self.review_peers();
+            self.next_review = self.time_of_review();
             self.remind_switch();
             self.ask_silent_seeds();
             self.assemblies.expire(self.now);

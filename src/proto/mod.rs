@@ -58,4 +58,6 @@ pub use event::{
     Answer, AnswerEnd, Command, Destination, Event, Input, Message, Outgoing, Output, PeerInfo,
     PeerState, Question, Refusal, TellError,
 };
+#[cfg(feature = "cli")]
+pub(crate) use guard::Bucket;
 pub use guard::Counters;

@@ -4,7 +4,7 @@ use super::engine::Engine;
 use super::event::{Event, Output, PeerState};
 use super::peers::Standing;
 use super::timing;
-use crate::values::NodeId;
+use crate::values::{Instant, NodeId};
 
 /// What the review of a peer calls for.
 enum Finding {
@@ -40,6 +40,20 @@ impl Engine {
                 Finding::Copies(id) => self.review_copies(id),
             }
         }
+    }
+
+    /// When to look again.
+    pub(super) fn time_of_review(&self) -> Instant {
+        let suspect = timing::suspect(self.size());
+        let (soon, late) = (self.now + timing::REVIEW, self.now + timing::REVIEW_QUIET);
+        let next = self.peers.iter().map(|(_, peer)| match peer.standing {
+            Standing::Suspect { .. } => soon,
+            // A visitor asks for what had no room in the first answers.
+            Standing::Alive if self.config.visitor && !peer.is_complete() => soon,
+            Standing::Alive => peer.heard + suspect,
+            Standing::Told { .. } => late,
+        });
+        next.min().unwrap_or(late).clamp(soon, late)
     }
 
     /// Joins all groups anew if this node hardly hears anybody by multicast.

@@ -99,7 +99,7 @@ fn through_agents_the_same_is_printed_as_without() {
     let lab = lab_or_skip!(4);
     let _agents = [1, 2, 3].map(|i| lab.host(i).agent(&[]));
     let _four = answering(&lab.host(4), &["echo", "four"]);
-    let [_one, _two] = [1, 2].map(|i| agent_answering(&lab.host(i), &["echo", &i.to_string()]));
+    let [_one, two] = [1, 2].map(|i| agent_answering(&lab.host(i), &["echo", &i.to_string()]));
     wait_for_peers(&lab.host(1), 3);
     let with = lab.host(1).ask_agent(&["ask", "--json", "x"]).exits(0);
     let without = lab.host(1).user("visitor").run(&["ask", "--json", "x"]).exits(0);
@@ -114,7 +114,7 @@ fn through_agents_the_same_is_printed_as_without() {
     };
     assert_eq!(members(&with), members(&without));
     // Nobody answers any more where the client that did has gone.
-    drop(_two);
+    drop(two);
     eventually("the agent knows that its client is gone", || {
         let output = lab.host(1).ask_agent(&["ask", "--json", "x"]);
         (summary(&output).3 == ["host2", "host3"]).then_some(())

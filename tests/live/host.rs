@@ -127,6 +127,38 @@ impl Host {
         Running::start(format!("[{}] cooee {shown}", self.nick), &mut self.command_line(args))
     }
 
+    /// A folder of its own, which its programs know as home.
+    pub(crate) fn home(&self) -> &Path {
+        fs::create_dir_all(&self.home).unwrap();
+        &self.home
+    }
+
+    /// Writes its configuration.
+    #[track_caller]
+    pub(crate) fn configure(&self, text: &str) {
+        let folder = self.home().join("config/cooee");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("config.toml"), text).unwrap();
+    }
+
+    /// Starts the agent, under the nick of the configuration if it has one, and waits until it
+    /// serves.
+    #[track_caller]
+    pub(crate) fn configured_agent(&self) -> Running {
+        let mut command = self.program(env!("CARGO_BIN_EXE_cooee"));
+        let agent = Running::start(format!("[{}] agent", self.nick), command.arg("agent"));
+        agent.wait_for_complaint("that it serves", |line| line.contains(" in group "));
+        agent
+    }
+
+    /// Starts another program.
+    #[track_caller]
+    pub(crate) fn start_program(&self, line: &[&str]) -> Running {
+        let mut command = self.program(line[0]);
+        let shown: String = line.join(" ").chars().take(60).collect();
+        Running::start(format!("[{}] {shown}", self.nick), command.args(&line[1..]))
+    }
+
     /// Runs `cooee` to its end.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> Output {

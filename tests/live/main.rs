@@ -18,6 +18,8 @@ mod asking;
 mod channels;
 mod control;
 mod finding;
+mod gateway;
+mod hooks;
 mod hostile;
 mod leaving;
 mod network;

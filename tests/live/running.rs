@@ -124,6 +124,12 @@ impl Running {
         writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
+    /// Sends bytes as they are.
+    #[track_caller]
+    pub(crate) fn type_bytes(&mut self, bytes: &[u8]) {
+        self.stdin.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
     /// Ctrl-C.
     pub(crate) fn interrupt(&self) {
         self.signal("-INT");
@@ -134,15 +140,37 @@ impl Running {
         self.signal("-KILL");
     }
 
+    /// Has it do nothing any more, though it is there.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
     /// `kill`: whoever looks after services does this.
     pub(crate) fn terminate(&self) {
         self.signal("-TERM");
+    }
+
+    /// The terminal is gone; for a daemon: read your configuration again.
+    pub(crate) fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    /// What it has complained about so far.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        self.stderr.so_far()
     }
 
     fn signal(&self, signal: &str) {
         // The shell's own kill: the program of that name is not everywhere.
         let kill = format!("kill {signal} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Waits until it has ended by itself, or closed its output; all that it has printed.
+    #[track_caller]
+    pub(crate) fn wait_for_end(&self) -> Vec<String> {
+        assert!(self.stdout.end(), "{} did not end in time", self.name);
+        self.stdout.so_far()
     }
 
     /// Types many lines from a thread, so that a process that takes them slowly holds nobody up, and

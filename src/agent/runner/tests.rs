@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -229,6 +230,22 @@ fn jobs_beyond_the_backlog_are_counted_and_refused_and_so_many_run_at_a_time() {
     rig.runner.abort();
     let counts = rig.runner.counts();
     assert_eq!((counts.running, counts.waiting, counts.started), (0, 0, LIMITS.at_once as u64));
+}
+
+#[test]
+fn jobs_of_one_lane_wait_for_each_other_and_others_overtake_them() {
+    let rig = Rig::new("lanes");
+    let add = |lane, script: &str| {
+        let sender = rig.sender.clone();
+        rig.runner.add_to(lane, 1, rig.job(script), move |outcome| drop(sender.send(outcome)))
+    };
+    let wait = "while ! [ -e go ]; do sleep 0.01; done; echo first >> order";
+    assert!(add(1, wait) && add(1, "echo second >> order") && add(2, "echo other > go"));
+    for _ in 0..3 {
+        assert!(rig.outcome().ended.is_success());
+    }
+    assert_eq!(rig.read("order"), "first\nsecond\n");
+    assert!(rig.state().lanes.is_empty());
 }
 
 #[test]

@@ -124,3 +124,11 @@ fn what_makes_no_sense_is_refused_with_cause_and_remedy() {
         assert!(error.contains(says), "{line:?}: {error}");
     }
 }
+
+#[test]
+fn of_an_option_that_is_given_twice_the_last_one_counts_and_lists_grow() {
+    let parsed = parse(&["--nick", "a", "peers", "--peer", "x", "--nick", "b", "--peer", "y"]);
+    let globals = parsed.unwrap().globals;
+    assert_eq!(globals.nick.as_deref(), Some("b"));
+    assert_eq!(globals.peer, ["x", "y"]);
+}

@@ -1,32 +1,29 @@
 //! `cooee chat`: talking line by line, at a terminal or through pipes.
 //!
 //! One loop takes what was typed and what happened, in the order in which it came ([`Hub`]); what
-//! a line means stands in one table ([`commands`]), and where lines go is a [`View`].
+//! a line means and does is a [`Conversation`]'s, and where lines go is a [`View`].
 
-mod commands;
 mod terminal;
 mod view;
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use self::commands::Action;
 use self::terminal::Terminal;
 use self::view::View;
 use super::args;
 use super::exit::{Exit, Failure};
-use super::find::{self, Found};
 use super::hub::{Happening, Hub};
 use super::options::Settings;
 use super::output::text::Style;
 use super::output::{Out, note};
 use super::session::{self, Role};
 use crate::agent::Door;
-use crate::net::Clock;
 use crate::node::{Notice, Stopped};
-use crate::proto::{Event, Outgoing, PeerInfo, Refusal};
-use crate::values::{ChannelName, Escaped, Level, Nick, PeerText, limits};
+use crate::proto::{Event, Outgoing, PeerInfo};
+use crate::talk::commands::{self, Action};
+use crate::talk::{Conversation, Place, tell_who_is_here};
+use crate::values::{ChannelName, NodeId};
 use crate::wire::Profile;
 
 /// How long a newcomer looks who is there before it says what came through a pipe, and before it
@@ -35,9 +32,6 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// How long the outcome of direct messages is waited for at the end.
 const OUTCOME: Duration = Duration::from_secs(10);
-
-/// More peers than this are counted and not named when the chat begins.
-const NAMED: usize = 10;
 
 /// Runs the command.
 pub(super) fn run(args: args::Chat, mut settings: Settings) -> Result<Exit, Failure> {
@@ -63,12 +57,8 @@ pub(super) fn run(args: args::Chat, mut settings: Settings) -> Result<Exit, Fail
         *restore.lock().unwrap_or_else(PoisonError::into_inner) = Some(terminal.saved());
     }
     let mut chat = Chat {
-        node: &node,
-        view,
-        profile,
-        current: Some(channel.clone()),
-        joined: vec![channel],
-        tickets: BTreeSet::new(),
+        place: Window { node: &node, view },
+        talk: Conversation::new(profile, channel),
         newcomer: true,
         quiet: settings.quiet,
     };
@@ -103,17 +93,61 @@ fn prompt(channel: Option<&ChannelName>) -> String {
 }
 
 struct Chat<'a> {
-    node: &'a Door,
-    view: View,
-    profile: Profile,
-    /// Where plain lines are said.
-    current: Option<ChannelName>,
-    joined: Vec<ChannelName>,
-    /// Direct messages whose outcome is not known yet.
-    tickets: BTreeSet<u64>,
+    place: Window<'a>,
+    talk: Conversation,
     /// It is not known yet who is here.
     newcomer: bool,
     quiet: bool,
+}
+
+/// The chat's way to the LAN, and its lines.
+struct Window<'a> {
+    node: &'a Door,
+    view: View,
+}
+
+impl Place for Window<'_> {
+    type Error = Failure;
+
+    fn say(&mut self, channel: &ChannelName, what: Outgoing) -> Result<(), Failure> {
+        Ok(self.node.say(channel, what)?)
+    }
+
+    fn join(&mut self, channel: &ChannelName) -> Result<(), Failure> {
+        Ok(self.node.join(channel)?)
+    }
+
+    fn leave(&mut self, channel: &ChannelName) -> Result<(), Failure> {
+        Ok(self.node.leave(channel)?)
+    }
+
+    fn set_profile(&mut self, profile: &Profile) -> Result<(), Failure> {
+        Ok(self.node.set_profile(profile.clone())?)
+    }
+
+    fn tell(&mut self, to: NodeId, what: Outgoing) -> Result<u64, Failure> {
+        Ok(self.node.tell(to, what)?)
+    }
+
+    fn peers(&mut self) -> Result<Vec<PeerInfo>, Failure> {
+        Ok(self.node.peers()?)
+    }
+
+    fn info(&mut self, what: &str) -> Result<(), Failure> {
+        self.view.info(what)
+    }
+
+    fn error(&mut self, what: &str) -> Result<(), Failure> {
+        self.view.error(what)
+    }
+
+    fn list(&mut self, peers: &[PeerInfo]) -> Result<(), Failure> {
+        self.view.peers(peers, self.node.clocks())
+    }
+
+    fn nick(&self, peer: &PeerInfo) -> String {
+        self.view.nick(peer)
+    }
 }
 
 /// Whether the chat goes on.
@@ -128,10 +162,10 @@ impl Chat<'_> {
         if settings.quiet {
             return Ok(());
         }
-        let nick = self.profile.nick.escaped();
+        let nick = self.talk.profile.nick.escaped();
         let line = format!("you are {nick} on {}; /help lists the commands", session::links(node)?);
-        match self.view {
-            View::Terminal(..) => self.view.info(&line),
+        match self.place.view {
+            View::Terminal(..) => self.place.view.info(&line),
             View::Lines(..) | View::Json(_) => {
                 note(line);
                 Ok(())
@@ -149,12 +183,12 @@ impl Chat<'_> {
                     let next = match line.text() {
                         Ok(text) => self.line(&text)?,
                         Err(cause) => {
-                            self.view.error(&format!("the line {cause}; it was not said"))?;
+                            self.place.view.error(&format!("the line {cause}; it was not said"))?;
                             Next::Go
                         }
                     };
                     if let Some(terminal) = terminal.filter(|_| next == Next::Go) {
-                        terminal.prompt(prompt(self.current.as_ref()));
+                        terminal.prompt(prompt(self.talk.current.as_ref()));
                     }
                     ending |= next == Next::Quit;
                 }
@@ -165,7 +199,7 @@ impl Chat<'_> {
                 Happening::Time | Happening::Signal => return Ok(()),
                 Happening::Stopped => return Err(Stopped.into()),
             }
-            if ending && self.tickets.is_empty() {
+            if ending && !self.talk.waits() {
                 return Ok(());
             }
             if until.is_some() && !self.newcomer {
@@ -183,47 +217,27 @@ impl Chat<'_> {
     /// Whoever was there before is known by now.
     fn arrived(&mut self) -> Result<(), Failure> {
         self.newcomer = false;
-        if self.quiet || matches!(self.view, View::Json(_)) {
+        if self.quiet || matches!(self.place.view, View::Json(_)) {
             return Ok(());
         }
-        let peers = self.sorted_peers()?;
-        let line = match peers.len() {
-            0 => "nobody else is here yet".to_owned(),
-            1..=NAMED => {
-                let nicks: Vec<String> = peers.iter().map(|peer| self.view.nick(peer)).collect();
-                format!("here: {}", nicks.join(", "))
-            }
-            count => format!("{count} peers are here; /who lists them"),
-        };
-        self.view.info(&line)
-    }
-
-    fn sorted_peers(&self) -> Result<Vec<PeerInfo>, Failure> {
-        let mut peers = self.node.peers()?;
-        peers.sort_by(|a, b| (&a.profile.nick, a.id).cmp(&(&b.profile.nick, b.id)));
-        Ok(peers)
+        tell_who_is_here(&mut self.place)
     }
 
     fn notice(&mut self, notice: &Notice) -> Result<(), Failure> {
-        let clocks = self.node.clocks();
-        let json = matches!(self.view, View::Json(_));
+        let clocks = self.place.node.clocks();
+        let json = matches!(self.place.view, View::Json(_));
+        let is_news = self.talk.is_news(notice);
+        let view = &mut self.place.view;
         match notice {
-            Notice::Event(Event::Message(message)) => self.view.message(message, clocks),
+            Notice::Event(Event::Message(message)) => view.message(message, clocks),
             Notice::Event(Event::Settled { .. }) => {
-                if self.newcomer {
-                    self.arrived()?;
+                if json {
+                    view.notice(notice, clocks)?;
                 }
-                if json { self.view.notice(notice, clocks) } else { Ok(()) }
+                if self.newcomer { self.arrived() } else { Ok(()) }
             }
-            Notice::Event(Event::Told { ticket, .. }) => {
-                self.tickets.remove(ticket);
-                Ok(())
-            }
-            Notice::Event(Event::NotTold { ticket, why }) => {
-                self.tickets.remove(ticket);
-                self.view.error(&format!("not told: {why}"))
-            }
-            Notice::Event(Event::Refused(refusal)) => self.view.error(&refusal.to_string()),
+            Notice::Event(Event::NotTold { why, .. }) => view.error(&format!("not told: {why}")),
+            Notice::Event(Event::Refused(refusal)) => view.error(&refusal.to_string()),
             // Who was there before is told of in one line.
             Notice::Event(Event::Joined(_)) if self.newcomer && !json => Ok(()),
             Notice::Event(
@@ -233,9 +247,8 @@ impl Chat<'_> {
                 | Event::Renamed { .. }
                 | Event::Status(_),
             ) if self.quiet => Ok(()),
-            // Suspicions come and go; they mean nothing to somebody who talks.
-            Notice::Event(Event::Suspect(_) | Event::Alive(_)) if !json => Ok(()),
-            _ => self.view.notice(notice, clocks),
+            _ if !is_news && !json => Ok(()),
+            _ => view.notice(notice, clocks),
         }
     }
 
@@ -244,104 +257,9 @@ impl Chat<'_> {
         match commands::read(line) {
             Ok(None) => {}
             Ok(Some(Action::Quit)) => return Ok(Next::Quit),
-            Ok(Some(action)) => self.act(action)?,
-            Err(cause) => self.view.error(&cause)?,
+            Ok(Some(action)) => self.talk.act(action, &mut self.place)?,
+            Err(cause) => self.place.view.error(&cause)?,
         }
         Ok(Next::Go)
     }
-
-    fn act(&mut self, action: Action) -> Result<(), Failure> {
-        match action {
-            Action::Say(text) => match &self.current {
-                Some(channel) => Ok(self.node.say(channel, outgoing(text))?),
-                None => self.view.error("you are in no channel; /join one"),
-            },
-            Action::Nick(nick) => self.rename(&nick),
-            Action::Msg(rest) => self.tell(&rest),
-            Action::Join(channel) => self.join(channel),
-            Action::Leave(channel) => self.leave(channel),
-            Action::Who => {
-                let peers = self.sorted_peers()?;
-                self.view.peers(&peers, self.node.clocks())
-            }
-            Action::Away(why) => self.away(why),
-            Action::Help => self.view.info(&commands::help()),
-            Action::Quit => Ok(()),
-        }
-    }
-
-    fn rename(&mut self, nick: &Nick) -> Result<(), Failure> {
-        self.profile.nick = nick.as_str().into();
-        self.node.set_profile(self.profile.clone())?;
-        self.view.info(&format!("you are {nick} now"))
-    }
-
-    fn away(&mut self, why: Option<String>) -> Result<(), Failure> {
-        self.profile.away = match (why, self.profile.away.take()) {
-            (Some(why), _) => Some(PeerText::new(why)),
-            (None, Some(_)) => None,
-            (None, None) => Some("away".into()),
-        };
-        self.node.set_profile(self.profile.clone())?;
-        self.view.info(match self.profile.away {
-            Some(_) => "you are away; /away brings you back",
-            None => "you are back",
-        })
-    }
-
-    fn tell(&mut self, rest: &str) -> Result<(), Failure> {
-        let peers = self.node.peers()?;
-        let (found, name, text) = find::find_first(&peers, rest);
-        let name = Escaped::of(name);
-        match found {
-            Found::Nobody => self.view.error(&format!("nobody here is called '{name}'; see /who")),
-            Found::Several(found) => {
-                let candidates = find::candidates(&found);
-                self.view.error(&format!("'{name}' may be any of these; give the id:{candidates}"))
-            }
-            Found::One(_) if text.is_empty() => {
-                self.view.error(&format!("say what '{name}' is to be told: /msg NAME TEXT"))
-            }
-            Found::One(peer) => {
-                let ticket = self.node.tell(peer.id, outgoing(text.to_owned()))?;
-                self.tickets.insert(ticket);
-                Ok(())
-            }
-        }
-    }
-
-    fn join(&mut self, channel: ChannelName) -> Result<(), Failure> {
-        if !self.joined.contains(&channel) {
-            if self.joined.len() >= limits::CHANNELS {
-                return self.view.error(&Refusal::TooManyChannels.to_string());
-            }
-            self.node.join(&channel)?;
-            self.joined.push(channel.clone());
-        }
-        self.view.info(&format!("you speak in #{channel} now"))?;
-        self.current = Some(channel);
-        Ok(())
-    }
-
-    fn leave(&mut self, channel: Option<ChannelName>) -> Result<(), Failure> {
-        let Some(channel) = channel.or_else(|| self.current.clone()) else {
-            return self.view.error("you are in no channel; /join one");
-        };
-        if !self.joined.contains(&channel) {
-            return self.view.error(&format!("you are not in #{channel}"));
-        }
-        self.node.leave(&channel)?;
-        self.joined.retain(|joined| *joined != channel);
-        if self.current.as_ref() == Some(&channel) {
-            self.current = self.joined.last().cloned();
-        }
-        self.view.info(&match &self.current {
-            Some(current) => format!("you have left #{channel} and speak in #{current}"),
-            None => format!("you have left #{channel} and are in no channel; /join one"),
-        })
-    }
-}
-
-fn outgoing(text: String) -> Outgoing {
-    Outgoing { at: Clock::wall(), text, data: None, level: Level::Info }
 }

@@ -69,11 +69,8 @@ impl View {
         }
     }
 
-    /// A list of peers.
+    /// A list of peers, of at least one.
     pub(super) fn peers(&mut self, peers: &[PeerInfo], clocks: Clocks) -> Result<(), Failure> {
-        if peers.is_empty() {
-            return self.info("nobody else is here");
-        }
         let text = match self {
             Self::Json(_) => {
                 let lines: Vec<String> =

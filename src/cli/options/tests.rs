@@ -231,3 +231,63 @@ fn every_global_option_is_a_variable_and_a_key_of_the_file() {
         }
     }
 }
+
+/// What of the sample configuration begins so, without it.
+fn sample(mark: impl Fn(&str) -> Option<&str>) -> String {
+    let lines = include_str!("../../../packaging/config.toml").lines();
+    lines.filter_map(mark).fold(String::new(), |text, line| text + line + "\n")
+}
+
+/// A line that shows a default.
+fn default_of(line: &str) -> Option<&str> {
+    line.strip_prefix('#').filter(|line| line.starts_with(|c: char| c == '[' || c.is_alphabetic()))
+}
+
+/// The same, or an example.
+fn shown(line: &str) -> Option<&str> {
+    default_of(line).or_else(|| line.strip_prefix("#  "))
+}
+
+#[test]
+fn the_sample_configuration_shows_the_defaults_and_its_examples_are_right() {
+    let folder = Folder::new("sample");
+    let comes_to = |text: String| {
+        folder.file("cooee/config.toml", text);
+        with(&Globals::default(), &[("HOME", "/home/ada")], &folder.0).unwrap()
+    };
+    let none = format!("{:?}", comes_to(String::new()));
+    assert_eq!(format!("{:?}", comes_to(sample(|line| Some(line)))), none, "nothing is set in it");
+    let defaults = sample(default_of);
+    assert!(defaults.lines().count() > 12, "{defaults}");
+    assert_eq!(format!("{:?}", comes_to(defaults)), none);
+
+    let all = comes_to(sample(|line| shown(line).filter(|l| !l.starts_with("secret-file"))));
+    assert_eq!(all.socket.path(), Some(Path::new("/run/cooee/cooee.sock")));
+    assert_eq!(all.hooks.hooks.len(), 1);
+    // These have a default, and it is what is shown.
+    let optional = ["secret-file", "name", "verified", "own", "timeout"];
+    let short = |line: &&str| !optional.iter().any(|key| line.starts_with(key));
+    assert_eq!(comes_to(sample(|line| shown(line).filter(short))).hooks, all.hooks);
+}
+
+#[test]
+fn no_key_is_missing_in_the_sample_configuration() {
+    let text = sample(shown);
+    for (table, header) in [("", ""), ("[hooks]", "[hooks]\n"), ("[[on]]", "[[on]]\n")] {
+        let folder = Folder::new("sample-keys");
+        folder.file("cooee/config.toml", format!("{header}no-such-key = 1\n"));
+        let error = with(&Globals::default(), &[], &folder.0).unwrap_err().to_string();
+        let known = error.split("expected ").nth(1).unwrap_or_default();
+        let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+        assert!(known.len() >= 2, "{error}");
+        let part = text.split_once(table).unwrap().1;
+        let part = if table.is_empty() { part } else { part.split("\n[").next().unwrap() };
+        for key in known {
+            let has = |line: &str| {
+                let line = line.trim_start_matches('[').trim_end_matches(']');
+                line.split('=').next().is_some_and(|start| start.trim() == key)
+            };
+            assert!(part.lines().any(has), "{key} of {table}");
+        }
+    }
+}

@@ -3,14 +3,12 @@
 //! One line at a time, flushed at once, so that a program at the other end of a pipe sees each
 //! message when it arrives. What strangers wrote is escaped on both ways.
 
-pub(super) mod table;
-pub(super) mod text;
-
 use std::fmt;
 use std::io::{self, Write};
 
 use super::exit::Failure;
 pub(super) use crate::agent::objects as json;
+pub(super) use crate::talk::{table, text};
 
 /// Standard output.
 #[derive(Debug)]

@@ -2,17 +2,14 @@
 
 use std::fmt::Write;
 
-use super::exit::Failure;
-use crate::agent::Door;
 use crate::proto::PeerInfo;
-use crate::values::Escaped;
 
 /// Characters of an id that are enough to mean it.
 const PREFIX: usize = 4;
 
 /// Who was found.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Found<'a> {
+pub(crate) enum Found<'a> {
     /// Just this one.
     One(&'a PeerInfo),
     /// Nobody.
@@ -23,7 +20,7 @@ pub(super) enum Found<'a> {
 }
 
 /// Finds the peer that `name` means.
-pub(super) fn find<'a>(peers: &'a [PeerInfo], name: &str) -> Found<'a> {
+pub(crate) fn find<'a>(peers: &'a [PeerInfo], name: &str) -> Found<'a> {
     if let Some(peer) = name.parse().ok().and_then(|id| peers.iter().find(|peer| peer.id == id)) {
         return Found::One(peer);
     }
@@ -38,25 +35,9 @@ pub(super) fn find<'a>(peers: &'a [PeerInfo], name: &str) -> Found<'a> {
     }
 }
 
-/// The peer that a message or a question is for.
-pub(super) fn addressee(node: &Door, name: &str) -> Result<PeerInfo, Failure> {
-    let peers = node.peers()?;
-    let shown = Escaped::of(name);
-    match find(&peers, name) {
-        Found::One(peer) => Ok(peer.clone()),
-        Found::Nobody => Err(Failure::No(format!(
-            "nobody here is called '{shown}' or has that id; `cooee peers` lists who is here"
-        ))),
-        Found::Several(found) => {
-            let candidates = candidates(&found);
-            Err(Failure::Usage(format!("'{shown}' may be any of these; give the id:{candidates}")))
-        }
-    }
-}
-
 /// Finds the peer that `line` begins with, and what follows. A nick may have blanks in it: the
 /// longest one that is here counts.
-pub(super) fn find_first<'a, 'l>(
+pub(crate) fn find_first<'a, 'l>(
     peers: &'a [PeerInfo],
     line: &'l str,
 ) -> (Found<'a>, &'l str, &'l str) {
@@ -75,7 +56,7 @@ pub(super) fn find_first<'a, 'l>(
 }
 
 /// The candidates, one a line, so that the user can choose by id.
-pub(super) fn candidates(found: &[&PeerInfo]) -> String {
+pub(crate) fn candidates(found: &[&PeerInfo]) -> String {
     let mut text = String::new();
     for peer in found {
         let profile = &peer.profile;

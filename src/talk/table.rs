@@ -10,7 +10,7 @@ use crate::values::ChannelName;
 
 /// Rows under a head, each column as wide as its widest cell. Columns in which every cell is empty
 /// are left out.
-pub(in crate::cli) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
+pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
     let widths: [usize; N] = std::array::from_fn(|column| {
         let widest = rows.iter().map(|row| row[column].width()).max().unwrap_or(0);
         if widest == 0 { 0 } else { widest.max(head[column].width()) }
@@ -40,7 +40,7 @@ fn round_trip(rtt: Duration) -> String {
 }
 
 /// Who is here.
-pub(in crate::cli) fn peers(peers: &[PeerInfo]) -> String {
+pub(crate) fn peers(peers: &[PeerInfo]) -> String {
     let rows: Vec<_> = peers.iter().map(row).collect();
     table(
         ["NICK", "ADDRESS", "STATE", "PATH", "RTT", "HOST", "ID", "CHANNELS", "TAGS", "SERVICES"],

@@ -1,13 +1,13 @@
-//! The chat's commands: one table that reads them and prints their help.
+//! What a typed line means: one table of commands that reads them and prints their help.
 
 use std::fmt::Write;
 
-use crate::cli::lines::too_long;
+use crate::proto::Refusal;
 use crate::values::{ChannelName, Escaped, Nick, limits};
 
 /// What a typed line wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub(crate) enum Action {
     /// Say it in the current channel.
     Say(String),
     /// Appear under another nick.
@@ -109,7 +109,7 @@ fn nothing(rest: &str, action: Action) -> Result<Action, String> {
 }
 
 /// Reads a typed line; `None` if there is nothing in it.
-pub(super) fn read(line: &str) -> Result<Option<Action>, String> {
+pub(crate) fn read(line: &str) -> Result<Option<Action>, String> {
     let begins = |c: char| c == '/' || c == '\\';
     let Some(rest) = line.strip_prefix(begins) else {
         return say(line);
@@ -134,12 +134,12 @@ fn say(text: &str) -> Result<Option<Action>, String> {
     match text.len() {
         _ if text.trim().is_empty() => Ok(None),
         0..=limits::TEXT => Ok(Some(Action::Say(text.to_owned()))),
-        bytes => Err(format!("the text {}", too_long(bytes))),
+        bytes => Err(Refusal::TextTooLong(bytes).to_string()),
     }
 }
 
 /// The list of commands, one a line.
-pub(super) fn help() -> String {
+pub(crate) fn help() -> String {
     let mut text = String::new();
     for command in COMMANDS {
         let call = format!("/{} {}", command.names[0], command.takes);

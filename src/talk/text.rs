@@ -9,10 +9,11 @@ use unicode_width::UnicodeWidthChar;
 use crate::node::Notice;
 use crate::proto::{Event, Message, PeerInfo};
 use crate::values::{Escaped, Level, NodeId, PeerText, WallTime};
+use crate::wire::Profile;
 
 /// How lines look: the local time, and colours where there are any.
 #[derive(Clone, Debug)]
-pub(in crate::cli) struct Style {
+pub(crate) struct Style {
     zone: TimeZone,
     colours: bool,
 }
@@ -25,7 +26,7 @@ const MARKS: usize = 3;
 
 /// A nick, safe to print, in which nothing looks like nothing: blanks at its ends and blanks other
 /// than the space are written as escapes, and so are heaps of marks on one letter.
-pub(in crate::cli) fn name(nick: &PeerText) -> String {
+pub(crate) fn name(nick: &PeerText) -> String {
     let text = nick.raw();
     if text.trim().is_empty() {
         return "(no name)".to_owned();
@@ -46,6 +47,18 @@ pub(in crate::cli) fn name(nick: &PeerText) -> String {
     shown
 }
 
+/// `: rack=7, role=web`, if there is any such thing to tell of a peer.
+fn labels(profile: &Profile) -> String {
+    let tags = profile.tags.iter().map(|(key, value)| (key, value.escaped().to_string()));
+    let services = profile.services.iter().map(|(name, port)| (name, port.to_string()));
+    let mut text = String::new();
+    for (name, value) in tags.chain(services) {
+        let sign = if text.is_empty() { ":" } else { "," };
+        let _ = write!(text, "{sign} {}={value}", name.escaped());
+    }
+    text
+}
+
 fn dropped(count: u64, buffer: usize) -> String {
     let what = format!("this host could not keep up, and the kernel has dropped {count} datagrams");
     let most = crate::net::OpenOptions::RECEIVE_BUFFER;
@@ -64,19 +77,19 @@ const COLOURS: [u8; 10] = [32, 33, 34, 35, 36, 92, 93, 94, 95, 96];
 
 impl Style {
     /// The user's time zone.
-    pub(in crate::cli) fn new(colours: bool) -> Self {
+    pub(crate) fn new(colours: bool) -> Self {
         Self { zone: TimeZone::system(), colours }
     }
 
     /// `21:34:00`, in the user's time zone.
-    pub(in crate::cli) fn time(&self, at: WallTime) -> String {
+    pub(crate) fn time(&self, at: WallTime) -> String {
         let ms = i64::try_from(at.0.min(WallTime::MAX.0)).unwrap_or(0);
         let time = Timestamp::from_millisecond(ms).unwrap_or_default();
         time.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string()
     }
 
     /// A nick, safe to print; in the colour of its id where there are colours.
-    pub(in crate::cli) fn nick(&self, nick: &PeerText, id: Option<&NodeId>) -> String {
+    pub(crate) fn nick(&self, nick: &PeerText, id: Option<&NodeId>) -> String {
         match id.filter(|_| self.colours) {
             Some(id) => {
                 let sum: usize = id.0.iter().map(|byte| usize::from(*byte)).sum();
@@ -88,12 +101,12 @@ impl Style {
     }
 
     /// A line that is less important than others.
-    pub(in crate::cli) fn quiet(&self, line: String) -> String {
+    pub(crate) fn quiet(&self, line: String) -> String {
         if self.colours { format!("\x1b[2m{line}\x1b[0m") } else { line }
     }
 
     /// `21:34:00 #lobby ada: hello`
-    pub(in crate::cli) fn message(&self, message: &Message, arrived: WallTime) -> String {
+    pub(crate) fn message(&self, message: &Message, arrived: WallTime) -> String {
         // A clock that is off by days is the author's; the reader wants to know when.
         let sane = |at: &WallTime| at.0.abs_diff(arrived.0) < DAY;
         let mut line = self.time(message.at.filter(sane).unwrap_or(arrived));
@@ -122,7 +135,7 @@ impl Style {
     }
 
     /// `2026-11-22 21:34:00 #lobby ada: hello`, for what was said long ago.
-    pub(in crate::cli) fn dated(&self, message: &Message, to: Option<NodeId>) -> String {
+    pub(crate) fn dated(&self, message: &Message, to: Option<NodeId>) -> String {
         let at = message.at.unwrap_or_default();
         let ms = i64::try_from(at.0.min(WallTime::MAX.0)).unwrap_or(0);
         let day = Timestamp::from_millisecond(ms).unwrap_or_default();
@@ -139,7 +152,7 @@ impl Style {
     }
 
     /// What happened, without the time; `None` for what a person has no use for, and for messages.
-    pub(in crate::cli) fn notice(&self, notice: &Notice) -> Option<String> {
+    pub(crate) fn notice(&self, notice: &Notice) -> Option<String> {
         let who = |peer: &PeerInfo| self.nick(&peer.profile.nick, Some(&peer.id));
         let at =
             |peer: &PeerInfo| peer.addr.map(|addr| format!(" ({})", addr.ip())).unwrap_or_default();
@@ -155,7 +168,7 @@ impl Style {
                 }
                 Event::Status(peer) => match &peer.profile.away {
                     Some(away) => format!("{} is away: {}", who(peer), away.escaped()),
-                    None => format!("{} is here", who(peer)),
+                    None => format!("{} is here{}", who(peer), labels(&peer.profile)),
                 },
                 Event::Cloned { addr } => format!(
                     "another node at {addr} uses this node's identity: a copied state folder or \
@@ -275,6 +288,7 @@ mod tests {
         let says = |event| plain().notice(&Notice::Event(event));
         assert_eq!(says(Event::Joined(peer.clone())).unwrap(), "ada joined (10.0.0.2)");
         assert_eq!(says(Event::Left(peer.clone())).unwrap(), "ada left");
+        assert_eq!(says(Event::Status(peer.clone())).unwrap(), "ada is here: role=web, http=80");
         let renamed = Event::Renamed { peer, was: "bob".into() };
         assert_eq!(says(renamed).unwrap(), "bob is now ada");
         assert_eq!(says(Event::Settled { complete: true }), None);
