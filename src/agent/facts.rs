@@ -39,17 +39,6 @@ impl Facts {
         Self { json: objects::message(message, clocks) + "\n", env }
     }
 
-    /// What is told of a question.
-    pub(crate) fn of_question(question: &Question, clocks: Clocks) -> Self {
-        let env = vec![
-            ("COOEE_TEXT", safe(&question.text)),
-            ("COOEE_FROM", question.from.to_string()),
-            ("COOEE_FROM_NICK", safe(&question.nick)),
-            ("COOEE_AT", question.at.to_string()),
-        ];
-        Self { json: objects::asking::question(question, clocks) + "\n", env }
-    }
-
     /// What is told of anything else that happened; `None` for what scripts have no use for.
     pub(crate) fn of_notice(notice: &Notice, clocks: Clocks) -> Option<Self> {
         let event = |name: &str| {
@@ -80,6 +69,18 @@ impl Facts {
             _ => return None,
         };
         Some(Self { json: objects::notice(notice, clocks)? + "\n", env })
+    }
+
+    /// What is told of a question.
+    pub(crate) fn of_question(question: &Question, clocks: Clocks) -> Self {
+        let env = vec![
+            ("COOEE_EVENT", "question".to_owned()),
+            ("COOEE_TEXT", safe(&question.text)),
+            ("COOEE_FROM", question.from.to_string()),
+            ("COOEE_FROM_NICK", safe(&question.nick)),
+            ("COOEE_AT", question.at.to_string()),
+        ];
+        Self { json: objects::asking::question(question, clocks) + "\n", env }
     }
 
     /// The value of a variable.

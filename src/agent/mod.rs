@@ -27,8 +27,10 @@ pub(crate) mod history;
 pub(crate) mod hooks;
 mod inquiry;
 mod kept;
-mod log;
+pub(crate) mod log;
 pub(crate) mod objects;
+#[cfg(test)]
+mod page;
 pub(crate) mod protocol;
 mod reload;
 mod requests;

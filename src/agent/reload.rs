@@ -60,7 +60,7 @@ impl Server {
             }
             Err(why) => self.log.warn(&format!("the configuration stays as it was: {why}")),
         }
-        Log::ready();
+        Log::ready(&self.who());
     }
 
     /// Goes by a new configuration. Returns the keys that have changed.

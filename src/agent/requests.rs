@@ -193,7 +193,9 @@ impl Server {
         let Some(session) = self.session(client) else { return };
         session.listens = true;
         session.events = events;
-        session.reply(&Reply::done(n));
+        if n.is_some() {
+            session.reply(&Reply::done(n));
+        }
         for line in here.iter().filter_map(|notice| objects::notice(notice, clocks)) {
             session.tell(&(line + "\n").into_bytes().into(), now);
         }

@@ -213,17 +213,12 @@ impl Server {
 
     /// Serves until a signal or a client ends it.
     pub(crate) fn run(mut self) -> Result<(), AgentError> {
-        self.log.info(&format!(
-            "{} is {} in group {}, at {}",
-            self.profile.nick.escaped(),
-            self.node.id(),
-            self.group,
-            self.path.display()
-        ));
-        Log::ready();
+        self.log.info(&self.who());
+        Log::ready(&self.who());
+        let nap = TURN.min(self.log.nap());
         while !self.stopping {
             let hurry = !self.busy.is_empty() && !self.node.is_congested();
-            let patience = TURN.min(self.asking.next().since(self.node.now()));
+            let patience = nap.min(self.asking.next().since(self.node.now()));
             let turn = self.node.turn(if hurry { Duration::ZERO } else { patience })?;
             for guest in turn.ready {
                 self.take_in(guest)?;
@@ -239,6 +234,7 @@ impl Server {
             self.log.alive(self.node.now());
         }
         self.log.info("stopping");
+        Log::stopping();
         self.hooks.stop(self.log);
         self.gateway = None;
         // What was asked for last still goes out, and who asked still hears of it.
@@ -246,6 +242,17 @@ impl Server {
         self.notices(turn.notices);
         self.flush();
         Ok(())
+    }
+
+    /// Who this is, in a line.
+    pub(super) fn who(&self) -> String {
+        format!(
+            "{} is {} in group {}, at {}",
+            self.profile.nick.escaped(),
+            self.node.id(),
+            self.group,
+            self.path.display()
+        )
     }
 
     pub(super) fn clocks(&self) -> Clocks {
@@ -455,7 +462,7 @@ impl Server {
     fn note(&mut self, notice: &Notice) {
         match notice {
             Notice::Event(Event::Told { ticket, took }) => {
-                if let Some((client, n)) = self.telling.remove(ticket)
+                if let Some((client, n @ Some(_))) = self.telling.remove(ticket)
                     && let Some(session) = self.sessions.get_mut(&client)
                 {
                     let took_ms = Some(took.as_micros() as f64 / 1_000.0);
@@ -518,6 +525,5 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
-        Log::stopping();
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand, ValueHint};
 
 use super::{duration, help, sim};
 use crate::agent::Need;
@@ -136,6 +136,12 @@ pub(super) enum Command {
     /// End the agent
     #[command(after_long_help = help::STOP_EXAMPLES)]
     Stop,
+    /// Print a script that completes command lines in a shell
+    #[command(long_about = help::COMPLETIONS, after_long_help = help::COMPLETIONS_EXAMPLES)]
+    Completions(Completions),
+    /// Print a manual page, or write all of them
+    #[command(after_long_help = help::MAN_EXAMPLES)]
+    Man(Manual),
     /// Simulate a LAN of many hosts, and print what finding each other costs
     #[command(long_about = sim::ABOUT, after_long_help = sim::EXAMPLES)]
     Sim(sim::SimArgs),
@@ -223,6 +229,20 @@ pub(super) struct Chat {
     pub(super) channel: ChannelName,
 }
 
+/// `cooee agent`
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct Agent {
+    /// Let nc and telnet take part, at this address of this host
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(super) tcp: Option<String>,
+    /// Allow an address for --tcp where others than this host's users can come in
+    #[arg(long)]
+    pub(super) tcp_public: bool,
+    /// How long a client of --tcp may type nothing; 0s is for ever [default: 30m]
+    #[arg(long, value_name = "D")]
+    pub(super) tcp_idle: Option<String>,
+}
+
 /// `cooee ask`
 #[derive(Debug, clap::Args)]
 pub(super) struct Ask {
@@ -271,20 +291,6 @@ pub(super) struct Answer {
     #[arg(value_names = ["CMD", "ARG"], num_args = 1.., required_unless_present = "pipe")]
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(super) command: Vec<OsString>,
-}
-
-/// `cooee agent`
-#[derive(Clone, Debug, Default, clap::Args)]
-pub(super) struct Agent {
-    /// Let nc and telnet take part, at this address of this host
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub(super) tcp: Option<String>,
-    /// Allow an address for --tcp where others than this host's users can come in
-    #[arg(long)]
-    pub(super) tcp_public: bool,
-    /// How long a client of --tcp may type nothing; 0s is for ever [default: 30m]
-    #[arg(long, value_name = "D")]
-    pub(super) tcp_idle: Option<String>,
 }
 
 /// `cooee join` and `cooee leave`
@@ -351,6 +357,25 @@ pub(super) struct History {
     /// Only messages with all of these words
     #[arg(long, value_name = "WORDS")]
     pub(super) search: Option<String>,
+}
+
+/// `cooee completions`
+#[derive(Debug, clap::Args)]
+pub(super) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: clap_complete::Shell,
+}
+
+/// `cooee man`
+#[derive(Debug, clap::Args)]
+pub(super) struct Manual {
+    /// The command that the page is about [default: the program as a whole]
+    #[arg(value_name = "COMMAND")]
+    pub(super) command: Option<String>,
+    /// Write the pages of all commands into this folder instead
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "command")]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use super::options::Settings;
 use super::output::text::{self, Style};
 use super::output::{Out, json, note};
 use super::session::{self, Role};
-use super::whom;
 use crate::agent::{Door, Filter, Heard, Inquiry, Need, Summary, Wanted};
 use crate::net::Clock;
 use crate::proto::{Answer, Outgoing};
@@ -30,7 +29,7 @@ pub(super) fn run(args: &args::Ask, mut settings: Settings) -> Result<Exit, Fail
         (Door::Own(node), session::settle(|left| notices.next(left), until))
     };
     let ended = looked.and_then(|()| {
-        let to = args.to.as_deref().map(|name| whom::addressee(&node, name)).transpose()?;
+        let to = args.to.as_deref().map(|name| session::addressee(&node, name)).transpose()?;
         let (to, need) = (to.map(|peer| peer.id), args.need);
         let inquiry = Inquiry::put(&node, Wanted { to, filter, what: question, need, until })?;
         answers(&node, inquiry, args, &settings)

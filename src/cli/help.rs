@@ -156,8 +156,8 @@ once; a command goes without it after --no-agent, in another group, or with opti
 node of its own can follow (--iface, --peer, --nick, ...).
 
 Channels joined with `cooee join`, nick, tags and services are kept over a restart. What is said in \
-its channels, and what is told to it, is in the history before anyone is shown it: 90 days of it, and \
-256 MB at most. Scripts can speak to its socket as docs/agent.md says.
+its channels, and what is told to it, is in the history before anyone is shown it: 90 days and \
+256 MiB of it. Scripts can speak to its socket as docs/agent.md says.
 
 [[on]] in config.toml makes it run a command when something happens: docs/config.md describes these \
 hooks, and packaging/config.toml shows them.
@@ -225,3 +225,19 @@ Examples:
 pub(super) const STOP_EXAMPLES: &str = "\
 Examples:
   cooee stop";
+
+pub(super) const COMPLETIONS: &str = "\
+Prints a script that completes commands, options and file names in bash, zsh, fish, elvish or \
+powershell. It reads no configuration, so a shell's start-up file can call it.";
+
+pub(super) const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  cooee completions bash > ~/.local/share/bash-completion/completions/cooee
+  cooee completions fish > ~/.config/fish/completions/cooee.fish
+  cooee completions zsh > ~/.zfunc/_cooee      with ~/.zfunc in fpath, before compinit";
+
+pub(super) const MAN_EXAMPLES: &str = "\
+Examples:
+  cooee man | man -l -
+  cooee man say | man -l -
+  cooee man --out ~/.local/share/man/man1";

@@ -3,8 +3,8 @@
 //! A command line is parsed (`args`, touching nothing), resolved (`options`: environment,
 //! configuration file, defaults) and run (one file per command). A command returns how it ended
 //! (`exit`) and never ends the process itself. Commands don't call each other; what they share
-//! stands beside them: starting a node (`session`), waiting for several things at once
-//! (`hub`), finding whom a name means (`whom`), printing (`output`).
+//! stands beside them: starting a node and finding whom a name means (`session`), waiting for
+//! several things at once (`hub`), printing (`output`).
 
 mod agent;
 mod answer;
@@ -24,11 +24,13 @@ mod lines;
 mod listen;
 mod options;
 mod output;
+mod pages;
 mod peers;
 mod say;
 mod session;
 mod sim;
-mod whom;
+#[cfg(test)]
+mod units;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -40,9 +42,7 @@ use crate::values::duration;
 use args::{Args, Command, Globals};
 use exit::{Exit, Failure};
 use options::{Settings, Surroundings};
-use output::note;
-
-use crate::talk::find;
+use output::{complain, note};
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
@@ -54,21 +54,31 @@ fn run(line: impl Iterator<Item = OsString>) -> Exit {
         Ok(args) => args,
         Err(answer) => return explain(&answer),
     };
-    let ended = options::resolve(&args.globals, &Surroundings::real()).and_then(|mut settings| {
-        if !settings.quiet {
-            settings.warnings.drain(..).for_each(note);
-        }
-        command(args.command, &args.globals, settings)
-    });
+    // A shell's start-up file calls this: a wrong configuration is none of its business.
+    let ended = match &args.command {
+        Command::Completions(args) => Some(pages::completions(args)),
+        Command::Man(args) => Some(pages::manual(args)),
+        _ => None,
+    };
+    let ended = ended.unwrap_or_else(|| configured(args));
     match ended {
         Ok(exit) => exit,
         Err(failure) => {
             if failure != Failure::Closed {
-                note(&failure);
+                complain(&failure);
             }
             failure.exit()
         }
     }
+}
+
+/// Runs a command that goes by the configuration.
+fn configured(args: Args) -> Result<Exit, Failure> {
+    let mut settings = options::resolve(&args.globals, &Surroundings::real())?;
+    if !settings.quiet {
+        settings.warnings.drain(..).for_each(note);
+    }
+    command(args.command, &args.globals, settings)
 }
 
 fn command(command: Command, typed: &Globals, settings: Settings) -> Result<Exit, Failure> {
@@ -78,9 +88,9 @@ fn command(command: Command, typed: &Globals, settings: Settings) -> Result<Exit
         Command::Cast(args) => cast::run(&args, settings),
         Command::Listen(args) => listen::run(args, settings),
         Command::Chat(args) => chat::run(args, settings),
+        Command::Agent(args) => agent::serve(&args, settings, typed),
         Command::Ask(args) => ask::run(&args, settings),
         Command::Answer(args) => answer::run(args, settings),
-        Command::Agent(args) => agent::serve(&args, settings, typed),
         Command::Join(args) => agent::membership("join", &args.channel, &settings),
         Command::Leave(args) => agent::membership("leave", &args.channel, &settings),
         Command::Channels => agent::channels(&settings),
@@ -91,6 +101,8 @@ fn command(command: Command, typed: &Globals, settings: Settings) -> Result<Exit
         Command::Status => agent::status(&settings),
         Command::History(args) => history::run(args, &settings),
         Command::Stop => agent::stop(&settings),
+        Command::Completions(args) => pages::completions(&args),
+        Command::Man(args) => pages::manual(&args),
         Command::Sim(args) => sim::run(&args, &mut std::io::stdout().lock()),
     }
 }

@@ -8,7 +8,6 @@ use super::hub::{Happening, Hub};
 use super::options::Settings;
 use super::output::{Out, json, note};
 use super::session::{self, Role};
-use super::whom;
 use crate::agent::Door;
 use crate::net::Clock;
 use crate::node::Notice;
@@ -34,7 +33,7 @@ pub(super) fn run(args: args::Say, mut settings: Settings) -> Result<Exit, Failu
     let ended = looked.and_then(|()| {
         let to = match &args.to {
             None => To::Channel(args.words.channel),
-            Some(name) => To::Peer(whom::addressee(&node, name)?),
+            Some(name) => To::Peer(session::addressee(&node, name)?),
         };
         let (level, data) = (args.words.level, args.words.data);
         let mut speaker = Speaker { node: &node, to, level, data, settings: &settings };

@@ -8,7 +8,8 @@ use super::options::Settings;
 use super::output::note;
 use crate::agent::{Client, Door, DoorError};
 use crate::node::{Node, Notice, Notices, Options, Stopped};
-use crate::proto::Event;
+use crate::proto::{Event, PeerInfo};
+use crate::talk::find::{self, Found};
 use crate::values::{Escaped, NodeId};
 
 /// What a command is to the others on the LAN.
@@ -85,6 +86,24 @@ pub(super) fn agent(settings: &Settings) -> Result<Option<Client>, Failure> {
         note(format_args!("the agent at {} is {}", path.display(), about.id));
     }
     Ok(Some(client))
+}
+
+/// The peer that a message or a question is for.
+pub(super) fn addressee(node: &Door, name: &str) -> Result<PeerInfo, Failure> {
+    let peers = node.peers()?;
+    let shown = Escaped::of(name);
+    match find::find(&peers, name) {
+        Found::One(peer) => Ok(peer.clone()),
+        Found::Nobody => Err(Failure::No(format!(
+            "nobody here is called '{shown}', or has an id that begins so ({} characters are \
+             enough); `cooee peers` lists who is here",
+            find::PREFIX
+        ))),
+        Found::Several(found) => {
+            let candidates = find::candidates(&found);
+            Err(Failure::Usage(format!("'{shown}' may be any of these; give the id:{candidates}")))
+        }
+    }
 }
 
 /// Tells the user what is to be known about the node.

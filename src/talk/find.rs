@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use crate::proto::PeerInfo;
 
-/// Characters of an id that are enough to mean it.
-const PREFIX: usize = 4;
+/// Characters of an id that are enough to mean it: with fewer, a slip of the pen in somebody's nick
+/// would mean somebody else.
+pub(crate) const PREFIX: usize = 4;
 
 /// Who was found.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,10 +22,11 @@ pub(crate) enum Found<'a> {
 
 /// Finds the peer that `name` means.
 pub(crate) fn find<'a>(peers: &'a [PeerInfo], name: &str) -> Found<'a> {
-    if let Some(peer) = name.parse().ok().and_then(|id| peers.iter().find(|peer| peer.id == id)) {
+    let id = name.to_ascii_lowercase();
+    if let Some(peer) = id.parse().ok().and_then(|id| peers.iter().find(|peer| peer.id == id)) {
         return Found::One(peer);
     }
-    let begins = |peer: &PeerInfo| name.len() >= PREFIX && peer.id.to_string().starts_with(name);
+    let begins = |peer: &PeerInfo| id.len() >= PREFIX && peer.id.to_string().starts_with(&id);
     let mut found: Vec<&PeerInfo> =
         peers.iter().filter(|p| p.profile.nick.raw() == name || begins(p)).collect();
     found.sort_by_key(|peer| peer.id);

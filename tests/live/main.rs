@@ -14,15 +14,18 @@ mod running;
 
 // The stories.
 mod agent;
+mod agent_service;
 mod asking;
 mod channels;
 mod control;
+mod examples;
 mod finding;
 mod gateway;
 mod hooks;
 mod hostile;
 mod leaving;
 mod network;
+mod pages;
 mod refusals;
 mod saying;
 mod terminal;

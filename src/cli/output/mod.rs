@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::exit::Failure;
+use crate::agent::log;
 pub(super) use crate::agent::objects as json;
 pub(super) use crate::talk::{table, text};
 
@@ -36,5 +37,15 @@ impl Out {
 
 /// Says something to the user on standard error, where nobody may be reading.
 pub(super) fn note(what: impl fmt::Display) {
-    let _ = io::stderr().lock().write_all(format!("cooee: {what}\n").as_bytes());
+    say(log::WARNING, &what);
+}
+
+/// Says why a command failed.
+pub(super) fn complain(what: impl fmt::Display) {
+    say(log::ERROR, &what);
+}
+
+fn say(priority: u8, what: &dyn fmt::Display) {
+    let line = log::noted("cooee", priority, &what.to_string());
+    let _ = io::stderr().lock().write_all(line.as_bytes());
 }

@@ -1,0 +1,93 @@
+//! The scripts in `scripts/examples`, run as written: `cooee` is on the path, and that is all.
+
+use serde_json::{Value, json};
+
+use crate::host::Host;
+use crate::lab::lab_or_skip;
+use crate::lines::eventually;
+use crate::running::{Output, Running};
+
+/// Starts a script on the host.
+#[track_caller]
+fn start(host: &Host, script: &str, args: &[&str]) -> Running {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/examples/");
+    let mut command = host.program(&format!("{folder}{script}"));
+    let cooee = std::path::Path::new(env!("CARGO_BIN_EXE_cooee")).parent().unwrap();
+    let path = std::env::var("PATH").unwrap();
+    command.env("PATH", format!("{}:{path}", cooee.display())).args(args);
+    Running::start(format!("[{}] {script}", host.nick()), &mut command)
+}
+
+#[track_caller]
+fn run(host: &Host, script: &str, args: &[&str]) -> Output {
+    start(host, script, args).finish()
+}
+
+/// Waits until the agent of `host` knows all these.
+#[track_caller]
+fn wait_for_peers(host: &Host, nicks: &[&str]) {
+    eventually("the agent knows all", || {
+        let peers = host.ask_agent(&["peers", "--json"]).json();
+        let mut here: Vec<_> = peers.iter().map(|peer| peer["nick"].as_str().unwrap()).collect();
+        here.sort_unstable();
+        (here == nicks).then_some(())
+    });
+}
+
+#[test]
+fn a_deploy_is_announced_and_each_host_has_to_confirm_it() {
+    let lab = lab_or_skip!(3);
+    let _agents = [1, 2].map(|i| lab.host(i).agent(&[]));
+    let third = lab.host(3).agent(&[]);
+    wait_for_peers(&lab.host(1), &["host2", "host3"]);
+    let listener = lab.host(2).client(&["listen", "--json", "--events", "--channel", "deploys"]);
+    listener.wait_event("joined", "host3");
+
+    let text = "web \"1.2\" $(date)";
+    let output = run(&lab.host(1), "deploy-announce", &["web", "\"1.2\"", "$(date)"]).exits(0);
+    let said = output.json();
+    let told: Vec<_> = said.iter().filter(|v| v["event"] == "told").collect();
+    assert_eq!(told.len(), 2, "{output:#?}");
+    let all = json!({ "event": "confirmed", "received": 2, "expected": 2, "missing": [] });
+    assert_eq!(said.last(), Some(&all));
+    for direct in [false, true] {
+        listener.wait_json("the announcement", |v| {
+            v["text"] == format!("deploy: {text}") && v["direct"] == direct
+        });
+    }
+
+    // It is still held for alive, and confirms nothing.
+    third.kill();
+    let output = run(&lab.host(1), "deploy-announce", &["web", "1.3"]).exits(1);
+    let last: Value = output.json().pop().unwrap();
+    assert_eq!((&last["received"], &last["expected"]), (&json!(1), &json!(2)), "{output:#?}");
+    assert_eq!(last["missing"][0]["nick"], "host3", "{output:#?}");
+    assert!(output.stderr.contains("host3 was not told"), "{output:#?}");
+}
+
+#[test]
+fn a_deploy_that_nobody_hears_fails() {
+    let lab = lab_or_skip!(1);
+    let output = run(&lab.host(1), "deploy-announce", &["web"]).exits(1);
+    assert!(output.stderr.contains("nobody answered"), "{output:#?}");
+    run(&lab.host(1), "deploy-announce", &[]).exits(2);
+}
+
+#[test]
+fn three_hosts_that_offer_a_service_are_waited_for() {
+    let lab = lab_or_skip!(4);
+    let _agents = [2, 3, 4].map(|i| lab.host(i).agent(&[]));
+    let service = ["service", "http=8080"];
+    for i in [2, 3] {
+        lab.host(i).ask_agent(&service).exits(0);
+    }
+    let output = run(&lab.host(1), "wait-for-service", &["http", "3", "300ms"]).exits(1);
+    assert_eq!(output.stdout.lines().count(), 2, "those that are there: {output:#?}");
+
+    let waiting = start(&lab.host(1), "wait-for-service", &["http"]);
+    lab.host(4).ask_agent(&service).exits(0);
+    let output = waiting.finish().exits(0);
+    let mut addresses: Vec<_> = output.stdout.lines().collect();
+    addresses.sort_unstable();
+    assert_eq!(addresses, ["10.77.0.2:8080", "10.77.0.3:8080", "10.77.0.4:8080"]);
+}
