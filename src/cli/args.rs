@@ -278,6 +278,9 @@ fn need(text: &str) -> Result<Need, String> {
 
 /// `cooee answer`
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "cooee answer [OPTIONS] CMD [ARG]...\n       cooee answer [OPTIONS] --pipe"
+)]
 pub(super) struct Answer {
     /// Answer only questions that begin with this word
     #[arg(long = "match", value_name = "WORD")]
