@@ -180,7 +180,14 @@ fn who_is_slow_prints_too_much_or_cannot_be_run_says_so() {
     let _two =
         answering(&lab.host(2), &["--timeout", "300ms", "sh", "-c", "echo so far; sleep 60"]);
     let _three = answering(&lab.host(3), &["sh", "-c", much]);
-    let _four = answering(&lab.host(4), &["/nonexistent/command"]);
+    let absent = lab.host(4).run(&["answer", "/nonexistent/command"]).exits(3);
+    assert!(absent.stderr.contains("there is no such program"), "{absent:#?}");
+    // One that is there at first.
+    let folder = Scratch::new();
+    let command = folder.path().join("command");
+    std::fs::write(&command, "").unwrap();
+    let _four = answering(&lab.host(4), &[command.to_str().unwrap()]);
+    std::fs::remove_file(&command).unwrap();
     let output = lab.host(1).run(&["ask", "--json", "x"]).exits(0);
     let answers = answers(&output);
     assert_eq!(answers["host2"].1, Some(124));
@@ -188,7 +195,7 @@ fn who_is_slow_prints_too_much_or_cannot_be_run_says_so() {
     assert_eq!((answers["host3"].0.len(), answers["host3"].1), (64 * 1024, Some(0)));
     assert!(answers["host3"].0.ends_with("[cut: sh printed more than 64 KiB]"));
     assert_eq!(answers["host4"].1, Some(127));
-    assert!(answers["host4"].0.contains("/nonexistent/command can't be started"));
+    assert!(answers["host4"].0.contains("/command can't be started"), "{answers:?}");
 }
 
 #[test]
