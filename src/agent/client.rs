@@ -15,7 +15,7 @@ use super::objects::asking::{self, Read};
 use super::objects::{Clocks, read};
 use super::protocol::{About, Line, Reply};
 use crate::net::Clock;
-use crate::node::{Listener, Notice, Notices, subscription};
+use crate::node::{Feeder, Notice, Notices, feed};
 use crate::proto::{Event, Outgoing, PeerInfo, TellError};
 use crate::values::{ChannelName, NodeId, limits};
 use crate::wire::Profile;
@@ -224,9 +224,9 @@ impl Client {
         channel.ask(&mut line)?;
         channel.stream.get_ref().set_read_timeout(None)?;
         *lock(&self.events) = Some(channel.stream.get_ref().try_clone()?);
-        let (listener, notices) = subscription();
+        let (feeder, notices) = feed();
         let clock = self.clock;
-        thread::spawn(move || channel.listen(listener, clock));
+        thread::spawn(move || channel.listen(&feeder, clock));
         Ok(notices)
     }
 
@@ -293,7 +293,7 @@ impl Channel {
     }
 
     /// Hands on what happens until one of the two ends is gone.
-    fn listen(mut self, mut listener: Listener, clock: Clock) {
+    fn listen(mut self, feeder: &Feeder, clock: Clock) {
         let mut text = String::new();
         loop {
             text.clear();
@@ -304,7 +304,7 @@ impl Channel {
             let notice =
                 read::notice(&text, clocks).or_else(|| question(&text)).or_else(|| outcome(&text));
             if let Some(notice) = notice
-                && !listener.tell(&[notice])
+                && !feeder.tell(notice)
             {
                 return;
             }

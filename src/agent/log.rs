@@ -18,6 +18,8 @@ use crate::values::Instant;
 pub(crate) const ERROR: u8 = 3;
 /// Something that somebody should look at.
 pub(crate) const WARNING: u8 = 4;
+/// Something that somebody may want to see.
+pub(crate) const NOTICE: u8 = 5;
 /// Something that is good to know.
 const INFO: u8 = 6;
 /// Something for those who want to know how it comes about.

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::args;
 use super::duration;
+use super::exec::must_be_there;
 use super::exit::{Exit, Failure};
 use super::hub::{Happening, Hub};
 use super::options::Settings;
@@ -47,6 +48,7 @@ pub(super) fn run(args: args::Answer, mut settings: Settings) -> Result<Exit, Fa
             duration::show(args.timeout)
         )));
     }
+    must_be_there(&args.command)?;
     let hub = Hub::new();
     let runner = Runner::new(LIMITS);
     let killer = runner.killer();

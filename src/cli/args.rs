@@ -20,7 +20,6 @@ use crate::values::{ChannelName, Json, Level, Nick};
     about = "The hosts of a LAN find each other and talk",
     long_about = help::COOEE,
     after_help = help::after(),
-    disable_help_subcommand = true,
     max_term_width = 100
 )]
 pub(super) struct Args {
@@ -154,7 +153,7 @@ pub(super) struct Peers {
     #[arg(long, value_name = "D", value_parser = duration::parse)]
     pub(super) wait: Option<Duration>,
     /// Wait for this many peers; fewer in time is exit code 1
-    #[arg(long, value_name = "N", conflicts_with = "watch")]
+    #[arg(long, value_name = "N", conflicts_with = "watch", value_parser = at_least_one)]
     pub(super) need: Option<usize>,
     /// Stay, and print who comes and goes
     #[arg(long)]
@@ -268,12 +267,20 @@ pub(super) struct Ask {
     pub(super) text: Vec<String>,
 }
 
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "not a number from 1 on".to_owned())
+}
+
 fn need(text: &str) -> Result<Need, String> {
     if text.is_empty() { Ok(Need::default()) } else { text.parse() }
 }
 
 /// `cooee answer`
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "cooee answer [OPTIONS] CMD [ARG]...\n       cooee answer [OPTIONS] --pipe"
+)]
 pub(super) struct Answer {
     /// Answer only questions that begin with this word
     #[arg(long = "match", value_name = "WORD")]

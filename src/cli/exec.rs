@@ -3,6 +3,8 @@
 //! [`Runner`] bounds it in every direction; this file says so to the user.
 
 use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -27,6 +29,26 @@ pub(super) struct Exec {
     complained: AtomicBool,
 }
 
+/// Refuses a command whose program is nowhere, before the first message would find out.
+pub(super) fn must_be_there(words: &[OsString]) -> Result<(), Failure> {
+    let Some(program) = words.first().map(Path::new) else { return Ok(()) };
+    let here = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.is_file());
+    let found = if program.components().count() > 1 || program.has_root() {
+        here(program)
+    } else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|folder| here(&folder.join(program)))
+    };
+    if found {
+        return Ok(());
+    }
+    let program = program.display().to_string();
+    Err(Failure::Refused(format!(
+        "{}: there is no such program; give its path, or see PATH",
+        Escaped::of(&program)
+    )))
+}
+
 impl Exec {
     /// `words` is the command and its arguments.
     pub(super) fn new(words: Vec<OsString>, timeout: Duration) -> Result<Self, Failure> {
@@ -34,6 +56,7 @@ impl Exec {
             let cause = "--exec-timeout: no command ends in no time; give at least 1ms";
             return Err(Failure::Usage(cause.to_owned()));
         }
+        must_be_there(&words)?;
         let runner = Runner::new(LIMITS);
         Ok(Self { words, timeout, runner, complained: AtomicBool::new(false) })
     }

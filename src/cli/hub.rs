@@ -10,6 +10,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -118,6 +120,29 @@ impl Hub {
             }
         });
         Ok(())
+    }
+
+    /// Ends the command when nobody reads its output any more, as in `cooee listen | head -1`:
+    /// without this it would learn so only when it has something to print.
+    pub(super) fn output(&self) {
+        let (sender, ended) = (self.sender.clone(), Arc::clone(&self.ended));
+        thread::spawn(move || {
+            let output = io::stdout();
+            // Errors are told whatever is asked for.
+            let mut watched = [PollFd::new(&output, PollFlags::empty())];
+            loop {
+                match poll(&mut watched, None) {
+                    Err(Errno::INTR) => {}
+                    Ok(_) if watched[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) => {
+                        ended.store(true, Ordering::Release);
+                        let _ = sender.try_send(Happening::Signal);
+                        return;
+                    }
+                    // It can't be watched.
+                    _ => return,
+                }
+            }
+        });
     }
 
     /// The next happening; a signal goes before everything else.

@@ -46,7 +46,7 @@ impl args::Words {
             let cause = too_long(text.len());
             return Err(Failure::Usage(format!("the text {cause}; pipe its lines to `say -`")));
         }
-        if text.is_empty() && self.data.is_none() {
+        if text.trim().is_empty() && self.data.is_none() {
             return Err(Failure::Usage("the text is empty; there is nothing to say".to_owned()));
         }
         Ok(text)

@@ -36,6 +36,9 @@ pub(super) fn run(args: args::Listen, mut settings: Settings) -> Result<Exit, Fa
     let exec = args.exec.map(|words| Exec::new(words, args.exec_timeout)).transpose()?;
     let killer = exec.as_ref().map(Exec::killer);
     hub.signals(move || killer.into_iter().for_each(|killer| killer.kill_all()))?;
+    if exec.is_none() {
+        hub.output();
+    }
     let (node, notices) = session::start(&mut settings, Role::Resident)?;
     hub.notices(notices);
     if let Some(nick) = node.agents_nick() {

@@ -42,7 +42,7 @@ use crate::values::duration;
 use args::{Args, Command, Globals};
 use exit::{Exit, Failure};
 use options::{Settings, Surroundings};
-use output::{complain, note};
+use output::{complain, warn};
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
@@ -76,7 +76,7 @@ fn run(line: impl Iterator<Item = OsString>) -> Exit {
 fn configured(args: Args) -> Result<Exit, Failure> {
     let mut settings = options::resolve(&args.globals, &Surroundings::real())?;
     if !settings.quiet {
-        settings.warnings.drain(..).for_each(note);
+        settings.warnings.drain(..).for_each(warn);
     }
     command(args.command, &args.globals, settings)
 }
@@ -103,7 +103,7 @@ fn command(command: Command, typed: &Globals, settings: Settings) -> Result<Exit
         Command::Stop => agent::stop(&settings),
         Command::Completions(args) => pages::completions(&args),
         Command::Man(args) => pages::manual(&args),
-        Command::Sim(args) => sim::run(&args, &mut std::io::stdout().lock()),
+        Command::Sim(args) => sim::run(&args, &settings),
     }
 }
 

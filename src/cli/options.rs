@@ -15,6 +15,7 @@ use etcetera::BaseStrategy;
 
 use super::args::Globals;
 use super::exit::Failure;
+use super::output::note;
 use super::{config, gateway, hooks};
 use crate::agent::hooks::HookOptions;
 use crate::agent::usual_socket;
@@ -122,6 +123,14 @@ pub(super) struct Surroundings {
     pub(super) host: String,
 }
 
+/// The folder, if it is there and this user's: where an agent listens, and what runs without a
+/// session, such as a cron job, has no variable for it.
+fn own(folder: String) -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = fs::symlink_metadata(&folder).ok()?;
+    (meta.is_dir() && meta.uid() == rustix::process::getuid().as_raw()).then(|| folder.into())
+}
+
 impl Surroundings {
     /// The real ones.
     pub(super) fn real() -> Self {
@@ -137,7 +146,10 @@ impl Surroundings {
             env: Box::new(|name| std::env::var_os(name)),
             config_dir: dirs.as_ref().map(BaseStrategy::config_dir),
             state_dir: dirs.as_ref().and_then(BaseStrategy::state_dir),
-            runtime_dir: dirs.as_ref().and_then(BaseStrategy::runtime_dir),
+            runtime_dir: dirs
+                .as_ref()
+                .and_then(BaseStrategy::runtime_dir)
+                .or_else(|| own(format!("/run/user/{}", rustix::process::getuid().as_raw()))),
             host,
         }
     }
@@ -462,11 +474,12 @@ impl Seed {
     }
 
     /// Its addresses, as the system's resolver knows them.
-    fn look_up(&self) -> Result<Vec<SocketAddr>, Failure> {
+    /// The addresses, or why there are none.
+    fn look_up(&self) -> Result<Vec<SocketAddr>, String> {
         let host = Escaped::of(&self.host);
         let refused = |cause: &dyn fmt::Display| {
             let origin = &self.origin;
-            Failure::Refused(format!("{origin}: {host}: {cause}; give the host's IPv4 address"))
+            format!("{origin}: {host}: {cause}; give the host's IPv4 address")
         };
         let found = (self.host.as_str(), self.port).to_socket_addrs().map_err(|e| refused(&e))?;
         let mut found: Vec<SocketAddr> = found.filter(SocketAddr::is_ipv4).collect();
@@ -481,9 +494,25 @@ impl Seed {
 
 impl Settings {
     /// Looks up the hosts to ask: the one step that may take time and fail for others' reasons.
+    /// One that can't be found is no reason to do without the others, or without multicast.
     pub(super) fn look_up(&mut self) -> Result<(), Failure> {
+        let mut missing = None;
         for seed in &self.seeds {
-            self.node.seeds.extend(seed.look_up()?);
+            match seed.look_up() {
+                Ok(found) => self.node.seeds.extend(found),
+                Err(why) => {
+                    if !self.quiet {
+                        note(&why);
+                    }
+                    missing = Some(why);
+                }
+            }
+        }
+        if let Some(why) = missing
+            && self.node.no_multicast
+            && self.node.seeds.is_empty()
+        {
+            return Err(Failure::Refused(why));
         }
         if self.node.seeds.len() > limits::SEEDS {
             let (count, limit) = (self.node.seeds.len(), limits::SEEDS);

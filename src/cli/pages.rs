@@ -31,7 +31,7 @@ pub(super) fn manual(args: &args::Manual) -> Result<Exit, Failure> {
         return write_all(&program, folder);
     }
     let Some(name) = &args.command else { return print(&page(&program)) };
-    let command = program.get_subcommands().find(|command| command.get_name() == name);
+    let command = commands(&program).find(|command| command.get_name() == name);
     let command = command.ok_or_else(|| {
         let name = Escaped::of(name);
         Failure::Usage(format!("'{name}' is not a command; `cooee --help` lists them"))
@@ -56,7 +56,7 @@ fn write_all(program: &clap::Command, folder: &Path) -> Result<Exit, Failure> {
     let shown = |path: &Path| Escaped::of(&path.display().to_string()).to_string();
     let refused = |path: &Path, e| Failure::Refused(format!("{}: {e}", shown(path)));
     fs::create_dir_all(folder).map_err(|e| refused(folder, e))?;
-    for command in std::iter::once(program).chain(program.get_subcommands()) {
+    for command in std::iter::once(program).chain(commands(program)) {
         let path = folder.join(format!("{}.1", display_name(command)));
         fs::write(&path, page(command)).map_err(|e| refused(&path, e))?;
     }
@@ -147,6 +147,11 @@ const FILES: [(&str, &str); 4] = [
     ("~/.local/state/cooee/history.db", "what was said while the agent ran"),
 ];
 
+/// The commands that have a page: not `help`, which only shows the others'.
+fn commands(program: &clap::Command) -> impl Iterator<Item = &clap::Command> {
+    program.get_subcommands().filter(|command| command.get_name() != "help")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,7 +171,7 @@ mod tests {
         let program = program();
         let main = text(&program);
         assert!(main.starts_with(".TH cooee 1 \"\" \"cooee "), "{main}");
-        for command in program.get_subcommands() {
+        for command in commands(&program) {
             assert!(main.contains(&format!("\ncooee-{}(1)\n", command.get_name())), "{main}");
         }
         for (_, says) in Exit::ALL {
@@ -180,7 +185,7 @@ mod tests {
         let globals = program.get_arguments().filter(|arg| arg.is_global_set());
         let globals: Vec<_> = globals.filter_map(|arg| arg.get_long()).collect();
         assert!(globals.len() >= 12, "{globals:?}");
-        for command in program.get_subcommands() {
+        for command in commands(&program) {
             let page = text(command);
             for option in command.get_arguments().filter_map(|arg| arg.get_long()) {
                 assert!(page.contains(&format!("--{option}")), "{}: {option}", command.get_name());

@@ -15,6 +15,7 @@ use super::session::{self, Role};
 use crate::agent::{Door, Filter};
 use crate::node::{Notice, Notices};
 use crate::proto::{Event, PeerInfo};
+use crate::talk::text;
 use crate::values::NodeId;
 
 /// How long answers are waited for unless said otherwise.
@@ -64,6 +65,7 @@ fn wait(
             None => return cause.filter(|_| here.0.is_empty()).map_or(Ok(()), Err),
             Some(Notice::LinkDown { name, why }) => cause = Some(session::refused(&name, &why)),
             Some(Notice::Event(Event::Settled { .. })) => settled = true,
+            Some(Notice::Event(Event::Cloned { addr, nick })) => note(text::cloned(addr, &nick)),
             Some(notice) => here.take(&notice),
         }
     }
@@ -115,7 +117,9 @@ fn missing(
 ) -> Result<String, Failure> {
     let fits = if args.tag.is_empty() && args.service.is_empty() { "" } else { " that fits" };
     let within = duration::show(args.wait.unwrap_or(WAIT));
-    let links = session::links(node)?;
+    let links = node.links()?;
+    let inside = links.iter().all(|(_, addr)| addr.is_loopback());
+    let links = session::show(&links);
     let who = match count {
         0 => format!("nobody{fits} answered"),
         _ => format!("{count} of {need}{fits} answered"),
@@ -123,6 +127,12 @@ fn missing(
     if settings.node.no_multicast && settings.node.seeds.is_empty() {
         return Ok(format!(
             "{who}: without multicast only the hosts that are named are asked: --peer HOST"
+        ));
+    }
+    if inside {
+        return Ok(format!(
+            "{who} within {within} on {links}, which only reaches this host: no other interface is \
+             up and can multicast; `ip address` shows why"
         ));
     }
     Ok(format!(
@@ -140,6 +150,7 @@ fn watch(
 ) -> Result<Exit, Failure> {
     let hub = Hub::new();
     hub.signals(|| {})?;
+    hub.output();
     hub.notices(notices);
     let (mut out, style) = (Out::new(), Style::new(false));
     loop {

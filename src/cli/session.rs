@@ -10,6 +10,7 @@ use crate::agent::{Client, Door, DoorError};
 use crate::node::{Node, Notice, Notices, Options, Stopped};
 use crate::proto::{Event, PeerInfo};
 use crate::talk::find::{self, Found};
+use crate::talk::text;
 use crate::values::{Escaped, NodeId};
 
 /// What a command is to the others on the LAN.
@@ -146,7 +147,7 @@ pub(super) fn links(node: &Door) -> Result<String, Failure> {
     Ok(show(&node.links()?))
 }
 
-fn show(links: &[(String, Ipv4Addr)]) -> String {
+pub(super) fn show(links: &[(String, Ipv4Addr)]) -> String {
     let links: Vec<String> = links.iter().map(|(name, addr)| format!("{name} ({addr})")).collect();
     if links.is_empty() { "no link".to_owned() } else { links.join(", ") }
 }
@@ -165,6 +166,7 @@ pub(super) fn settle(
         match next(left)? {
             Some(Notice::Event(Event::Settled { .. })) | None => break,
             Some(Notice::Event(Event::Joined(_))) => alone = false,
+            Some(Notice::Event(Event::Cloned { addr, nick })) => note(text::cloned(addr, &nick)),
             Some(Notice::LinkDown { name, why }) => {
                 cause = Some(refused(&name, &why));
             }

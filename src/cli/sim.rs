@@ -1,11 +1,13 @@
 //! `cooee sim`: many simulated hosts start on one simulated LAN.
 
-use std::io::Write;
-use std::time::Duration;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 use super::duration;
 use super::exit::{Exit, Failure};
-use crate::sim::Startup;
+use super::options::Settings;
+use super::output::Out;
+use crate::sim::{Report, Startup, Sum};
 
 pub(super) const ABOUT: &str = "\
 Simulates a LAN on which many hosts start within a short time, and prints how long it takes until \
@@ -18,7 +20,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   cooee sim
   cooee sim --hosts 1000 --loss 5
-  cooee sim --hosts 100 --loss 20% --spread 10s --seed 7";
+  cooee sim --hosts 100 --loss 20% --spread 10s --seed 7
+  cooee sim --hosts 100 --json | jq .last_ms";
 
 /// Virtual time after which it is given up.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -52,20 +55,65 @@ fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
+/// How often the progress is shown.
+const PROGRESS: Duration = Duration::from_millis(200);
+
 /// Simulates, and prints the report.
-pub(super) fn run(args: &SimArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let report = Startup {
-        hosts: args.hosts as usize,
+pub(super) fn run(args: &SimArgs, settings: &Settings) -> Result<Exit, Failure> {
+    let shows = !settings.quiet && io::stderr().is_terminal();
+    let hosts = args.hosts;
+    let mut last = Instant::now();
+    let mut progress = |complete: usize| {
+        if shows && last.elapsed() >= PROGRESS {
+            last = Instant::now();
+            // Who has no terminal any more needs no progress.
+            let _ = write!(io::stderr(), "\r{complete} of {hosts} hosts know everyone ");
+        }
+    };
+    let startup = Startup {
+        hosts: hosts as usize,
         loss: args.loss,
         seed: args.seed,
         spread: args.spread,
         steady: args.steady,
         limit: LIMIT,
+    };
+    let report = startup.run_watched(&mut progress);
+    if shows {
+        let _ = write!(io::stderr(), "\r\x1b[K");
     }
-    .run();
-    write!(out, "{report}").map_err(|e| Failure::output(&e))?;
-    out.flush().map_err(|e| Failure::output(&e))?;
+    let text = if settings.json { object(&report) } else { report.to_string() };
+    Out::new().line(text.trim_end())?;
     Ok(if report.is_good() { Exit::Done } else { Exit::No })
+}
+
+/// The report for scripts. Times are in milliseconds, from the start of the last host.
+fn object(report: &Report) -> String {
+    let Startup { hosts, loss, seed, spread, steady, .. } = report.startup;
+    let ms = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+    let within = |share| report.within(share).map(ms);
+    let sums = |(to_all, to_one): (Sum, Sum)| {
+        let sum = |sum: Sum| serde_json::json!({"datagrams": sum.datagrams, "bytes": sum.bytes});
+        serde_json::json!({"multicast": sum(to_all), "unicast": sum(to_one)})
+    };
+    serde_json::json!({
+        "event": "simulated",
+        "hosts": hosts,
+        "loss": loss,
+        "seed": seed,
+        "spread_ms": ms(spread),
+        "complete": report.complete_after.len(),
+        "first_ms": within(0.0),
+        "median_ms": within(0.5),
+        "p99_ms": within(0.99),
+        "last_ms": within(1.0),
+        "sent": sums(report.cost.totals()),
+        "received": report.cost.received,
+        "datagrams_per_host": report.datagrams_per_host(),
+        "steady": {"seconds": steady.as_secs_f64(), "sent": sums(report.steady.totals())},
+        "violation": report.violation,
+    })
+    .to_string()
 }
 
 #[cfg(test)]

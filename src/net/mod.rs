@@ -116,17 +116,24 @@ pub struct LinkFailure {
     pub error: io::Error,
 }
 
+impl LinkFailure {
+    /// What failed and why, for those who name the link themselves.
+    pub fn why(&self) -> String {
+        let error = &self.error;
+        match (self.during, self.to) {
+            (During::Join, Some(group)) => format!("can't join {}: {error}", group.ip()),
+            (During::Join, None) => format!("can't join: {error}"),
+            (During::Send, Some(to)) => format!("can't send to {to}: {error}"),
+            (During::Send, None) => format!("can't send: {error}"),
+        }
+    }
+}
+
 impl fmt::Display for LinkFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(link) = self.link {
             write!(f, "link {link}: ")?;
         }
-        match (self.during, self.to) {
-            (During::Join, Some(group)) => write!(f, "can't join {}", group.ip())?,
-            (During::Join, None) => f.write_str("can't join")?,
-            (During::Send, Some(to)) => write!(f, "can't send to {to}")?,
-            (During::Send, None) => f.write_str("can't send")?,
-        }
-        write!(f, ": {}", self.error)
+        f.write_str(&self.why())
     }
 }

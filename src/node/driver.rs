@@ -312,7 +312,7 @@ impl Driver {
             let Some(link) = failure.link else { continue };
             if self.failing.insert(link, self.clock.now()).is_none() {
                 let name = self.name(link).unwrap_or_else(|| link.to_string());
-                let why = failure.to_string();
+                let why = failure.why();
                 self.notices.push_back(Notice::LinkDown { name, why });
             }
         }

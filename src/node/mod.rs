@@ -24,7 +24,7 @@ pub use driver::Stats;
 pub use handle::Node;
 pub use local::{Guest, LocalNode, Turn};
 #[cfg(feature = "cli")]
-pub(crate) use notices::{Listener, subscription};
+pub(crate) use notices::{Feeder, feed};
 pub use notices::{Notice, Notices};
 pub use options::Options;
 

@@ -17,6 +17,10 @@ use crate::proto::Event;
 /// as [`Notice::Missed`].
 pub(super) const WAITING: usize = 65_536;
 
+/// Notices from another process that wait; then that process waits, or what it writes to.
+#[cfg(feature = "cli")]
+const FED: usize = 1_024;
+
 /// What a subscriber hears.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -69,6 +73,32 @@ pub(crate) fn subscription() -> (Listener, Notices) {
     let waiting = Arc::new(AtomicUsize::new(0));
     let listener = Listener { sender, waiting: Arc::clone(&waiting), missed: 0 };
     (listener, Notices { receiver, waiting, batch: RefCell::default() })
+}
+
+/// The end of a subscription at which somebody can wait who is not the node.
+#[cfg(feature = "cli")]
+#[derive(Debug)]
+pub(crate) struct Feeder {
+    sender: mpsc::SyncSender<Vec<Notice>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A subscription to what another process tells.
+#[cfg(feature = "cli")]
+pub(crate) fn feed() -> (Feeder, Notices) {
+    let (sender, receiver) = mpsc::sync_channel(FED);
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let feeder = Feeder { sender, waiting: Arc::clone(&waiting) };
+    (feeder, Notices { receiver, waiting, batch: RefCell::default() })
+}
+
+#[cfg(feature = "cli")]
+impl Feeder {
+    /// Hands a notice over, once there is room for it. `false` when the listener has gone.
+    pub(crate) fn tell(&self, notice: Notice) -> bool {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.sender.send(vec![notice]).is_ok()
+    }
 }
 
 impl Listener {
@@ -133,6 +163,19 @@ mod tests {
             assert_eq!(notices.next(Duration::MAX), Ok(Some(link(name))));
         }
         assert_eq!(notices.next(Duration::MAX), Err(Stopped));
+    }
+
+    #[cfg(feature = "cli")]
+    #[test]
+    fn who_feeds_a_slow_listener_waits_and_nothing_is_missed() {
+        let (feeder, notices) = feed();
+        let count = 10 * FED;
+        let thread = std::thread::spawn(move || (0..count).all(|_| feeder.tell(link("x"))));
+        for _ in 0..count {
+            assert_eq!(notices.next(Duration::MAX), Ok(Some(link("x"))));
+        }
+        assert_eq!(notices.next(Duration::MAX), Err(Stopped));
+        assert!(thread.join().unwrap());
     }
 
     #[test]

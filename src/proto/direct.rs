@@ -1,7 +1,9 @@
 //! Messages to one peer on their way: repeated until acknowledged or given up.
 //!
-//! Of a message in many datagrams only some are on their way at a time
-//! ([`limits::IN_FLIGHT`]); each acknowledgement makes room for the next.
+//! Of a message in many datagrams only some are on their way at a time: few at first, one more with
+//! each acknowledgement (at most [`limits::IN_FLIGHT`]), half as many when one is missing. A slow
+//! acknowledgement makes the wait for others longer. (Both as in RFC 5681 and RFC 6298; without,
+//! thirty hosts with much to say to one would bury it under repetitions.)
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -38,8 +40,8 @@ pub(crate) struct Going {
 #[derive(Clone, Debug)]
 struct Waiting {
     going: Going,
-    /// The wait before the first repetition; doubles with each (RFC 6298 §5.5).
-    patience: Duration,
+    /// When it was sent first.
+    sent: Instant,
     next: Instant,
 }
 
@@ -49,9 +51,20 @@ struct Message {
     begun: Instant,
     unacked: usize,
     in_flight: usize,
+    /// How many may be on their way, and when that was reduced last.
+    window: usize,
+    reduced: Instant,
+    /// The wait before the first repetition; doubles with each (RFC 6298 §5.5).
+    patience: Duration,
     /// The datagrams that wait for their turn.
     queue: VecDeque<u64>,
 }
+
+/// Datagrams of a message that are sent at once.
+const FIRST: usize = 4;
+
+/// The longest wait before the first repetition.
+const MOST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What has become of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +73,26 @@ pub(crate) enum Outcome {
     Arrived(Parcel, Duration),
     /// Given up.
     Failed(Parcel, TellError),
+}
+
+impl Message {
+    /// A datagram was acknowledged so long after it was sent first; whether it was sent just once.
+    fn heard(&mut self, after: Duration, once: bool) {
+        // Which of several copies arrived is not known: the first is the cautious guess.
+        let patience = (after * 2).max(self.patience * 7 / 8);
+        self.patience = patience.clamp(timing::TELL_RETRY, MOST_PATIENCE);
+        if once {
+            self.window = (self.window + 1).min(limits::IN_FLIGHT);
+        }
+    }
+
+    /// No acknowledgement came in time. Of many that are missing at once the first counts.
+    fn missed(&mut self, now: Instant) {
+        if now.since(self.reduced) >= self.patience {
+            self.reduced = now;
+            self.window = (self.window / 2).max(1);
+        }
+    }
 }
 
 /// The messages on their way.
@@ -102,23 +135,26 @@ impl Direct {
             begun: now,
             unacked: 0,
             in_flight: 0,
+            window: FIRST,
+            reduced: now,
+            patience,
             queue: VecDeque::new(),
         });
         message.unacked += 1;
         message.queue.push_back(n);
         let parcel = going.parcel;
-        self.waiting.insert(n, Waiting { going, patience, next: Instant::NEVER });
+        self.waiting.insert(n, Waiting { going, sent: now, next: Instant::NEVER });
         self.next_of(parcel, now)
     }
 
     /// The next datagram of a message, if its turn has come.
     fn next_of(&mut self, parcel: Parcel, now: Instant) -> Option<Going> {
         let message = self.messages.get_mut(&parcel)?;
-        while message.in_flight < limits::IN_FLIGHT {
+        while message.in_flight < message.window {
             let n = message.queue.pop_front()?;
             if let Some(waiting) = self.waiting.get_mut(&n) {
                 message.in_flight += 1;
-                waiting.next = now + waiting.patience;
+                (waiting.sent, waiting.next) = (now, now + message.patience);
                 waiting.going.tries = 1;
                 return Some(waiting.going.clone());
             }
@@ -126,28 +162,33 @@ impl Direct {
         None
     }
 
-    /// A peer has acknowledged a datagram: what has become of the message, or what is to be sent
+    /// A peer has acknowledged a datagram: what has become of the message, and what is to be sent
     /// next of it.
     pub(crate) fn acked(
         &mut self,
         n: u64,
         from: NodeId,
         now: Instant,
-    ) -> (Option<Outcome>, Option<Going>) {
+    ) -> (Option<Outcome>, Vec<Going>) {
         if self.waiting.get(&n).is_none_or(|waiting| waiting.going.to != from) {
-            return (None, None);
+            return (None, Vec::new());
         }
-        let Some(Waiting { going, .. }) = self.waiting.remove(&n) else { return (None, None) };
-        let Some(message) = self.messages.get_mut(&going.parcel) else { return (None, None) };
+        let Some(Waiting { going, sent, .. }) = self.waiting.remove(&n) else {
+            return (None, Vec::new());
+        };
+        let Some(message) = self.messages.get_mut(&going.parcel) else { return (None, Vec::new()) };
         message.unacked -= 1;
-        // A peer may acknowledge what was never sent; that frees nothing.
-        message.in_flight -= usize::from(going.tries > 0);
-        if message.unacked > 0 {
-            return (None, self.next_of(going.parcel, now));
+        if message.unacked == 0 {
+            let took = now.since(message.begun);
+            self.messages.remove(&going.parcel);
+            return (Some(Outcome::Arrived(going.parcel, took)), Vec::new());
         }
-        let took = now.since(message.begun);
-        self.messages.remove(&going.parcel);
-        (Some(Outcome::Arrived(going.parcel, took)), None)
+        // A peer may acknowledge what was never sent; that frees nothing.
+        if going.tries > 0 {
+            message.in_flight -= 1;
+            message.heard(now.since(sent), going.tries == 1);
+        }
+        (None, std::iter::from_fn(|| self.next_of(going.parcel, now)).collect())
     }
 
     /// The datagrams to be sent again now, and the messages given up.
@@ -155,11 +196,13 @@ impl Direct {
         let (mut again, mut failed) = (Vec::new(), Vec::new());
         for waiting in self.waiting.values_mut().filter(|waiting| waiting.next <= now) {
             let going = &mut waiting.going;
-            if going.tries >= timing::TELL_TRIES {
+            let message = self.messages.get_mut(&going.parcel);
+            let Some(message) = message.filter(|_| going.tries < timing::TELL_TRIES) else {
                 failed.push(going.parcel);
                 continue;
-            }
-            waiting.next = now + waiting.patience * (1 << going.tries.min(10));
+            };
+            message.missed(now);
+            waiting.next = now + message.patience * (1 << going.tries.min(10));
             going.tries += 1;
             again.push(going.clone());
         }
@@ -234,17 +277,35 @@ mod tests {
     fn of_a_long_message_only_some_is_on_its_way_and_each_acknowledgement_lets_more_go() {
         let mut direct = Direct::default();
         let all: Vec<(u64, bool)> = (0..100).map(|_| add(&mut direct)).collect();
-        assert_eq!(all.iter().filter(|(_, sent)| *sent).count(), limits::IN_FLIGHT);
+        assert_eq!(all.iter().filter(|(_, sent)| *sent).count(), FIRST);
         // One that was never sent is acknowledged all the same.
-        assert!(direct.acked(all[50].0, PEER, Instant::ZERO).1.is_none());
-        let (mut sent, mut arrived) = (limits::IN_FLIGHT, false);
+        assert!(direct.acked(all[50].0, PEER, Instant::ZERO).1.is_empty());
+        let (mut sent, mut on_their_way, mut most, mut arrived) = (FIRST, FIRST, 0, false);
         for (n, _) in all {
             let (outcome, next) = direct.acked(n, PEER, Instant::ZERO);
-            sent += usize::from(next.is_some());
+            sent += next.len();
+            on_their_way = (on_their_way + next.len()).saturating_sub(1);
+            most = most.max(on_their_way);
             arrived |= outcome.is_some();
         }
         assert!(arrived && direct.is_empty());
-        assert_eq!(sent, 99);
+        assert_eq!((sent, most), (99, limits::IN_FLIGHT));
+    }
+
+    #[test]
+    fn where_datagrams_are_missing_fewer_go_and_where_they_are_slow_the_wait_is_longer() {
+        let mut direct = Direct::default();
+        let all: Vec<(u64, bool)> = (0..100).map(|_| add(&mut direct)).collect();
+        for (n, _) in &all[..20] {
+            direct.acked(*n, PEER, Instant::ZERO);
+        }
+        let full = direct.messages[&TOLD].window;
+        let late = direct.next();
+        assert_eq!(direct.due(late).0.len(), limits::IN_FLIGHT);
+        assert_eq!((full, direct.messages[&TOLD].window), (16, 8), "once for all of them");
+        let slow = Instant::ZERO + Duration::from_millis(300);
+        assert!(direct.acked(all[20].0, PEER, slow).1.is_empty());
+        assert_eq!(direct.messages[&TOLD].patience, Duration::from_millis(600));
     }
 
     #[test]

@@ -122,14 +122,7 @@ impl Engine {
         };
         let Some(peer) = self.peers.get_mut(id) else { return news };
         if presence.from.epoch > peer.epoch {
-            // It has started again: the same peer, with nothing left of its last run but its name.
-            peer.epoch = presence.from.epoch;
-            peer.seen = super::window::Window::new();
-            peer.profile_n = 0;
-            peer.token = None;
-            peer.paths.forget_tokens();
-            peer.reach.restart();
-            peer.channels.restart();
+            peer.restart(presence.from.epoch);
         }
         peer.seen.mark(presence.n);
         news.joined = matches!(peer.standing, Standing::Told { .. });

@@ -85,6 +85,17 @@ impl Peer {
         }
     }
 
+    /// It has started again: the same peer, with nothing left of its last run but its name.
+    pub(crate) fn restart(&mut self, epoch: Epoch) {
+        self.epoch = epoch;
+        self.seen = Window::new();
+        self.profile_n = 0;
+        self.token = None;
+        self.paths.forget_tokens();
+        self.reach.restart();
+        self.channels.restart();
+    }
+
     /// Whether everything that it says of itself has come.
     pub(crate) fn is_complete(&self) -> bool {
         self.channels.is_whole() && self.profile_complete

@@ -376,7 +376,7 @@ impl Engine {
             return;
         }
         let (outcome, next) = self.direct.acked(ack.n, ack.from.id, self.now);
-        if let Some(going) = next {
+        for going in next {
             self.send_going(going);
         }
         if let Some(outcome) = outcome {

@@ -44,6 +44,11 @@ pub struct Report {
 impl Startup {
     /// Runs it.
     pub fn run(&self) -> Report {
+        self.run_watched(|_| {})
+    }
+
+    /// Runs it, and tells again and again how many hosts know everyone.
+    pub fn run_watched(&self, mut watch: impl FnMut(usize)) -> Report {
         let mut world = World::new(self.seed);
         world.keep_events = false;
         let lan = world.add_lan(Faults::losing(self.loss));
@@ -57,8 +62,12 @@ impl Startup {
             starts.push(at);
         }
         world.begin_census(self.hosts.saturating_sub(1));
-        let done = |world: &World| world.census().iter().flatten().count() == self.hosts;
-        while !done(&world) && world.now().since(begun) < self.limit {
+        loop {
+            let complete = world.census().iter().flatten().count();
+            watch(complete);
+            if complete == self.hosts || world.now().since(begun) >= self.limit {
+                break;
+            }
             world.run_for(Duration::from_millis(5));
         }
         // Nobody can know everyone before the last one has started.

@@ -11,7 +11,7 @@ use super::host::{HostId, NodeIndex, Spec};
 use super::segment::{Faults, LanId};
 use super::trace::Trace;
 use super::world::World;
-use crate::proto::{Command, PeerState};
+use crate::proto::{AnswerEnd, Command, Event, PeerState};
 use crate::values::{ChannelName, NodeId, Rng};
 use crate::wire::Hearing;
 
@@ -219,7 +219,8 @@ impl Swarm {
         for &node in &live {
             self.look_at(node, &live)?;
         }
-        self.talk(&live)
+        self.talk(&live)?;
+        self.ask(&live)
     }
 
     /// Whether a node knows exactly those who are there.
@@ -287,5 +288,25 @@ impl Swarm {
             }
         }
         Ok(())
+    }
+
+    /// Whether a question reaches everybody, and each says that nobody there answers.
+    fn ask(&mut self, live: &[NodeIndex]) -> Result<(), String> {
+        for &node in live {
+            let to: Vec<NodeId> =
+                live.iter().filter(|&&n| n != node).map(|&n| self.world.id(n)).collect();
+            let what = self.world.outgoing("does anybody answer?");
+            let ticket = u64::MAX;
+            self.world.command(node, Command::Ask { to: to.clone(), what, ticket });
+            self.world.run_for(Duration::from_secs(1));
+            let silent = to.iter().find(|&&id| {
+                let end = Event::AnswerEnd { ticket, from: id, end: AnswerEnd::Nobody };
+                !self.world.events(node).iter().any(|(_, event)| *event == end)
+            });
+            if let Some(silent) = silent {
+                return Err(format!("node {}'s question to {silent:?} has no end", node.0));
+            }
+        }
+        self.world.checker.verdict()
     }
 }

@@ -287,7 +287,7 @@ impl World {
         }
     }
 
-    fn outgoing(&self, text: &str) -> Outgoing {
+    pub(super) fn outgoing(&self, text: &str) -> Outgoing {
         let at = WallTime(DAWN + self.now.as_micros() / 1_000);
         Outgoing { at, text: text.to_owned(), data: None, level: Level::default() }
     }

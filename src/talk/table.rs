@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::proto::{PeerInfo, PeerState};
 use crate::values::ChannelName;
@@ -27,6 +27,25 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> St
         text.push('\n');
     }
     text
+}
+
+/// Columns of the widest cell of what strangers write: nobody spoils the table for all.
+const WIDEST: usize = 40;
+
+fn cut(text: &str) -> String {
+    if text.width() <= WIDEST {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    let mut width = 0;
+    for c in text.chars() {
+        width += c.width().unwrap_or(0);
+        if width >= WIDEST {
+            break;
+        }
+        short.push(c);
+    }
+    short + "…"
 }
 
 /// A round trip in a unit that shows what matters.
@@ -63,16 +82,16 @@ fn row(peer: &PeerInfo) -> [String; 10] {
     let services: Vec<String> =
         profile.services.iter().map(|(name, port)| format!("{}:{port}", name.escaped())).collect();
     [
-        super::text::name(&profile.nick),
+        cut(&super::text::name(&profile.nick)),
         peer.addr.map_or_else(|| "?".to_owned(), |addr| addr.ip().to_string()),
         if peer.verified { state.to_owned() } else { format!("{state} (unverified)") },
         peer.path.as_str().to_owned(),
         peer.rtt.map(round_trip).unwrap_or_default(),
-        profile.host.escaped().to_string(),
+        cut(&profile.host.escaped().to_string()),
         peer.id.short(),
-        channels.join(","),
-        tags.join(","),
-        services.join(","),
+        cut(&channels.join(",")),
+        cut(&tags.join(",")),
+        cut(&services.join(",")),
     ]
 }
 
@@ -102,6 +121,13 @@ mod tests {
         NICK  ADDRESS  STATE               PATH       HOST          ID        CHANNELS   TAGS      SERVICES
         ada   ?        alive (unverified)  multicast  web1\u{202e}  a4dqobyh  lobby,ops  role=web  http:80
         "#);
+    }
+
+    #[test]
+    fn what_is_too_wide_is_cut() {
+        assert_eq!(cut("short"), "short");
+        let wide = cut(&"会".repeat(100));
+        assert!(wide.ends_with('…') && wide.width() <= WIDEST, "{wide}");
     }
 
     #[test]

@@ -26,7 +26,8 @@ const DAY: u64 = 86_400_000;
 const MARKS: usize = 3;
 
 /// A nick, safe to print, in which nothing looks like nothing: blanks at its ends and blanks other
-/// than the space are written as escapes, and so are heaps of marks on one letter.
+/// than the space are written as escapes, and so are heaps of marks on one letter. One that could
+/// pass for what stands around a nick in a line is quoted.
 pub(crate) fn name(nick: &PeerText) -> String {
     let text = nick.raw();
     if text.trim().is_empty() {
@@ -45,7 +46,8 @@ pub(crate) fn name(nick: &PeerText) -> String {
             let _ = write!(shown, "{}", Escaped::of(c.encode_utf8(&mut [0; 4])));
         }
     }
-    shown
+    let frames = |c| matches!(c, ':' | '(' | ')' | '[' | ']' | '#' | '→' | '"' | '·');
+    if text.contains(frames) { format!("\"{}\"", shown.replace('"', "\\\"")) } else { shown }
 }
 
 /// `: rack=7, role=web`, if there is any such thing to tell of a peer.

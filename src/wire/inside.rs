@@ -132,6 +132,8 @@ impl Members {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::entry::{Content, split};
     use super::*;
     use crate::values::{Level, WallTime, limits};
@@ -182,6 +184,28 @@ mod tests {
             r#"{"answer":"0000000000000007","answer":"0000000000000008","text":"x"}"#,
         ] {
             assert!(Inside::read(json).is_err(), "{json}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_peer_has_sealed_is_read_as_it_would_be_written_or_refused(
+            members in prop::collection::vec(
+                prop::sample::select(vec![
+                    r#""nick":"x""#, r#""ask":"00000000000000ff""#, r#""ask":"x""#,
+                    r#""token":"0000000000000007""#, r#""answer":"00000000000000ff""#,
+                    r#""count":3"#, r#""count":-1"#, r#""exit":-7"#, r#""exit":1e9"#, r#""at":5"#,
+                    r#""text":"t""#, r#""text":7"#, r#""data":{"a":[1]}"#, r#""msgs":[{"text":"a"}]"#,
+                    r#""msgs":[]"#, r#""part":0,"parts":2,"piece":"{""#, r#""part":9,"parts":2,"piece":"""#,
+                    r#""level":"warn""#, r#""new":null"#,
+                ]),
+                0..7,
+            ),
+        ) {
+            let json = format!("{{{}}}", members.join(","));
+            if let Ok(inside) = Inside::read(&json) {
+                prop_assert_eq!(Inside::read(&inside.to_json()), Ok(inside));
+            }
         }
     }
 

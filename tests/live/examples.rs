@@ -91,3 +91,56 @@ fn three_hosts_that_offer_a_service_are_waited_for() {
     addresses.sort_unstable();
     assert_eq!(addresses, ["10.77.0.2:8080", "10.77.0.3:8080", "10.77.0.4:8080"]);
 }
+
+#[test]
+fn the_uptime_of_all_is_one_document() {
+    let lab = lab_or_skip!(4);
+    let answers: [&[&str]; 2] = [&["echo", "  10:02 up 3 days "], &["sh", "-c", "exit 3"]];
+    let _answering = [2, 3].map(|i| {
+        let words = [&["answer", "--match", "uptime"], answers[i - 2]].concat();
+        let answering = lab.host(i).cooee(&words);
+        answering.wait_for_complaint("answering", |line| line.contains("answering on"));
+        answering
+    });
+    let _silent = lab.host(4).agent(&[]);
+
+    let output = run(&lab.host(1), "uptime-of-all", &[]).exits(0);
+    let document: Value = serde_json::from_str(&output.stdout).unwrap();
+    let nicks = |key: &str| {
+        let hosts = document[key].as_array().unwrap().iter();
+        hosts.map(|host| host["nick"].as_str().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(nicks("hosts"), ["host2"], "{document:#}");
+    assert_eq!(document["hosts"][0]["uptime"], "10:02 up 3 days");
+    assert_eq!((nicks("failed"), &document["failed"][0]["exit"]), (vec!["host3"], &json!(3)));
+    assert_eq!((nicks("missing"), nicks("without")), (vec![], vec!["host4"]));
+}
+
+#[test]
+fn a_command_runs_on_each_host_that_was_told_to_when_a_deploy_is_announced() {
+    let lab = lab_or_skip!(3);
+    let hosts = [2, 3].map(|i| lab.host(i));
+    let agents = [2, 3].map(|i| lab.host(i).client(&["agent"]));
+    for (host, agent) in hosts.iter().zip(&agents) {
+        let here = host.socket().display().to_string();
+        agent.wait_for_complaint("where it listens", |line| line.contains(&here));
+        let proof = host.state("proof").display().to_string();
+        let script = r#"printf '%s|%s' "$COOEE_TEXT" "$2" >"$1.new" && mv "$1.new" "$1""#;
+        let command = ["sh", "-c", script, "hook", &proof, "{text} {{from}} \"as is\""];
+        for said in ["the hook is in", "already"] {
+            let output = run(host, "run-on-deploy", &command).exits(0);
+            assert!(output.stdout.contains(said), "{output:#?}");
+            assert!(output.stdout.contains("the agent reads it now"), "{output:#?}");
+        }
+        agent.wait_for_complaint("the hook", |line| line.contains("changed: "));
+    }
+    let text = "web $(1.2)";
+    for host in &hosts {
+        // What is said before the switch knows that a host has joined the channel is lost.
+        let proof = eventually("the command has run", || {
+            run(&lab.host(1), "deploy-announce", &[text]).exits(0);
+            std::fs::read_to_string(host.state("proof")).ok()
+        });
+        assert_eq!(proof, format!("deploy: {text}|{{text}} {{{{from}}}} \"as is\""));
+    }
+}

@@ -222,6 +222,30 @@ fn a_host_between_two_lans_is_answered_on_the_one_that_leads_there() {
     story.end();
 }
 
+#[test]
+fn who_loses_a_link_puts_its_question_again_over_the_other() {
+    let mut story = Story::of(4);
+    let twice = story.world.add_host(&[story.lan, story.lan]);
+    let asker = story.start(twice, Spec::default());
+    story.world.run_for(secs(8));
+    let nodes = all_answer(&mut story);
+    for (cut, ticket) in [(0, 1), (1, 2)] {
+        for (i, interface) in story.world.host(twice).interfaces.iter_mut().enumerate() {
+            interface.up = i != cut;
+        }
+        let others: Vec<NodeId> = nodes[..4].iter().map(|&node| story.world.id(node)).collect();
+        let ask = Command::Ask { to: others, what: what("uptime"), ticket };
+        story.world.command(asker, ask);
+        answer_for(&mut story, &nodes[..4], ms(300), "up");
+        let came = |event: &Event| matches!(event, Event::Answer(a) if a.ticket == ticket);
+        assert_eq!(story.count(asker, came), 4, "without link {cut}");
+        story.world.run_for(secs(10));
+    }
+    let questions = |event: &Event| matches!(event, Event::Question(_));
+    assert!(nodes[..4].iter().all(|&node| story.count(node, questions) == 2));
+    story.end();
+}
+
 /// What a question from `asker` to `answerer` looks like on the wire.
 fn recorded_question(story: &mut Story, asker: NodeIndex, answerer: NodeIndex) -> Vec<u8> {
     story.world.record = Some(Vec::new());

@@ -37,6 +37,11 @@ impl Out {
 
 /// Says something to the user on standard error, where nobody may be reading.
 pub(super) fn note(what: impl fmt::Display) {
+    say(log::NOTICE, &what);
+}
+
+/// Says what the user should mend.
+pub(super) fn warn(what: impl fmt::Display) {
     say(log::WARNING, &what);
 }
 
