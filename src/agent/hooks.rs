@@ -121,7 +121,10 @@ impl Hooks {
 
     /// Runs the hooks for what has happened. `kept`: messages among it are in the history.
     pub(super) fn on(&mut self, notice: &Notice, kept: bool, clocks: Clocks, log: Log) {
-        self.settled |= matches!(notice, Notice::Event(Event::Settled { .. }));
+        if matches!(notice, Notice::Event(Event::Settled { .. })) && !self.settled {
+            self.settled = true;
+            log.detail("who is here is known; whoever comes from now on starts hooks");
+        }
         let happening = Happening::new(notice, clocks.wall());
         let mut facts = None;
         for entry in &self.entries {
