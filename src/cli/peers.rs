@@ -25,22 +25,41 @@ const WAIT: Duration = Duration::from_secs(1);
 pub(super) fn run(args: &args::Peers, mut settings: Settings) -> Result<Exit, Failure> {
     let until = Instant::now() + args.wait.unwrap_or(WAIT);
     let filter = Filter::parse(&args.tag, &args.service).map_err(Failure::Usage)?;
+    let looks = Looks::of(&settings);
     if !args.watch
         && args.need.is_none()
         && let Some(agent) = session::agent(&settings)?
     {
         // It knows already.
-        return list(&Door::Agent(agent), &filter, args, &settings);
+        return list(&Door::Agent(agent), &filter, args, looks, &settings);
     }
     let (node, notices) = session::start(&mut settings, Role::Visitor)?;
     let ended = if args.watch {
         watch(&node, notices, &filter, &settings)
     } else {
         wait(&notices, &filter, args.need, until)
-            .and_then(|()| list(&node, &filter, args, &settings))
+            .and_then(|()| list(&node, &filter, args, looks, &settings))
     };
     session::stop(node, &settings);
     ended
+}
+
+/// Where the command looks for others, for the hint if it finds nobody.
+#[derive(Clone, Copy, Debug)]
+struct Looks {
+    /// Without multicast, and without anybody to ask.
+    nowhere: bool,
+    /// On whatever interfaces there are.
+    anywhere: bool,
+}
+
+impl Looks {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            nowhere: settings.node.no_multicast && settings.seeds.is_empty(),
+            anywhere: settings.node.interfaces.is_empty(),
+        }
+    }
 }
 
 /// Waits until the answer is complete.
@@ -76,6 +95,7 @@ fn list(
     node: &Door,
     filter: &Filter,
     args: &args::Peers,
+    looks: Looks,
     settings: &Settings,
 ) -> Result<Exit, Failure> {
     let mut peers = node.peers()?;
@@ -102,7 +122,7 @@ fn list(
         return Ok(Exit::Done);
     }
     if !settings.quiet {
-        note(missing(node, peers.len(), need, args, settings)?);
+        note(missing(node, peers.len(), need, args, looks)?);
     }
     Ok(Exit::No)
 }
@@ -113,7 +133,7 @@ fn missing(
     count: usize,
     need: usize,
     args: &args::Peers,
-    settings: &Settings,
+    looks: Looks,
 ) -> Result<String, Failure> {
     let fits = if args.tag.is_empty() && args.service.is_empty() { "" } else { " that fits" };
     let within = duration::show(args.wait.unwrap_or(WAIT));
@@ -124,12 +144,12 @@ fn missing(
         0 => format!("nobody{fits} answered"),
         _ => format!("{count} of {need}{fits} answered"),
     };
-    if settings.node.no_multicast && settings.node.seeds.is_empty() {
+    if looks.nowhere {
         return Ok(format!(
             "{who}: without multicast only the hosts that are named are asked: --peer HOST"
         ));
     }
-    if inside {
+    if inside && looks.anywhere {
         return Ok(format!(
             "{who} within {within} on {links}, which only reaches this host: no other interface is \
              up and can multicast; `ip address` shows why"
