@@ -22,11 +22,21 @@ use crate::values::{ChannelName, Json, Level, NodeId, PeerText, WallTime};
 /// The form of the database that this program writes; in its `user_version`.
 const VERSION: i64 = 1;
 
-/// Bytes of the file, its indices included: of messages of 200 bytes, some 400,000.
-const BYTES: i64 = 256 << 20;
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Keeping {
+    /// Days that messages are kept.
+    pub(crate) days: u32,
+    /// MiB of the file, its indices included.
+    pub(crate) mebibytes: u32,
+}
 
-/// Days that messages are kept.
-const DAYS: u64 = 90;
+impl Default for Keeping {
+    /// 90 days and 256 MiB: of messages of 200 bytes, some 400,000.
+    fn default() -> Self {
+        Self { days: 90, mebibytes: 256 }
+    }
+}
 
 /// Messages between one look at the limits and the next.
 const PRUNE_EVERY: u32 = 1_000;
@@ -127,6 +137,7 @@ impl History {
     pub(crate) fn add(
         &mut self,
         messages: &[(&Message, Option<NodeId>)],
+        keeping: Keeping,
         now: WallTime,
     ) -> Result<Vec<bool>, HistoryError> {
         let change = self.db.transaction()?;
@@ -160,15 +171,16 @@ impl History {
         self.added += u32::try_from(messages.len()).unwrap_or(u32::MAX);
         if self.added >= PRUNE_EVERY {
             self.added = 0;
-            self.prune(now, BYTES)?;
+            self.prune(keeping, now)?;
         }
         Ok(new)
     }
 
     /// Forgets what is too old, and the oldest while the file is too large. What is freed is used
     /// again, so the file stays as large as it ever was.
-    fn prune(&self, now: WallTime, most: i64) -> Result<(), HistoryError> {
-        let oldest = now.0.saturating_sub(DAYS * 86_400_000).cast_signed();
+    fn prune(&self, keeping: Keeping, now: WallTime) -> Result<(), HistoryError> {
+        let oldest = now.0.saturating_sub(u64::from(keeping.days) * 86_400_000).cast_signed();
+        let most = i64::from(keeping.mebibytes) << 20;
         let pragma = |name| self.db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let pages = pragma("page_count")? - pragma("freelist_count")?;
         // `arrived` is the host's clock, which may have jumped; the order of arrival has not.
@@ -265,6 +277,8 @@ pub(crate) struct Keeper {
     retry: u64,
     /// What was added last is in the file.
     kept: bool,
+    /// How much is kept.
+    pub(crate) keeping: Keeping,
 }
 
 /// Seconds between one attempt to open a failing history and the next.
@@ -272,15 +286,16 @@ const RETRY: u64 = 30;
 
 impl Keeper {
     /// Opens the history. What goes wrong is told by `warn`, here and later.
-    pub(crate) fn open(path: PathBuf, warn: &mut dyn FnMut(String)) -> Self {
-        let mut keeper = Self { path: Some(path), ..Self::nowhere() };
+    pub(crate) fn open(path: PathBuf, keeping: Keeping, warn: &mut dyn FnMut(String)) -> Self {
+        let mut keeper = Self { path: Some(path), keeping, ..Self::nowhere() };
         keeper.reopen(0, warn);
         keeper
     }
 
     /// Keeps nothing.
     pub(crate) fn nowhere() -> Self {
-        Self { path: None, open: None, trouble: None, retry: 0, kept: false }
+        let keeping = Keeping::default();
+        Self { path: None, open: None, trouble: None, retry: 0, kept: false, keeping }
     }
 
     fn reopen(&mut self, now: u64, warn: &mut dyn FnMut(String)) {
@@ -339,7 +354,7 @@ impl Keeper {
         }
         self.kept = false;
         if let Some(history) = &mut self.open {
-            match history.add(messages, wall) {
+            match history.add(messages, self.keeping, wall) {
                 Ok(new) => {
                     self.kept = true;
                     return new;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::history::Keeping;
 use super::hooks::HookOptions;
 use super::log::Log;
 use super::requests::{fits, merged};
@@ -20,6 +21,8 @@ pub(crate) struct Configuration {
     pub(crate) profile: Profile,
     /// Commands to run.
     pub(crate) hooks: HookOptions,
+    /// How much of what was said is kept.
+    pub(crate) keeping: Keeping,
     /// Write as little as possible into the log.
     pub(crate) quiet: bool,
     /// Write details into the log.
@@ -77,6 +80,9 @@ impl Server {
             let nick = Escaped::of(nick);
             self.log.info(&format!("the nick stays {nick}, as it was set with `cooee nick`"));
         }
+        if before.keeping != new.keeping {
+            changed.push("history".to_owned());
+        }
         if before.hooks.limits != new.hooks.limits {
             changed.push("hooks".to_owned());
         }
@@ -100,6 +106,7 @@ impl Server {
         }
         self.log.set(new.quiet, new.verbose);
         self.hooks.change(&new.hooks);
+        self.history.keeping = new.keeping;
         self.add_callers(&mut profile);
         if profile != self.profile {
             self.profile = profile;

@@ -154,7 +154,7 @@ impl Server {
         options.node.echo = true;
         let (group, sealed) = (options.node.group, options.node.secret.is_some());
         let history = match in_folder("history.db") {
-            Some(path) => Keeper::open(path, &mut warn),
+            Some(path) => Keeper::open(path, configuration.keeping, &mut warn),
             None => Keeper::nowhere(),
         };
         let gateway = options

@@ -72,6 +72,7 @@ fn configuration(settings: &Settings) -> Configuration {
     Configuration {
         profile: node.profile.clone(),
         hooks: settings.hooks.clone(),
+        keeping: settings.keeping,
         quiet: settings.quiet,
         verbose: settings.verbose,
         fixed,

@@ -17,6 +17,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -24,6 +25,7 @@ use serde::Deserialize;
 use super::exit::Failure;
 use super::hooks::{HookLimits, On};
 use super::options::Layer;
+use crate::agent::history::Keeping;
 
 /// The file as written. A key that is not here is refused.
 #[expect(clippy::struct_field_names, reason = "the keys are the options' names")]
@@ -49,10 +51,31 @@ pub(super) struct File {
     pub(super) tags: BTreeMap<String, String>,
     /// Services that this host announces, with their ports.
     pub(super) services: BTreeMap<String, u16>,
+    /// How much the agent keeps of what was said.
+    pub(super) history: History,
     /// How much is run for what happens.
     pub(super) hooks: HookLimits,
     /// What is run for what happens.
     pub(super) on: Vec<On>,
+}
+
+/// `[history]`
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct History {
+    days: Option<NonZeroU32>,
+    mebibytes: Option<NonZeroU32>,
+}
+
+impl History {
+    /// What it comes to.
+    pub(super) fn keeping(self) -> Keeping {
+        let usual = Keeping::default();
+        Keeping {
+            days: self.days.map_or(usual.days, NonZeroU32::get),
+            mebibytes: self.mebibytes.map_or(usual.mebibytes, NonZeroU32::get),
+        }
+    }
 }
 
 impl File {

@@ -17,6 +17,7 @@ use super::args::Globals;
 use super::exit::Failure;
 use super::output::note;
 use super::{config, gateway, hooks};
+use crate::agent::history::Keeping;
 use crate::agent::hooks::HookOptions;
 use crate::agent::usual_socket;
 use crate::node::Options;
@@ -41,6 +42,8 @@ pub(super) struct Settings {
     pub(super) seeds: Vec<Seed>,
     /// What the agent runs when something happens.
     pub(super) hooks: HookOptions,
+    /// How much the agent keeps of what was said.
+    pub(super) keeping: Keeping,
     /// The agent's line gateway, but for what is typed.
     pub(super) gateway: gateway::Defaults,
     /// Print JSON.
@@ -293,6 +296,7 @@ pub(super) fn resolve(typed: &Globals, around: &Surroundings) -> Result<Settings
     settings.node.secret = secret(&layers, around, &mut settings.warnings)?;
     settings.node.profile = profile(&layers, &file, around)?;
     let home = around.var("HOME").map(PathBuf::from);
+    settings.keeping = file.history.keeping();
     settings.hooks = hooks::options(file.hooks, &file.on, home.as_deref())
         .map_err(|why| wrong(&format!("[[on]] in {}", layers.file.display()), why))?;
     if !settings.hooks.hooks.is_empty() && anyone_can_write(&layers.file) {

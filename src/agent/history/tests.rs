@@ -48,11 +48,14 @@ fn what_was_said_is_read_again_as_it_was_and_once() {
     let now = WallTime(1_795_383_250_000);
     let message = a_message();
     let mut history = History::open(&folder.db()).unwrap();
-    assert_eq!(history.add(&[(&message, None)], now).unwrap(), [true]);
+    assert_eq!(history.add(&[(&message, None)], Keeping::default(), now).unwrap(), [true]);
     drop(history);
     let mut history = History::open(&folder.db()).unwrap();
     let other = said(10, "another");
-    assert_eq!(history.add(&[(&message, None), (&other, None)], now).unwrap(), [false, true]);
+    assert_eq!(
+        history.add(&[(&message, None), (&other, None)], Keeping::default(), now).unwrap(),
+        [false, true]
+    );
     let mut read = Vec::new();
     query(&folder.db(), &all(), |message, _| {
         read.push(message);
@@ -70,7 +73,10 @@ fn what_is_not_signed_is_never_taken_for_a_repetition() {
     let by_hand = Message { from: None, verified: false, ..a_message() };
     let real = a_message();
     for message in [&claim, &claim, &by_hand, &by_hand, &real] {
-        assert_eq!(history.add(&[(message, None)], WallTime(5)).unwrap(), [true]);
+        assert_eq!(
+            history.add(&[(message, None)], Keeping::default(), WallTime(5)).unwrap(),
+            [true]
+        );
     }
     assert_eq!(history.count().unwrap(), 5);
 }
@@ -82,10 +88,10 @@ fn it_is_searched_by_channel_time_and_words() {
     let day = 86_400_000;
     for (seq, text) in [(1, "the build is green"), (2, "deploy DONE"), (3, "the deploy is \"red\"")]
     {
-        history.add(&[(&said(seq, text), None)], WallTime(seq * day)).unwrap();
+        history.add(&[(&said(seq, text), None)], Keeping::default(), WallTime(seq * day)).unwrap();
     }
     let lobby = Message { channel: Some(ChannelName::lobby()), ..said(1, "hello lobby") };
-    history.add(&[(&lobby, None)], WallTime(4 * day)).unwrap();
+    history.add(&[(&lobby, None)], Keeping::default(), WallTime(4 * day)).unwrap();
     let find = |wanted: Query| texts(&folder.db(), &wanted);
     assert_eq!(find(all()).len(), 4);
     assert_eq!(find(Query { limit: 2, ..all() }), ["the deploy is \"red\"", "hello lobby"]);
@@ -103,16 +109,16 @@ fn it_is_searched_by_channel_time_and_words() {
 fn what_is_too_old_goes_with_its_words() {
     let folder = Folder::new("old");
     let mut history = History::open(&folder.db()).unwrap();
-    history.add(&[(&said(1, "ancient"), None)], WallTime(1)).unwrap();
-    history.add(&[(&said(2, "new"), None)], WallTime((DAYS + 2) * 86_400_000)).unwrap();
-    history.prune(WallTime((DAYS + 2) * 86_400_000), BYTES).unwrap();
+    history.add(&[(&said(1, "ancient"), None)], Keeping::default(), WallTime(1)).unwrap();
+    history.add(&[(&said(2, "new"), None)], Keeping::default(), WallTime(92 * 86_400_000)).unwrap();
+    history.prune(Keeping::default(), WallTime(92 * 86_400_000)).unwrap();
     assert_eq!(texts(&folder.db(), &all()), ["new"]);
     assert!(texts(&folder.db(), &Query { words: Some("ancient".into()), ..all() }).is_empty());
 }
 
 #[test]
 fn the_oldest_go_while_the_file_is_too_large_and_their_room_is_used_again() {
-    const MOST: i64 = 1 << 20;
+    let keeping = Keeping { mebibytes: 1, ..Keeping::default() };
     let folder = Folder::new("large");
     let mut history = History::open(&folder.db()).unwrap();
     let mut sizes = Vec::new();
@@ -121,12 +127,12 @@ fn the_oldest_go_while_the_file_is_too_large_and_their_room_is_used_again() {
             .map(|i| said(round * 1_000 + i, &"x".repeat(200)))
             .collect();
         let messages: Vec<_> = messages.iter().map(|message| (message, None)).collect();
-        history.add(&messages, WallTime(round)).unwrap();
-        history.prune(WallTime(round), MOST).unwrap();
+        history.add(&messages, keeping, WallTime(round)).unwrap();
+        history.prune(keeping, WallTime(round)).unwrap();
         let pages: i64 = history.db.pragma_query_value(None, "page_count", |r| r.get(0)).unwrap();
         sizes.push(pages * 4_096);
     }
-    assert!(sizes[19] < 3 * MOST, "{sizes:?}");
+    assert!(sizes[19] < 3 << 20, "{sizes:?}");
     let left = texts(&folder.db(), &Query { limit: 100_000, ..Query::default() }).len();
     assert!((1_000..5_000).contains(&left), "{left} are left");
     let mut last = 0;
@@ -144,7 +150,8 @@ fn a_damaged_file_is_put_aside_and_a_new_one_begun() {
     fs::write(folder.db(), b"this is no database, though it is long enough to be one".repeat(99))
         .unwrap();
     let mut warnings = Vec::new();
-    let mut keeper = Keeper::open(folder.db(), &mut |warning| warnings.push(warning));
+    let mut keeper =
+        Keeper::open(folder.db(), Keeping::default(), &mut |warning| warnings.push(warning));
     let new = keeper.add(&[(&a_message(), None)], WallTime(1), 1, &mut |_| {});
     assert_eq!((new, keeper.count()), (vec![true], Some(1)));
     assert!(warnings[0].contains("damaged") && folder.db().with_extension("damaged").exists());
@@ -155,7 +162,8 @@ fn without_a_place_for_it_messages_are_passed_on_and_the_user_is_told_once() {
     let folder = Folder::new("nowhere");
     fs::create_dir(folder.db()).unwrap();
     let mut warnings = Vec::new();
-    let mut keeper = Keeper::open(folder.db(), &mut |warning| warnings.push(warning));
+    let mut keeper =
+        Keeper::open(folder.db(), Keeping::default(), &mut |warning| warnings.push(warning));
     for second in 1..100 {
         let warn = &mut |warning| warnings.push(warning);
         assert_eq!(keeper.add(&[(&a_message(), None)], WallTime(1), second, warn), [true]);

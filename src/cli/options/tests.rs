@@ -264,6 +264,7 @@ fn the_sample_configuration_shows_the_defaults_and_its_examples_are_right() {
     let all = comes_to(sample(|line| shown(line).filter(|l| !l.starts_with("secret-file"))));
     assert_eq!(all.socket.path(), Some(Path::new("/run/cooee/cooee.sock")));
     assert_eq!(all.hooks.hooks.len(), 1);
+    assert_eq!(all.keeping, Keeping::default());
     // These have a default, and it is what is shown.
     let optional = ["secret-file", "name", "verified", "own", "timeout"];
     let short = |line: &&str| !optional.iter().any(|key| line.starts_with(key));
@@ -273,7 +274,8 @@ fn the_sample_configuration_shows_the_defaults_and_its_examples_are_right() {
 #[test]
 fn no_key_is_missing_in_the_sample_configuration() {
     let text = sample(shown);
-    for (table, header) in [("", ""), ("[hooks]", "[hooks]\n"), ("[[on]]", "[[on]]\n")] {
+    let tables = ["[history]\n", "[hooks]\n", "[[on]]\n"].map(|header| (header.trim(), header));
+    for (table, header) in [("", "")].into_iter().chain(tables) {
         let folder = Folder::new("sample-keys");
         folder.file("cooee/config.toml", format!("{header}no-such-key = 1\n"));
         let error = with(&Globals::default(), &[], &folder.0).unwrap_err().to_string();
