@@ -116,6 +116,8 @@ pub(crate) struct Server {
     free: Vec<usize>,
     /// Clients of which more is to be read.
     busy: BTreeSet<usize>,
+    /// With whom the next turn begins.
+    next: usize,
     /// Somebody waits to be let in, for whom there was no open file left.
     crowded: bool,
     /// How many, the agent itself included, want to be in a channel.
@@ -193,6 +195,7 @@ impl Server {
             sessions: BTreeMap::new(),
             free: Vec::new(),
             busy: BTreeSet::new(),
+            next: 0,
             crowded: false,
             members: channels.into_iter().map(|channel| (channel, 1)).collect(),
             saying: BTreeMap::new(),
@@ -333,7 +336,10 @@ impl Server {
 
     /// Carries out what clients ask for, a bounded part of it.
     fn serve(&mut self) {
-        for client in std::mem::take(&mut self.busy) {
+        // Beginning with another one each time, so that who speaks much leaves the others their turn.
+        let mut busy = std::mem::take(&mut self.busy);
+        let first = busy.split_off(&self.next);
+        for client in first.into_iter().chain(busy) {
             for turn in 0.. {
                 // Who says more than leaves, or reads less than it asks for, has to wait.
                 let waits = self.node.is_congested()
@@ -342,6 +348,7 @@ impl Server {
                     self.busy.insert(client);
                     break;
                 }
+                self.next = client + 1;
                 let Some(session) = self.sessions.get_mut(&client) else { break };
                 match session.read() {
                     Input::Line(line) if line.iter().all(u8::is_ascii_whitespace) => {}

@@ -17,6 +17,7 @@ use mio::event::Event;
 use mio::{Events, Poll, Token};
 
 use super::notices::Notice;
+use super::pace::Pace;
 use crate::net::{self, Clock, Drained, Interface, Link, LinkFailure, Sockets, Transmit};
 use crate::proto::{self, Command, Counters, Destination, Engine, Input, Output};
 use crate::values::{Instant, LinkId};
@@ -74,6 +75,7 @@ pub(super) struct Driver {
     /// `--iface`, as given.
     wanted: Vec<String>,
     queue: VecDeque<Transmit>,
+    pace: Pace,
     /// What there is to tell since the last turn.
     pub(super) notices: VecDeque<Notice>,
     /// What happened at sources that are not the node's own, since the last turn.
@@ -114,6 +116,7 @@ impl Driver {
             clock,
             wanted,
             queue: VecDeque::new(),
+            pace: Pace::new(clock.now()),
             notices: VecDeque::new(),
             foreign: Vec::new(),
             busy: BTreeSet::new(),
@@ -136,6 +139,9 @@ impl Driver {
     /// turn, by [`Driver::carry_out`].
     pub(super) fn command(&mut self, command: Command) {
         self.wake = Instant::ZERO;
+        if let Command::Say(_, what) = &command {
+            self.pace.say(what, self.clock.now());
+        }
         self.engine.handle(self.clock.now(), Input::Command(command));
     }
 
@@ -191,9 +197,10 @@ impl Driver {
         self.poll.registry().try_clone()
     }
 
-    /// Whether so much waits to be sent that nothing more should be said for now.
+    /// Whether so much waits to be sent, or was said just now, that nothing more should be said for
+    /// now.
     pub(super) fn is_congested(&self) -> bool {
-        self.queue.len() > SEND_QUEUE
+        self.queue.len() > SEND_QUEUE || self.pace.holds_until(self.clock.now()).is_some()
     }
 
     /// Whether the engine has stopped and its last words have left, or can't.
@@ -254,8 +261,10 @@ impl Driver {
         };
         self.send();
         self.count_drops();
-        self.wake = wake;
-        wake
+        // Whoever was not listened to is listened to again then.
+        let held = self.pace.holds_until(self.clock.now());
+        self.wake = held.map_or(wake, |until| wake.min(until));
+        self.wake
     }
 
     fn enqueue(&mut self, bytes: Arc<[u8]>, to: Destination) {

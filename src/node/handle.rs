@@ -265,13 +265,17 @@ impl Thread {
         }
     }
 
-    /// Carries out what the handle asks for; `true` if there is more than one turn's worth.
+    /// Carries out what the handle asks for, until too much was said: then the handle waits. `true`
+    /// if there is more than one turn's worth.
     fn take_requests(&mut self) -> bool {
         if self.driver.is_congested() {
-            return false; // the handle waits until the queue is shorter
+            return false;
         }
         self.knocked.store(false, Ordering::SeqCst);
         for _ in 0..TURN {
+            if self.driver.is_congested() {
+                return false;
+            }
             match self.requests.try_recv() {
                 Ok(Request::Command(command)) => self.driver.command(command),
                 Ok(Request::Subscribe(listener)) => self.listeners.push(listener),

@@ -16,6 +16,7 @@ mod identity;
 mod local;
 mod notices;
 mod options;
+mod pace;
 mod start;
 
 use std::io;

@@ -119,6 +119,13 @@ pub const NEWCOMER_RATE: u32 = 4;
 /// See [`NEWCOMER_RATE`].
 pub const NEWCOMER_BURST: u32 = 64;
 
+/// Bytes a second that one node says in channels, beyond [`SAY_BURST`]: some 16 Mbit/s of a LAN, and
+/// a third of what a slow host can check and keep. `cast` is not held to it.
+pub const SAY_RATE: u64 = 2_000_000;
+
+/// Bytes that it says at once: they fit into the receive buffer that a stock system grants.
+pub const SAY_BURST: u64 = 128 << 10;
+
 /// Answers a second that one node gives to all who ask; [`ANSWER_BURST`] at once. Further
 /// questions are not answered; they are asked again.
 pub const ANSWER_RATE: u32 = 2_000;
