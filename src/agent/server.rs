@@ -39,6 +39,9 @@ const REQUESTS: usize = 64;
 /// The longest that the agent sleeps: for clients that have stopped reading, and the like.
 const TURN: Duration = Duration::from_secs(1);
 
+/// The same while there is nobody to look after.
+const IDLE_TURN: Duration = Duration::from_secs(10);
+
 /// Numbers of the sources in the poll: these, then the clients.
 const LISTENER: usize = 0;
 const SIGNALS: usize = 1;
@@ -218,9 +221,10 @@ impl Server {
     pub(crate) fn run(mut self) -> Result<(), AgentError> {
         self.log.info(&self.who());
         Log::ready(&self.who());
-        let nap = TURN.min(self.log.nap());
         while !self.stopping {
             let hurry = !self.busy.is_empty() && !self.node.is_congested();
+            let idle = self.sessions.is_empty() && self.gateway.is_none() && !self.crowded;
+            let nap = if idle { IDLE_TURN } else { TURN }.min(self.log.nap());
             let patience = nap.min(self.asking.next().since(self.node.now()));
             let turn = self.node.turn(if hurry { Duration::ZERO } else { patience })?;
             for guest in turn.ready {

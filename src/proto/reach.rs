@@ -148,6 +148,16 @@ impl Reach {
         true
     }
 
+    /// When [`Reach::miss`] or [`Reach::expire`] may have something to say.
+    pub(crate) fn next(&self, since: Instant, size: usize) -> Instant {
+        let silent = match self.heard {
+            _ if self.deaf => Instant::NEVER,
+            Some(heard) => heard + timing::deaf(size),
+            None => since + timing::deaf_at_first(size),
+        };
+        silent.min(self.copies_until.unwrap_or(Instant::NEVER))
+    }
+
     /// Whether the peer's wish for copies has just run out.
     pub(crate) fn expire(&mut self, now: Instant) -> bool {
         let over = self.copies_until.is_some_and(|until| until <= now);

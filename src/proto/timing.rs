@@ -28,7 +28,7 @@ pub(crate) const CHANGE_SPACING: Duration = Duration::from_millis(200);
 /// Looks at every peer's silence this often while one of them is suspect. Otherwise it waits until
 /// one may be, but not longer than [`REVIEW_QUIET`]: a host with a battery is not woken for nothing.
 pub(crate) const REVIEW: Duration = Duration::from_millis(250);
-pub(crate) const REVIEW_QUIET: Duration = Duration::from_secs(1);
+pub(crate) const REVIEW_QUIET: Duration = Duration::from_secs(2);
 
 /// When a node that starts asks the group, counted from its start. The first question may be lost,
 /// and its link may not carry anything yet.

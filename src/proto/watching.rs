@@ -50,7 +50,7 @@ impl Engine {
             Standing::Suspect { .. } => soon,
             // A visitor asks for what had no room in the first answers.
             Standing::Alive if self.config.visitor && !peer.is_complete() => soon,
-            Standing::Alive => peer.heard + suspect,
+            Standing::Alive => (peer.heard + suspect).min(peer.reach.next(peer.since, self.size())),
             Standing::Told { .. } => late,
         });
         next.min().unwrap_or(late).clamp(soon, late)
