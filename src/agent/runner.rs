@@ -257,16 +257,23 @@ impl Drop for Runner {
 }
 
 impl Killer {
-    /// Kills what runs and forgets what waits.
+    /// Kills what runs and forgets what waits; who waits for the outcome of either hears of it.
     pub(crate) fn kill_all(&self) {
         let mut state = self.0.lock();
         state.aborted = true;
-        state.backlog.clear();
+        let forgotten = std::mem::take(&mut state.backlog);
         state.bytes = 0;
         state.leaders.iter().for_each(|leader| kill(*leader));
         state.wake();
         // What is being started is killed by the thread that starts it.
         drop(self.0.changed.wait_timeout_while(state, GRACE, |state| state.starting));
+        for Waiting { done, .. } in forgotten {
+            done(Outcome {
+                ended: Ended::Stopped,
+                stdout: Captured::default(),
+                stderr: Captured::default(),
+            });
+        }
     }
 }
 

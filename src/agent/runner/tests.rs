@@ -194,6 +194,20 @@ fn whoever_is_cut_short_leaves_nothing_behind() {
 }
 
 #[test]
+fn whoever_waits_when_all_is_cut_short_hears_of_it() {
+    let rig = Rig::new("waiting");
+    let count = LIMITS.at_once + 3;
+    for _ in 0..count {
+        assert!(rig.add(rig.job("echo $$ > $$; mv $$ pid; exec sleep 1000")));
+    }
+    let pid = rig.folder.join("pid");
+    rig.runner.finish(|| pid.exists());
+    for _ in 0..count {
+        assert!(matches!(rig.outcome().ended, Ended::Stopped));
+    }
+}
+
+#[test]
 fn who_drops_the_runner_ends_the_commands() {
     let mut rig = Rig::new("drop");
     rig.add(rig.job("echo $$ > new; mv new pid; exec sleep 1000"));
