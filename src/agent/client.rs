@@ -7,6 +7,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -71,6 +72,8 @@ pub(crate) struct Client {
     /// The writing half of the other connection, once there is one.
     events: Mutex<Option<UnixStream>>,
     tickets: Mutex<u64>,
+    /// What the agent says of itself was changed for as long as this client is there.
+    renamed: AtomicBool,
     about: About,
     id: NodeId,
     clock: Clock,
@@ -88,6 +91,7 @@ impl Client {
             requests: Mutex::new(requests),
             events: Mutex::new(None),
             tickets: Mutex::new(0),
+            renamed: AtomicBool::new(false),
             about,
             id,
             clock: Clock::new(),
@@ -166,12 +170,24 @@ impl Client {
         Ok(ticket)
     }
 
-    /// Makes the agent's nick and absence those of `profile`.
+    /// Makes the agent's nick and absence those of `profile`, until [`Client::restore`].
     pub(crate) fn set_profile(&self, profile: &Profile) -> Result<(), ClientError> {
+        self.renamed.store(true, Ordering::Relaxed);
         let nick = Some(profile.nick.raw().to_owned());
         self.ask(Line { verb: "nick".to_owned(), nick, ..Line::default() })?;
         let text = profile.away.as_ref().map(|away| away.raw().to_owned());
         self.ask(Line { verb: "away".to_owned(), text, ..Line::default() }).map(drop)
+    }
+
+    /// Gives the agent back the nick it had, and its user's presence: what is said in a chat goes
+    /// with the chat.
+    pub(crate) fn restore(&self) -> Result<(), ClientError> {
+        if !self.renamed.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let nick = Some(self.about.nick.clone());
+        self.ask(Line { verb: "nick".to_owned(), nick, ..Line::default() })?;
+        self.ask(Line { verb: "away".to_owned(), ..Line::default() }).map(drop)
     }
 
     /// What happens from now on, in these channels and around.
@@ -270,12 +286,17 @@ impl Channel {
     fn ask(&mut self, line: &mut Line) -> Result<Reply, ClientError> {
         self.count += 1;
         line.n = Some(self.count);
-        write(self.stream.get_mut(), line)?;
+        // One that turns us away has said why before it closed.
+        let written = write(self.stream.get_mut(), line);
         let mut refused = None;
         loop {
             let mut text = String::new();
-            if self.stream.read_line(&mut text)? == 0 {
-                let why = "it closed the connection".to_owned();
+            let read = self.stream.read_line(&mut text);
+            if !matches!(read, Ok(bytes) if bytes > 0) {
+                let why = match (&written, &read) {
+                    (Err(e), _) | (_, Err(e)) => e.to_string(),
+                    _ => "it closed the connection".to_owned(),
+                };
                 return Err(refused.unwrap_or(ClientError::Lost(why)));
             }
             let reply: Reply =

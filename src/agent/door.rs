@@ -166,7 +166,8 @@ impl Door {
     pub(crate) fn stop(self) {
         match self {
             Self::Own(node) => node.stop(),
-            Self::Agent(_) => {}
+            // If it is gone there is nothing to give back.
+            Self::Agent(client) => drop(client.restore()),
         }
     }
 }

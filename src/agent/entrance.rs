@@ -1,23 +1,73 @@
 //! What the agent opens before it serves: the control socket, for its own user only, and the signals
-//! as something to read.
+//! as something to read; what it is told, and why it can't.
 
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::net::UnixListener;
 use rustix::process::{Resource, getrlimit, getuid, setrlimit};
 
-use super::server::AgentError;
+use super::gateway::{GatewayError, GatewayOptions};
+use super::log::Log;
+use super::reload::{Configuration, Source};
+use crate::node::{Options, StartError, Stopped};
+
+/// What an agent is told when it starts.
+#[derive(Debug)]
+pub(crate) struct AgentOptions {
+    /// The node's.
+    pub(crate) node: Options,
+    /// Where to listen.
+    pub(crate) socket: PathBuf,
+    /// Where history and memberships are kept; `None`: nowhere.
+    pub(crate) folder: Option<PathBuf>,
+    /// Notes on standard error: as little as possible, or as much.
+    pub(crate) log: Log,
+    /// What the user has configured.
+    pub(crate) configuration: Configuration,
+    /// For reading it again.
+    pub(crate) source: Source,
+    /// For those who have no program of ours.
+    pub(crate) gateway: Option<GatewayOptions>,
+}
+
+/// Why an agent can't start, or has ended. Nothing is left behind.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AgentError {
+    /// See [`StartError`].
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Another agent serves that socket.
+    #[error("an agent is running already, at {0}; `cooee stop` ends it")]
+    Running(String),
+    /// The socket can't be made.
+    #[error("the socket {path} can't be opened: {error}; name another with --socket")]
+    Socket {
+        /// Where.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The gateway can't listen.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// The system refused something else.
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+    /// The node does not work any more.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
 
 /// Opens the control socket. One that an agent left behind when it was killed is replaced.
 pub(super) fn listen(path: &Path) -> Result<UnixListener, AgentError> {
     let failed = |error| AgentError::Socket { path: path.display().to_string(), error };
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed)?;
+        crate::node::create_private(folder).map_err(failed)?;
     }
     let listener = match UnixListener::bind(path) {
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => {

@@ -261,7 +261,7 @@ fn quoted(words: &str) -> String {
 fn make_private(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        crate::node::create_private(folder)?;
     }
     fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
 }
@@ -307,22 +307,31 @@ impl Keeper {
                     warn("the history works again".to_owned());
                 }
             }
-            Err(error) if is_damaged(&error) => {
-                let aside = path.with_extension("damaged");
-                let moved = fs::rename(&path, &aside);
-                for ending in ["db-wal", "db-shm"] {
-                    let _ = fs::remove_file(path.with_extension(ending));
-                }
-                warn(format!(
-                    "the history {} is damaged ({error}); it was put aside as {}",
-                    path.display(),
-                    aside.display()
-                ));
-                match moved.map_err(HistoryError::from).and_then(|()| History::open(&path)) {
-                    Ok(history) => self.open = Some(history),
-                    Err(error) => self.fail(&error, now, warn),
-                }
-            }
+            Err(error) if is_damaged(&error) => self.begin_anew(&path, &error, now, warn),
+            Err(error) => self.fail(&error, now, warn),
+        }
+    }
+
+    /// Puts a damaged file aside, and begins a new one.
+    fn begin_anew(
+        &mut self,
+        path: &Path,
+        error: &HistoryError,
+        now: u64,
+        warn: &mut dyn FnMut(String),
+    ) {
+        let aside = path.with_extension("damaged");
+        let moved = fs::rename(path, &aside);
+        for ending in ["db-wal", "db-shm"] {
+            let _ = fs::remove_file(path.with_extension(ending));
+        }
+        warn(format!(
+            "the history {} is damaged ({error}); it was put aside as {}",
+            path.display(),
+            aside.display()
+        ));
+        match moved.map_err(HistoryError::from).and_then(|()| History::open(path)) {
+            Ok(history) => self.open = Some(history),
             Err(error) => self.fail(&error, now, warn),
         }
     }
@@ -353,17 +362,23 @@ impl Keeper {
             self.reopen(now, warn);
         }
         self.kept = false;
-        if let Some(history) = &mut self.open {
+        // Twice: a damage may show only now, though the file could be opened.
+        for _ in 0..2 {
+            let Some(history) = &mut self.open else { break };
             match history.add(messages, self.keeping, wall) {
                 Ok(new) => {
                     self.kept = true;
                     return new;
                 }
-                Err(error) if is_damaged(&error) => {
+                Err(error) => {
                     self.open = None;
-                    self.reopen(now, warn);
+                    match self.path.clone() {
+                        Some(path) if is_damaged(&error) => {
+                            self.begin_anew(&path, &error, now, warn);
+                        }
+                        _ => self.fail(&error, now, warn),
+                    }
                 }
-                Err(error) => self.fail(&error, now, warn),
             }
         }
         vec![true; messages.len()]

@@ -68,7 +68,7 @@ impl Store {
 
 fn replace(path: &Path, new: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        crate::node::create_private(folder)?;
     }
     let mut options = fs::OpenOptions::new();
     let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(new)?;

@@ -18,6 +18,7 @@
 
 mod asking;
 mod client;
+mod clients;
 mod door;
 mod entrance;
 pub(crate) mod facts;
@@ -41,10 +42,11 @@ mod survey;
 
 pub(crate) use client::{Client, ClientError, usual_socket};
 pub(crate) use door::{Door, DoorError};
+pub(crate) use entrance::{AgentError, AgentOptions};
 pub(crate) use filter::Filter;
 pub(crate) use gateway::{GatewayOptions, is_private};
 pub(crate) use inquiry::{Heard, Inquiry, Wanted};
 pub(crate) use log::Log;
 pub(crate) use reload::{Configuration, Source};
-pub(crate) use server::{AgentError, AgentOptions, Server};
+pub(crate) use server::Server;
 pub(crate) use survey::{Need, Summary};

@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
+use super::clients::CLIENTS;
 use super::objects::{Clocks, asking, read};
 use super::protocol::{self, LINE, Reply};
-use super::server::CLIENTS;
 use crate::values::{Instant, WallTime, limits};
 
 const PAGE: &str = include_str!("../../docs/agent.md");

@@ -140,8 +140,21 @@ pub(crate) struct What {
 
 /// Reads a request. The error says what is wrong with it; the number is sent back all the same.
 pub(crate) fn read(line: &[u8]) -> Result<(Option<u64>, Request), (Option<u64>, String)> {
-    let line: Line =
-        serde_json::from_slice(line).map_err(|e| (None, format!("not a request: {e}")))?;
+    let line: Line = serde_json::from_slice(line).map_err(|e| {
+        /// Of a request that is wrong otherwise.
+        #[derive(Default, Deserialize)]
+        struct Number {
+            n: Option<u64>,
+        }
+        let number: Number = serde_json::from_slice(line).unwrap_or_default();
+        let why = match e.classify() {
+            serde_json::error::Category::Data if number.n.is_none() => {
+                "not a JSON object with the members that docs/agent.md names".to_owned()
+            }
+            _ => e.to_string(),
+        };
+        (number.n, format!("not a request: {why}"))
+    })?;
     let n = line.n;
     request(line).map(|request| (n, request)).map_err(|why| (n, why))
 }

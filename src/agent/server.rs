@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,27 +13,21 @@ use mio::Interest;
 use mio::net::UnixListener;
 
 use super::asking::Asking;
-use super::entrance::{Signals, is_ours, listen, raise_limit};
-use super::gateway::{self, Gateway, GatewayError, GatewayOptions};
+use super::entrance::{AgentError, AgentOptions, Signals, listen, raise_limit};
+use super::gateway::{self, Gateway};
 use super::history::Keeper;
 use super::hooks::Hooks;
 use super::kept::{Kept, Store};
 use super::log::Log;
 use super::objects::{self, Clocks};
-use super::protocol::{self, Reply};
+use super::protocol::Reply;
 use super::reload::{Configuration, Source};
-use super::session::{Input, Session};
+use super::session::Session;
 use crate::net::Clock;
-use crate::node::{Guest, LocalNode, Notice, Options, StartError, Stopped};
+use crate::node::{Guest, LocalNode, Notice};
 use crate::proto::{Event, Message};
 use crate::values::{ChannelName, Group, Instant, NodeId};
 use crate::wire::Profile;
-
-/// Clients at a time; further ones are told so and let go.
-pub(super) const CLIENTS: usize = 4_096;
-
-/// Requests of one client in one turn.
-const REQUESTS: usize = 64;
 
 /// The longest that the agent sleeps: for clients that have stopped reading, and the like.
 const TURN: Duration = Duration::from_secs(1);
@@ -45,54 +38,7 @@ const IDLE_TURN: Duration = Duration::from_secs(10);
 /// Numbers of the sources in the poll: these, then the clients.
 const LISTENER: usize = 0;
 const SIGNALS: usize = 1;
-const FIRST_CLIENT: usize = 2;
-
-/// What an agent is told when it starts.
-#[derive(Debug)]
-pub(crate) struct AgentOptions {
-    /// The node's.
-    pub(crate) node: Options,
-    /// Where to listen.
-    pub(crate) socket: PathBuf,
-    /// Where history and memberships are kept; `None`: nowhere.
-    pub(crate) folder: Option<PathBuf>,
-    /// Notes on standard error: as little as possible, or as much.
-    pub(crate) log: Log,
-    /// What the user has configured.
-    pub(crate) configuration: Configuration,
-    /// For reading it again.
-    pub(crate) source: Source,
-    /// For those who have no program of ours.
-    pub(crate) gateway: Option<GatewayOptions>,
-}
-
-/// Why an agent can't start, or has ended. Nothing is left behind.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AgentError {
-    /// See [`StartError`].
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// Another agent serves that socket.
-    #[error("an agent is running already, at {0}; `cooee stop` ends it")]
-    Running(String),
-    /// The socket can't be made.
-    #[error("the socket {path} can't be opened: {error}; name another with --socket")]
-    Socket {
-        /// Where.
-        path: String,
-        /// Why.
-        error: io::Error,
-    },
-    /// The gateway can't listen.
-    #[error(transparent)]
-    Gateway(#[from] GatewayError),
-    /// The system refused something else.
-    #[error("the system refused: {0}")]
-    System(#[from] io::Error),
-    /// The node does not work any more.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-}
+pub(super) const FIRST_CLIENT: usize = 2;
 
 /// The agent.
 #[derive(Debug)]
@@ -111,18 +57,18 @@ pub(crate) struct Server {
     pub(super) kept: Kept,
     pub(super) store: Store,
     pub(super) history: Keeper,
-    listener: UnixListener,
+    pub(super) listener: UnixListener,
     path: PathBuf,
     signals: Signals,
-    sessions: BTreeMap<usize, Session>,
+    pub(super) sessions: BTreeMap<usize, Session>,
     /// Numbers of clients that have gone.
-    free: Vec<usize>,
+    pub(super) free: Vec<usize>,
     /// Clients of which more is to be read.
-    busy: BTreeSet<usize>,
+    pub(super) busy: BTreeSet<usize>,
     /// With whom the next turn begins.
-    next: usize,
+    pub(super) next: usize,
     /// Somebody waits to be let in, for whom there was no open file left.
-    crowded: bool,
+    pub(super) crowded: bool,
     /// How many, the agent itself included, want to be in a channel.
     pub(super) members: BTreeMap<ChannelName, usize>,
     /// Who said what the engine has yet to number.
@@ -157,6 +103,7 @@ impl Server {
         options.node.profile = profile.clone();
         options.node.channels.clone_from(&channels);
         options.node.echo = true;
+        options.node.key = Some("agent".to_owned());
         let (group, sealed) = (options.node.group, options.node.secret.is_some());
         let history = match in_folder("history.db") {
             Some(path) => Keeper::open(path, configuration.keeping, &mut warn),
@@ -298,107 +245,6 @@ impl Server {
                 }
                 Ok(())
             }
-        }
-    }
-
-    fn accept(&mut self) -> Result<(), AgentError> {
-        loop {
-            let mut stream = match self.listener.accept() {
-                Ok((stream, _)) => stream,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    self.crowded = false;
-                    return Ok(());
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                // Too many open files, mostly: who waits is let in when somebody has gone.
-                Err(e) => {
-                    if !std::mem::replace(&mut self.crowded, true) {
-                        self.log.warn(&format!("clients have to wait to be let in: {e}"));
-                    }
-                    return Ok(());
-                }
-            };
-            let refused = if !is_ours(&stream) {
-                Some("this agent serves another user; start one of your own")
-            } else if self.sessions.len() >= CLIENTS {
-                Some("too many clients; try again later")
-            } else {
-                None
-            };
-            if let Some(why) = refused {
-                let reply = Reply::refused(None, why).line();
-                let _ = io::Write::write_all(&mut stream, reply.as_bytes());
-                continue;
-            }
-            let client = self.free.pop().unwrap_or(self.sessions.len());
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            self.node.watch(&mut stream, FIRST_CLIENT + client, interest)?;
-            self.sessions.insert(client, Session::new(stream));
-            self.busy.insert(client);
-        }
-    }
-
-    /// Carries out what clients ask for, a bounded part of it.
-    fn serve(&mut self) {
-        // Beginning with another one each time, so that who speaks much leaves the others their turn.
-        let mut busy = std::mem::take(&mut self.busy);
-        let first = busy.split_off(&self.next);
-        for client in first.into_iter().chain(busy) {
-            for turn in 0.. {
-                // Who says more than leaves, or reads less than it asks for, has to wait.
-                let waits = self.node.is_congested()
-                    || self.sessions.get(&client).is_some_and(Session::is_full);
-                if waits || turn == REQUESTS {
-                    self.busy.insert(client);
-                    break;
-                }
-                self.next = client + 1;
-                let Some(session) = self.sessions.get_mut(&client) else { break };
-                match session.read() {
-                    Input::Line(line) if line.iter().all(u8::is_ascii_whitespace) => {}
-                    Input::Line(line) => match protocol::read(&line) {
-                        Ok((n, request)) => self.carry_out(client, n, request),
-                        Err((n, why)) => session.reply(&Reply::refused(n, why)),
-                    },
-                    Input::Nothing => break,
-                    Input::End => {
-                        let now = self.node.now();
-                        let _ = session.flush(now);
-                        self.close(client);
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
-    fn flush(&mut self) {
-        let now = self.node.now();
-        let gone: Vec<usize> = self
-            .sessions
-            .iter_mut()
-            .filter_map(|(&client, session)| session.flush(now).is_err().then_some(client))
-            .collect();
-        for client in gone {
-            self.close(client);
-        }
-    }
-
-    /// Forgets a client, and gives up what only it wanted.
-    fn close(&mut self, client: usize) {
-        let Some(session) = self.sessions.remove(&client) else { return };
-        for channel in session.channels {
-            self.part(&channel);
-        }
-        self.busy.remove(&client);
-        self.telling.retain(|_, (who, _)| *who != client);
-        self.forget_asking(client);
-        for waiting in self.saying.values_mut().flatten().filter(|who| **who == client) {
-            *waiting = usize::MAX;
-        }
-        self.free.push(client);
-        if self.sessions.is_empty() {
-            self.free.clear();
         }
     }
 

@@ -26,7 +26,12 @@ pub(super) fn run(args: args::History, settings: &Settings) -> Result<Exit, Fail
     let since = args.since.map(|since| {
         WallTime(wall.0.saturating_sub(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
     });
-    let wanted = Query { channel: args.channel, since, limit: args.limit, words: args.search };
+    let wanted = Query {
+        channel: args.channel,
+        since,
+        limit: args.limit,
+        words: args.search.filter(|words| !words.trim().is_empty()),
+    };
     let clocks = Clocks::new(Clock::new().now(), wall);
     let (mut out, style) = (Out::new(), Style::new(false));
     let (mut failed, mut count) = (None, 0_usize);

@@ -38,6 +38,8 @@ pub(super) struct Settings {
     /// Goes without the agent: because that was asked for, or because of options that only a node
     /// of one's own can follow.
     pub(super) alone: bool,
+    /// Goes without the agent unless it has the nick that was asked for.
+    pub(super) renamed: bool,
     /// Whom to ask besides the group; see [`Settings::look_up`].
     pub(super) seeds: Vec<Seed>,
     /// What the agent runs when something happens.
@@ -258,7 +260,6 @@ impl Layers {
             layer.iface.is_some()
                 || layer.peer.is_some()
                 || layer.no_multicast.is_some()
-                || layer.nick.is_some()
                 || layer.ttl.is_some()
                 || layer.secret_file.is_some()
         })
@@ -325,6 +326,7 @@ pub(super) fn resolve(typed: &Globals, around: &Surroundings) -> Result<Settings
         layers.pick("tcp-idle", |l| l.tcp_idle.as_ref()),
     )?;
     settings.alone = layers.on(|l| l.no_agent) || layers.want_own_node();
+    settings.renamed = layers.layers[..2].iter().any(|layer| layer.nick.is_some());
     Ok(settings)
 }
 

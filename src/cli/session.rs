@@ -83,6 +83,10 @@ pub(super) fn agent(settings: &Settings) -> Result<Option<Client>, Failure> {
         ));
         return Ok(None);
     }
+    if settings.renamed && about.nick != settings.node.profile.nick.raw() {
+        note_why(&format_args!("its nick is {}", Escaped::of(&about.nick)));
+        return Ok(None);
+    }
     if settings.verbose {
         note(format_args!("the agent at {} is {}", path.display(), about.id));
     }

@@ -2,8 +2,8 @@
 //!
 //! The state folder holds one key file for each node of this user that ever ran at the same time
 //! as others: `key.0` is taken by the first, `key.1` by a second beside it, and so on. Whoever
-//! holds the lock on a file is that node; so no two nodes share an identity, and a single agent
-//! has the same one for ever. Beside each key stands the epoch of its last run, so that epochs
+//! holds the lock on a file is that node; so no two nodes share an identity. A node that is to be the
+//! same for ever, whatever runs beside it, has a key with a name (`key.agent`). Beside each key stands the epoch of its last run, so that epochs
 //! grow even when the clock was set back.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -30,14 +30,14 @@ pub(super) struct Kept {
     pub(super) lock: Option<File>,
 }
 
-/// The first identity of `folder` that no other node uses; one only in memory where there is no
+/// The identity of that `name`, or the first of `folder`, that no other node uses; one only in memory where there is no
 /// folder or it can't be written.
 ///
 /// # Errors
 /// The system gives no entropy.
-pub(super) fn load(folder: Option<&Path>) -> io::Result<Kept> {
+pub(super) fn load(folder: Option<&Path>, name: Option<&str>) -> io::Result<Kept> {
     let Some(folder) = folder else { return in_memory(Vec::new()) };
-    match from_folder(folder) {
+    match from_folder(folder, name) {
         Ok(kept) => Ok(kept),
         Err(error) => in_memory(vec![format!(
             "the state folder {} can't be used ({error}): this node's id lasts only as long as \
@@ -52,9 +52,10 @@ fn in_memory(warnings: Vec<String>) -> io::Result<Kept> {
     Ok(Kept { identity, epoch: Clock::wall().0, warnings, lock: None })
 }
 
-fn from_folder(folder: &Path) -> io::Result<Kept> {
+fn from_folder(folder: &Path, name: Option<&str>) -> io::Result<Kept> {
     create_private(folder)?;
-    for slot in 0..SLOTS {
+    let numbers = (0..SLOTS).map(|number| number.to_string());
+    for slot in name.map(str::to_owned).into_iter().chain(numbers) {
         let path = folder.join(format!("key.{slot}"));
         must_be_a_file(&path)?;
         let mut file = private().create(true).open(path)?;
@@ -64,7 +65,7 @@ fn from_folder(folder: &Path) -> io::Result<Kept> {
             Err(TryLockError::Error(error)) => return Err(error),
         }
         let mut warnings = Vec::new();
-        let secret = read_or_make(&mut file, slot, &mut warnings)?;
+        let secret = read_or_make(&mut file, &slot, &mut warnings)?;
         let epoch = next_epoch(&folder.join(format!("epoch.{slot}")))?;
         let identity = Identity::from_secret(secret);
         return Ok(Kept { identity, epoch, warnings, lock: Some(file) });
@@ -91,7 +92,8 @@ fn private() -> OpenOptions {
     options
 }
 
-fn create_private(folder: &Path) -> io::Result<()> {
+/// Makes a folder that is for its owner alone, and those above it that are missing.
+pub(crate) fn create_private(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
@@ -103,7 +105,7 @@ fn create_private(folder: &Path) -> io::Result<()> {
 }
 
 /// The secret in a key file that this process has locked; a new one if there is none.
-fn read_or_make(file: &mut File, slot: usize, warnings: &mut Vec<String>) -> io::Result<[u8; 32]> {
+fn read_or_make(file: &mut File, slot: &str, warnings: &mut Vec<String>) -> io::Result<[u8; 32]> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -163,13 +165,13 @@ mod tests {
     #[test]
     fn a_node_keeps_its_identity_and_two_at_once_have_two() {
         let folder = folder("keeps");
-        let first = load(Some(&folder)).unwrap();
-        let second = load(Some(&folder)).unwrap();
+        let first = load(Some(&folder), None).unwrap();
+        let second = load(Some(&folder), None).unwrap();
         assert_eq!(first.warnings, [""; 0]);
         assert_ne!(first.identity.id(), second.identity.id());
         let (id, epoch) = (first.identity.id(), first.epoch);
         drop(first);
-        let again = load(Some(&folder)).unwrap();
+        let again = load(Some(&folder), None).unwrap();
         assert_eq!(again.identity.id(), id);
         assert!(again.epoch > epoch);
         fs::remove_dir_all(folder).unwrap();
@@ -177,15 +179,26 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
+    fn a_named_key_is_the_same_whatever_runs_beside_it() {
+        let folder = folder("named");
+        let named = || load(Some(&folder), Some("agent")).unwrap();
+        let id = named().identity.id();
+        let first = load(Some(&folder), None).unwrap();
+        assert_eq!(named().identity.id(), id);
+        assert_ne!(first.identity.id(), id);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
     fn the_key_is_for_its_owner_only() {
         use std::os::unix::fs::PermissionsExt;
         let folder = folder("private");
-        drop(load(Some(&folder)).unwrap());
+        drop(load(Some(&folder), None).unwrap());
         let key = folder.join("key.0");
         assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
         fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
-        let kept = load(Some(&folder)).unwrap();
+        let kept = load(Some(&folder), None).unwrap();
         assert!(kept.warnings[0].contains("could be read by other users"));
         assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
         fs::remove_dir_all(folder).unwrap();
@@ -198,7 +211,7 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let made = std::process::Command::new("mkfifo").arg(folder.join("key.0")).status();
         assert!(made.unwrap().success());
-        let kept = load(Some(&folder)).unwrap();
+        let kept = load(Some(&folder), None).unwrap();
         assert!(kept.warnings[0].contains("key.0 is no ordinary file"), "{:?}", kept.warnings);
         fs::remove_dir_all(folder).unwrap();
     }
@@ -206,13 +219,13 @@ mod tests {
     #[test]
     fn a_damaged_key_or_folder_costs_the_identity_and_not_the_node() {
         let folder = folder("damaged");
-        drop(load(Some(&folder)).unwrap());
+        drop(load(Some(&folder), None).unwrap());
         fs::write(folder.join("key.0"), b"\xff\xfe").unwrap();
         fs::write(folder.join("epoch.0"), b"18446744073709551615").unwrap();
-        let kept = load(Some(&folder)).unwrap();
+        let kept = load(Some(&folder), None).unwrap();
         assert!(kept.warnings[0].contains("damaged"), "{:?}", kept.warnings);
         assert!(kept.epoch < u64::MAX / 2);
-        let kept = load(Some(Path::new("/dev/null/x"))).unwrap();
+        let kept = load(Some(Path::new("/dev/null/x")), None).unwrap();
         assert!(kept.warnings[0].contains("can't be used"), "{:?}", kept.warnings);
         fs::remove_dir_all(folder).unwrap();
     }

@@ -23,6 +23,8 @@ use std::io;
 
 pub use driver::Stats;
 pub use handle::Node;
+#[cfg(feature = "cli")]
+pub(crate) use identity::create_private;
 pub use local::{Guest, LocalNode, Turn};
 #[cfg(feature = "cli")]
 pub(crate) use notices::{Feeder, feed};
@@ -52,5 +54,5 @@ pub enum StartError {
 
 /// The node's thread has ended, so nothing can be asked of it any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the node has stopped")]
+#[error("the node has stopped, or the agent that served this command")]
 pub struct Stopped;

@@ -28,6 +28,9 @@ pub struct Options {
     pub secret: Option<Vec<u8>>,
     /// Where the node's key is kept; `None`: only in memory.
     pub state_dir: Option<PathBuf>,
+    /// The name of its key in that folder, for a node that is to be the same whatever other nodes
+    /// of its user run. Without a name it gets the first key that none of them uses.
+    pub key: Option<String>,
     /// Only passing through: answered by all and listed by nobody.
     pub visitor: bool,
     /// Tells of the node's own messages too, as [`crate::proto::Event::Said`].

@@ -62,11 +62,6 @@ impl Paths {
         }
     }
 
-    /// The peer has started again: what it gave before is worth nothing.
-    pub(crate) fn forget_tokens(&mut self) {
-        self.0.iter_mut().for_each(|path| path.token = None);
-    }
-
     /// Whether the peer has shown that what is sent to `addr` reaches it.
     pub(crate) fn is_proven(&self, addr: SocketAddr) -> bool {
         self.0.iter().any(|p| p.addr == addr && p.proven)

@@ -9,7 +9,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Reads a duration: a number, with or without a fraction, and its unit.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let example = "write a number and its unit: 300ms, 5s, 2m or 1h";
+    let example = "write a number and its unit: 300ms, 5s, 2m, 1h or 1d";
     let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
     let seconds = match unit {
@@ -17,6 +17,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         "s" => 1.0,
         "m" => 60.0,
         "h" => 3600.0,
+        "d" => 86_400.0,
         "" => return Err(format!("'{}' has no unit; {example}", Escaped::of(text))),
         _ => return Err(format!("'{}' is not a duration; {example}", Escaped::of(text))),
     };
@@ -53,6 +54,7 @@ mod tests {
             ("5s", 5_000),
             ("2m", 120_000),
             ("1h", 3_600_000),
+            ("2d", 172_800_000),
             ("0s", 0),
             ("1.5s", 1_500),
             ("8760h", 31_536_000_000),
@@ -63,7 +65,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused_with_an_example() {
-        for bad in ["", "5", "s", "5 s", "-5s", "5d", "1e3s", "..s", "5ss", "9000h", "\x1bs"] {
+        for bad in ["", "5", "s", "5 s", "-5s", "5w", "1e3s", "..s", "5ss", "9000h", "\x1bs"] {
             let error = parse(bad).unwrap_err();
             assert!(error.contains("5s") || error.contains("a year"), "{bad}: {error}");
             assert!(!error.contains('\x1b'));
