@@ -270,3 +270,58 @@ fn full_disk(host: &Host) -> Running {
     agent.wait_for_complaint("where it listens", |line| line.contains("cooee.sock"));
     agent
 }
+
+#[test]
+fn the_agent_is_the_same_node_whatever_else_its_user_runs() {
+    let lab = lab_or_skip!(1);
+    let host = lab.host(1);
+    let id = |host: &Host| {
+        let status = host.ask_agent(&["status", "--json"]).exits(0).json();
+        status[0]["about"]["id"].clone()
+    };
+    let agent = host.agent(&[]);
+    let before = id(&host);
+    agent.terminate();
+    agent.finish().exits(0);
+    // A command that took the place of the agent's would have its key now.
+    let _listener = host.listen(&["--no-agent"]);
+    let _agent = host.agent(&[]);
+    assert_eq!(id(&host), before);
+}
+
+#[test]
+fn a_nick_and_an_absence_of_the_chats_end_with_the_chat() {
+    let lab = lab_or_skip!(2);
+    let [host, other] = [1, 2].map(|i| lab.host(i));
+    let watcher = other.listen(&[]);
+    let _agent = host.agent(&[]);
+    watcher.wait_event("joined", "host1");
+    let mut chat = host.client(&["chat"]);
+    chat.type_line("/nick zed");
+    watcher.wait_event("renamed", "zed");
+    chat.type_line("/away tea");
+    watcher.wait_json("that zed is away", |v| v["peer"]["away"] == "tea");
+    let mark = watcher.mark();
+    chat.type_line("/quit");
+    chat.finish().exits(0);
+    watcher.wait_json_since(mark, "that host1 is back", |v| {
+        v["peer"]["nick"] == "host1" && v["peer"]["away"].is_null()
+    });
+}
+
+#[test]
+fn who_asks_for_the_agents_nick_uses_the_agent() {
+    let lab = lab_or_skip!(2);
+    let [host, other] = [1, 2].map(|i| lab.host(i));
+    let watcher = other.listen(&[]);
+    let _agent = host.agent(&[]);
+    let peer = watcher.wait_event("joined", "host1");
+    host.run(&["say", "by the agent"]).exits(0);
+    assert_eq!(watcher.wait_message("by the agent")["from"]["id"], peer["peer"]["id"]);
+    let other_nick = host.run(&["--nick", "zed", "say", "by another"]).exits(0);
+    assert_ne!(
+        watcher.wait_message("by another")["from"]["id"],
+        peer["peer"]["id"],
+        "{other_nick:?}"
+    );
+}

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::host::Host;
 use crate::lab::lab_or_skip;
 use crate::lines::{PATIENCE, eventually};
+use crate::running::Running;
 
 /// A connection to the agent of `host`, as a script would make it.
 struct Script(BufReader<UnixStream>);
@@ -253,6 +254,27 @@ fn of_ten_thousand_connections_those_over_the_limit_are_told_so() {
     }
     assert!(served >= wanted.min(1_000), "{served} of {wanted} were served");
     drop(connections);
+    eventually("there is room again", || {
+        let reply = Script::connect(&host).ask(r#"{"n":1,"do":"hello"}"#);
+        (reply["ok"] == true).then_some(())
+    });
+}
+
+#[test]
+fn with_few_open_files_those_who_have_one_are_served() {
+    let lab = lab_or_skip!(1);
+    let host = lab.host(1);
+    let mut command = host.program("sh");
+    let program = env!("CARGO_BIN_EXE_cooee");
+    command.args(["-c", "ulimit -n 100 && exec \"$0\" --nick few agent", program]);
+    let agent = Running::start("[host1] agent with few files".to_owned(), &mut command);
+    agent.wait_for_complaint("where it listens", |line| line.contains("cooee.sock"));
+    let mut first = Script::connect(&host);
+    assert_eq!(first.ask(r#"{"n":1,"do":"hello"}"#)["ok"], true);
+    let many: Vec<_> = (0..300).map(|_| UnixStream::connect(host.socket())).collect();
+    agent.wait_for_complaint("that there are too many", |line| line.contains("open files"));
+    assert_eq!(first.ask(r#"{"n":2,"do":"hello"}"#)["ok"], true);
+    drop(many);
     eventually("there is room again", || {
         let reply = Script::connect(&host).ask(r#"{"n":1,"do":"hello"}"#);
         (reply["ok"] == true).then_some(())

@@ -83,3 +83,20 @@ fn what_is_told_to_a_dead_peer_is_given_up() {
     assert_eq!(story.count(from, unknown), 1);
     story.end();
 }
+
+#[test]
+fn who_has_started_again_and_again_is_told_all_the_same() {
+    let mut story = Story::of(2);
+    let (teller, restarts) = (story.nodes[0], story.nodes[1]);
+    for round in 0..12 {
+        story.world.crash(restarts);
+        story.world.start(restarts);
+        story.world.run_for(secs(2));
+        let to = story.world.id(restarts);
+        story.world.tell(teller, to, "still there?", round);
+        story.world.run_for(secs(2));
+        let told = |event: &Event| matches!(event, Event::Told { ticket, .. } if *ticket == round);
+        assert_eq!(story.count(teller, told), 1, "round {round}");
+    }
+    story.end();
+}
