@@ -153,7 +153,7 @@ pub(super) const AGENT: &str = "\
 Serves this host, in the foreground: one node that keeps presence, channels and history. Every \
 command of the same user finds it and uses it, so that `cooee peers` and `cooee say` answer at \
 once; a command goes without it after --no-agent, in another group, or with options that only a \
-node of its own can follow (--iface, --peer, --nick, ...).
+node of its own can follow (--iface, --peer, a --nick that is not the agent's, ...).
 
 Channels joined with `cooee join`, nick, tags and services are kept over a restart. What is said in \
 its channels, and what is told to it, is in the history before anyone is shown it: 90 days and \
