@@ -29,9 +29,7 @@ impl Server {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 // Too many open files, mostly: who waits is let in when somebody has gone.
                 Err(e) => {
-                    if !std::mem::replace(&mut self.crowded, true) {
-                        self.log.warn(&format!("clients have to wait to be let in: {e}"));
-                    }
+                    self.crowd(&e);
                     return Ok(());
                 }
             };
@@ -50,15 +48,22 @@ impl Server {
             let client = self.free.pop().unwrap_or(self.sessions.len());
             let interest = Interest::READABLE | Interest::WRITABLE;
             if let Err(e) = self.node.watch(&mut stream, FIRST_CLIENT + client, interest) {
-                // The last open file went for the connection itself.
+                // The last open file went for the connection itself; the next ones wait.
                 self.free.push(client);
                 let reply = Reply::refused(None, "too many open files; try again later").line();
                 let _ = io::Write::write_all(&mut stream, reply.as_bytes());
-                self.log.warn(&format!("a client had to be let go: {e}"));
-                continue;
+                self.crowd(&e);
+                return Ok(());
             }
             self.sessions.insert(client, Session::new(stream));
             self.busy.insert(client);
+        }
+    }
+
+    /// Nobody can be let in just now; said once until all who wait are in.
+    fn crowd(&mut self, why: &io::Error) {
+        if !std::mem::replace(&mut self.crowded, true) {
+            self.log.warn(&format!("clients have to wait to be let in: {why}"));
         }
     }
 
