@@ -154,6 +154,9 @@ fn what_a_script_sends_at_once_is_said_before_it_goes() {
     let lab = lab_or_skip!(2);
     let _agent = agent(&lab.host(1), &[]);
     let listener = lab.host(2).listen(&[]);
+    // Who has just started is not known to everyone yet, so nobody could tell it anything.
+    listener.wait_event("joined", "host1");
+    listener.wait_json("that it has settled", |v| v["event"] == "settled");
     let mut script = lab.host(1).start_program(&["nc", "-N", HERE[0], HERE[1]]);
     script.type_bytes(b"backup\none\n\\msg host2 two\nthree");
     let output = script.finish().exits(0);
