@@ -105,53 +105,40 @@ const INNER: [&str; 12] = [
 /// The system does not tell.
 pub fn interfaces() -> io::Result<Vec<Interface>> {
     let mut all = listed()?;
+    all.sort_by_key(|interface| interface.link);
+    Ok(all)
+}
+
+#[cfg(unix)]
+use super::sys::interfaces as listed;
+
+/// Without the flags: a join shows whether an interface can multicast.
+#[cfg(not(unix))]
+fn listed() -> io::Result<Vec<Interface>> {
+    let mut all: Vec<Interface> = Vec::new();
     for found in if_addrs::get_if_addrs()? {
         let (Some(index), if_addrs::IfAddr::V4(addr)) = (found.index, &found.addr) else {
             continue;
         };
-        let at = match all.binary_search_by_key(&index, |interface| interface.link.0) {
-            Ok(at) => at,
-            // It came between the two readings, or the system has no list with flags.
-            Err(at) => {
-                all.insert(at, unlisted(&found, index));
-                at
-            }
-        };
-        if let Some(interface) = all.get_mut(at) {
-            interface.addrs.push(addr.ip);
-            interface.prefixes.push(addr.prefixlen);
-        }
+        let link = LinkId(index);
+        let at = all.iter().position(|known| known.link == link).unwrap_or_else(|| {
+            all.push(Interface {
+                link,
+                name: found.name.clone(),
+                addrs: Vec::new(),
+                prefixes: Vec::new(),
+                up: found.is_oper_up(),
+                running: found.is_oper_up(),
+                loopback: found.is_loopback(),
+                multicast: true,
+                point_to_point: found.is_p2p(),
+            });
+            all.len() - 1
+        });
+        all[at].addrs.push(addr.ip);
+        all[at].prefixes.push(addr.prefixlen);
     }
     Ok(all)
-}
-
-/// The interfaces with their flags, still without addresses, ordered by index.
-#[cfg(unix)]
-fn listed() -> io::Result<Vec<Interface>> {
-    let mut all = super::sys::interfaces()?;
-    all.sort_by_key(|interface| interface.link);
-    all.dedup_by_key(|interface| interface.link);
-    Ok(all)
-}
-
-#[cfg(not(unix))]
-fn listed() -> io::Result<Vec<Interface>> {
-    Ok(Vec::new())
-}
-
-/// What can be said of an interface without its flags; a join shows whether it can multicast.
-fn unlisted(found: &if_addrs::Interface, index: u32) -> Interface {
-    Interface {
-        link: LinkId(index),
-        name: found.name.clone(),
-        addrs: Vec::new(),
-        prefixes: Vec::new(),
-        up: found.is_oper_up(),
-        running: found.is_oper_up(),
-        loopback: found.is_loopback(),
-        multicast: true,
-        point_to_point: found.is_p2p(),
-    }
 }
 
 /// The links that a node uses.

@@ -10,7 +10,8 @@
 //!      Transmit (bytes, to, link) ─────send──────> └─────────┘ ──receive──> Arrival
 //! ```
 //!
-//! - [`links`](interfaces): what interfaces there are, and which of them a node uses.
+//! - [`links`](interfaces): what interfaces there are, and which of them a node uses; [`Changes`]:
+//!   when to look again.
 //! - [`Sockets`]: one socket that everything is sent from, and as many group sockets as the
 //!   kernel wants for the memberships.
 //! - `batch`, `sys`, `plain`: the ways of getting many datagrams in and out; `sys` is the one
@@ -18,6 +19,7 @@
 //! - [`Clock`], [`entropy`]: the only readers of clock and randomness.
 
 mod batch;
+mod changes;
 mod clock;
 mod endpoint;
 mod links;
@@ -34,6 +36,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+pub use changes::Changes;
 pub use clock::{Clock, entropy};
 pub use endpoint::{OpenError, OpenOptions};
 pub use links::{Interface, Link, LinkError, choose, interfaces};

@@ -7,6 +7,7 @@
 
 use std::ffi::CStr;
 use std::io;
+use std::net::Ipv4Addr;
 
 use super::Interface;
 use crate::values::LinkId;
@@ -17,7 +18,7 @@ pub(super) use linux::{
     tell_drops,
 };
 
-/// Every interface once, with its flags and still without addresses.
+/// Every interface once, with its flags and addresses.
 ///
 /// Asked through a socket and not read from `/sys`, which can show another network namespace.
 pub(super) fn interfaces() -> io::Result<Vec<Interface>> {
@@ -36,30 +37,66 @@ pub(super) fn interfaces() -> io::Result<Vec<Interface>> {
         let name = text.to_string_lossy();
         // `eth0:1` is how a labelled second address of eth0 is listed.
         let name = name.split(':').next().unwrap_or_default();
-        if all.iter().any(|known| known.name == name) {
-            continue;
+        let at = match all.iter().position(|known| known.name == name) {
+            Some(at) => at,
+            None => match listed_index(entry) {
+                0 => continue, // it went away meanwhile
+                index => {
+                    all.push(without_addresses(index, name, entry.ifa_flags));
+                    all.len() - 1
+                }
+            },
+        };
+        if let (Some(addr), Some(mask)) = (ipv4(entry.ifa_addr), ipv4(entry.ifa_netmask)) {
+            all[at].addrs.push(addr);
+            all[at].prefixes.push(mask.to_bits().leading_ones() as u8);
         }
-        // SAFETY: the same name.
-        let index = unsafe { libc::if_nametoindex(entry.ifa_name) };
-        if index == 0 {
-            continue; // it went away meanwhile
-        }
-        let has = |flag: libc::c_int| entry.ifa_flags & (flag as libc::c_uint) != 0;
-        all.push(Interface {
-            link: LinkId(index),
-            name: name.to_owned(),
-            addrs: Vec::new(),
-            prefixes: Vec::new(),
-            up: has(libc::IFF_UP),
-            running: has(libc::IFF_RUNNING),
-            loopback: has(libc::IFF_LOOPBACK),
-            multicast: has(libc::IFF_MULTICAST),
-            point_to_point: has(libc::IFF_POINTOPOINT),
-        });
     }
     // SAFETY: the list comes from getifaddrs and nothing refers to it any more.
     unsafe { libc::freeifaddrs(first) };
     Ok(all)
+}
+
+/// The index of an entry's interface, or 0. The entry that has it itself comes before those of the
+/// interface's addresses; where there is none, the system is asked.
+fn listed_index(entry: &libc::ifaddrs) -> u32 {
+    // SAFETY: an address is null or a valid one, of the type that its family says.
+    #[cfg(target_os = "linux")]
+    if let Some(addr) = unsafe { entry.ifa_addr.as_ref() }
+        && libc::c_int::from(addr.sa_family) == libc::AF_PACKET
+    {
+        // SAFETY: see above; the copy needs no alignment.
+        let link = unsafe { entry.ifa_addr.cast::<libc::sockaddr_ll>().read_unaligned() };
+        return u32::try_from(link.sll_ifindex).unwrap_or(0);
+    }
+    // SAFETY: every entry has a name that ends in a zero byte.
+    unsafe { libc::if_nametoindex(entry.ifa_name) }
+}
+
+fn without_addresses(index: u32, name: &str, flags: libc::c_uint) -> Interface {
+    let has = |flag: libc::c_int| flags & (flag as libc::c_uint) != 0;
+    Interface {
+        link: LinkId(index),
+        name: name.to_owned(),
+        addrs: Vec::new(),
+        prefixes: Vec::new(),
+        up: has(libc::IFF_UP),
+        running: has(libc::IFF_RUNNING),
+        loopback: has(libc::IFF_LOOPBACK),
+        multicast: has(libc::IFF_MULTICAST),
+        point_to_point: has(libc::IFF_POINTOPOINT),
+    }
+}
+
+/// The IPv4 address of an entry's field, if it is one.
+fn ipv4(addr: *const libc::sockaddr) -> Option<Ipv4Addr> {
+    // SAFETY: an address in the list is null or a valid one, of the type that its family says; the
+    // copy needs no alignment.
+    unsafe {
+        (libc::c_int::from(addr.as_ref()?.sa_family) == libc::AF_INET)
+            .then(|| addr.cast::<libc::sockaddr_in>().read_unaligned())
+    }
+    .map(|addr| Ipv4Addr::from_bits(u32::from_be(addr.sin_addr.s_addr)))
 }
 
 #[cfg(target_os = "linux")]

@@ -18,17 +18,18 @@ use mio::{Events, Poll, Token};
 
 use super::notices::Notice;
 use super::pace::Pace;
-use crate::net::{self, Clock, Drained, Interface, Link, LinkFailure, Sockets, Transmit};
+use crate::net::{self, Changes, Clock, Drained, Interface, Link, LinkFailure, Sockets, Transmit};
 use crate::proto::{self, Command, Counters, Destination, Engine, Input, Output};
 use crate::values::{Instant, LinkId};
 use crate::wire::{Hearing, Packet};
 
-/// The waker's token; the sockets have those behind it.
+/// The tokens of the waker and of the system's word of changes; the sockets have those behind them.
 pub(super) const WAKER: Token = Token(0);
+const CHANGES: Token = Token(1);
 
 /// Tokens of the sockets: the unicast socket and as many group sockets as 128 channels on 64 links
 /// need at 20 memberships each.
-pub(super) const SOCKETS: std::ops::Range<usize> = 1..512;
+pub(super) const SOCKETS: std::ops::Range<usize> = 2..512;
 
 /// Datagrams that wait to be sent; while there are more, nothing more is said.
 const SEND_QUEUE: usize = 4_096;
@@ -36,8 +37,15 @@ const SEND_QUEUE: usize = 4_096;
 /// Events that one poll brings at most.
 const EVENTS: usize = 64;
 
-/// How often the interfaces are looked at.
+/// How often the interfaces are looked at where the system does not tell of changes.
 const LOOK_AT_LINKS: Duration = Duration::from_secs(2);
+
+/// The same where it does: in case that it once does not.
+const LOOK_ANYWAY: Duration = Duration::from_secs(30);
+
+/// After a change the interfaces are looked at this much later: one that comes up gets its flags,
+/// carrier and addresses one after the other.
+const CHANGES_SETTLE: Duration = Duration::from_millis(100);
 
 /// A link that failed works again when nothing has failed there for so long: where only multicast is
 /// refused, every other datagram goes out.
@@ -71,6 +79,8 @@ pub(super) struct Driver {
     sockets: Sockets,
     poll: Poll,
     events: Events,
+    /// The system's word of changes, where it gives it.
+    changes: Option<Changes>,
     pub(super) clock: Clock,
     /// `--iface`, as given.
     wanted: Vec<String>,
@@ -108,11 +118,13 @@ impl Driver {
         wanted: Vec<String>,
         lock: Option<File>,
     ) -> Self {
+        let changes = Changes::watch(poll.registry(), CHANGES).ok();
         let mut driver = Self {
             engine,
             sockets,
             poll,
             events: Events::with_capacity(EVENTS),
+            changes,
             clock,
             wanted,
             queue: VecDeque::new(),
@@ -159,10 +171,12 @@ impl Driver {
             Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
             _ => {}
         }
+        let mut changed = false;
         self.flooded = self.events.iter().count() >= EVENTS;
         for event in &self.events {
             match event.token() {
                 WAKER => {}
+                CHANGES => changed = true,
                 token if SOCKETS.contains(&token.0) => drop(self.busy.insert(token)),
                 _ => self.foreign.push(event.clone()),
             }
@@ -172,8 +186,13 @@ impl Driver {
                 self.busy.insert(token);
             }
         }
+        if changed {
+            self.expect_changes();
+        }
         if self.clock.now() >= self.next_look {
-            self.next_look = self.clock.now() + LOOK_AT_LINKS;
+            let told = self.changes.is_some();
+            let pause = if told { LOOK_ANYWAY } else { LOOK_AT_LINKS };
+            self.next_look = self.clock.now() + pause;
             self.look_at_links();
         }
         self.engine.handle(self.clock.now(), Input::Tick);
@@ -336,6 +355,17 @@ impl Driver {
             let buffer = self.sockets.receive_buffer();
             self.notices.push_back(Notice::Dropped { count, buffer });
         }
+    }
+
+    /// The system has told of changes: a look is due once they have settled.
+    fn expect_changes(&mut self) {
+        let Some(changes) = &mut self.changes else { return };
+        match changes.take() {
+            Ok(false) => return,
+            Ok(true) => {}
+            Err(_) => self.changes = None,
+        }
+        self.next_look = self.next_look.min(self.clock.now() + CHANGES_SETTLE);
     }
 
     /// Looks whether interfaces have come, gone or changed.
