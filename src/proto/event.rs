@@ -318,6 +318,23 @@ pub struct Message {
     pub verified: bool,
 }
 
+/// An entry of an author's log in a channel, to be kept for those who come later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Where it was said.
+    pub channel: ChannelName,
+    /// Whose it is.
+    pub author: NodeId,
+    /// In which run of the author.
+    pub epoch: Epoch,
+    /// The number of its first message.
+    pub from: u64,
+    /// The number of its last message.
+    pub to: u64,
+    /// The author's own signed datagram.
+    pub bytes: Arc<[u8]>,
+}
+
 /// What is known of a peer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeerInfo {

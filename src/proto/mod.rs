@@ -55,8 +55,8 @@ mod window;
 pub use config::Config;
 pub use engine::Engine;
 pub use event::{
-    Answer, AnswerEnd, Command, Destination, Event, Input, Message, Outgoing, Output, PeerInfo,
-    PeerState, Question, Refusal, TellError,
+    Answer, AnswerEnd, Command, Destination, Event, Input, Kept, Message, Outgoing, Output,
+    PeerInfo, PeerState, Question, Refusal, TellError,
 };
 #[cfg(feature = "cli")]
 pub(crate) use guard::Bucket;
