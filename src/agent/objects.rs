@@ -118,6 +118,7 @@ enum Happened<'a> {
     Alive { peer: Peer<'a> },
     Status { peer: Peer<'a> },
     Renamed { peer: Peer<'a>, was: &'a str },
+    Gap { channel: &'a str, peer: Author<'a>, count: u64 },
     Settled { complete: bool },
     Link { name: &'a str, state: &'static str, why: Option<&'a str> },
     Cloned { addr: String, nick: &'a str },
@@ -219,8 +220,16 @@ pub(crate) fn notice(notice: &Notice, clocks: Clocks) -> Option<String> {
         Notice::LinkDown { name, why } => Happened::Link { name, state: "down", why: Some(why) },
         Notice::Dropped { count, buffer } => Happened::Dropped { count: *count, buffer: *buffer },
         Notice::Missed(count) => Happened::Missed { count: *count },
+        Notice::Event(Event::Gap { author, nick, channel, count }) => Happened::Gap {
+            channel: channel.as_str(),
+            peer: Author { id: Some(author.to_string()), nick: nick.raw(), addr: None },
+            count: *count,
+        },
         Notice::Event(
-            Event::Told { .. }
+            Event::Entry(_)
+            | Event::Expecting { .. }
+            | Event::Receipt { .. }
+            | Event::Told { .. }
             | Event::NotTold { .. }
             | Event::Refused(_)
             | Event::Stopped

@@ -17,7 +17,6 @@ use mio::event::Event;
 use mio::{Events, Poll, Token};
 
 use super::notices::Notice;
-use super::pace::Pace;
 use crate::net::{self, Changes, Clock, Drained, Interface, Link, LinkFailure, Sockets, Transmit};
 use crate::proto::{self, Command, Counters, Destination, Engine, Input, Output};
 use crate::values::{Instant, LinkId};
@@ -85,7 +84,6 @@ pub(super) struct Driver {
     /// `--iface`, as given.
     wanted: Vec<String>,
     queue: VecDeque<Transmit>,
-    pace: Pace,
     /// What there is to tell since the last turn.
     pub(super) notices: VecDeque<Notice>,
     /// What happened at sources that are not the node's own, since the last turn.
@@ -128,7 +126,6 @@ impl Driver {
             clock,
             wanted,
             queue: VecDeque::new(),
-            pace: Pace::new(clock.now()),
             notices: VecDeque::new(),
             foreign: Vec::new(),
             busy: BTreeSet::new(),
@@ -151,9 +148,6 @@ impl Driver {
     /// turn, by [`Driver::carry_out`].
     pub(super) fn command(&mut self, command: Command) {
         self.wake = Instant::ZERO;
-        if let Command::Say(_, what) = &command {
-            self.pace.say(what, self.clock.now());
-        }
         self.engine.handle(self.clock.now(), Input::Command(command));
     }
 
@@ -219,7 +213,7 @@ impl Driver {
     /// Whether so much waits to be sent, or was said just now, that nothing more should be said for
     /// now.
     pub(super) fn is_congested(&self) -> bool {
-        self.queue.len() > SEND_QUEUE || self.pace.holds_until(self.clock.now()).is_some()
+        self.queue.len() > SEND_QUEUE || self.engine.is_congested()
     }
 
     /// Whether the engine has stopped and its last words have left, or can't.
@@ -280,10 +274,8 @@ impl Driver {
         };
         self.send();
         self.count_drops();
-        // Whoever was not listened to is listened to again then.
-        let held = self.pace.holds_until(self.clock.now());
-        self.wake = held.map_or(wake, |until| wake.min(until));
-        self.wake
+        self.wake = wake;
+        wake
     }
 
     fn enqueue(&mut self, bytes: Arc<[u8]>, to: Destination) {

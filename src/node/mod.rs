@@ -16,7 +16,6 @@ mod identity;
 mod local;
 mod notices;
 mod options;
-mod pace;
 mod start;
 
 use std::io;

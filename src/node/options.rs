@@ -35,6 +35,9 @@ pub struct Options {
     pub visitor: bool,
     /// Tells of the node's own messages too, as [`crate::proto::Event::Said`].
     pub echo: bool,
+    /// Hands over each entry that is said, as [`crate::proto::Event::Entry`], to be kept for those
+    /// who come late.
+    pub keep: bool,
     /// Does not look for peers (for a visitor that casts and goes).
     pub blind: bool,
 }

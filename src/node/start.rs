@@ -50,6 +50,7 @@ pub(super) fn prepare(options: Options) -> Result<Ready, StartError> {
         discover: !options.blind,
         multicast: !options.no_multicast,
         echo: options.echo,
+        keep: options.keep,
         seeds: options.seeds,
         secret,
         randomness: entropy().map_err(system("randomness"))?,

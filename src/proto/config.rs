@@ -26,6 +26,9 @@ pub struct Config {
     pub multicast: bool,
     /// Whether to tell the node's user of its own messages, as [`super::Event::Said`].
     pub echo: bool,
+    /// Whether the node's user keeps what is said for those who come late, and so is given each
+    /// entry, as [`super::Event::Entry`].
+    pub keep: bool,
     /// Addresses to ask besides the group; at most [`crate::values::limits::SEEDS`] are used.
     pub seeds: Vec<SocketAddr>,
     /// The key of a sealed group.

@@ -11,16 +11,24 @@ use super::asked::Asked;
 use super::channels::Channels;
 use super::cloning::Clones;
 use super::config::Config;
+use super::confirms::Confirms;
 use super::direct::Direct;
 use super::discovery::Discovery;
 use super::event::{Command, Event, Input, Output, PeerInfo, Refusal};
+use super::flow::Flow;
 use super::guard::{Counters, Guard};
+use super::heads::{Casts, Heads};
 use super::inbox::{Assemblies, Authors};
+use super::logs::Logs;
 use super::outbox::Outbox;
 use super::peers::Peers;
 use super::pending::Pending;
+use super::recalls::Recalls;
+use super::receipts::Receipts;
 use super::recent::Recent;
 use super::reminder::Reminder;
+use super::repairs::Repairs;
+use super::store::Store;
 use super::timing;
 use crate::values::{ChannelName, Epoch, Instant, LinkId, NodeId, Rng, limits};
 use crate::wire::{
@@ -62,6 +70,20 @@ pub struct Engine {
     pub(super) discovery: Discovery,
     pub(super) announcer: Announcer,
     pub(super) outbox: Outbox,
+    pub(super) flow: Flow,
+    /// The numbers of this node's casts.
+    pub(super) casts: Casts,
+    pub(super) heads: Heads,
+    /// This node's own entries, and those of others.
+    pub(super) said: Store,
+    pub(super) store: Store,
+    pub(super) logs: Logs,
+    pub(super) repairs: Repairs,
+    pub(super) confirms: Confirms,
+    pub(super) receipts: Receipts,
+    pub(super) recalls: Recalls,
+    /// When anybody was heard last, with something genuine.
+    pub(super) heard: Instant,
     pub(super) authors: Authors,
     /// Of signed messages.
     pub(super) assemblies: Assemblies,
@@ -108,7 +130,18 @@ impl Engine {
             visitors: Recent::new(limits::SOURCES),
             discovery: Discovery::new(now, config.discover, config.visitor, config.identity.id()),
             announcer: Announcer::new(now, config.discover && !config.visitor),
-            outbox: Outbox::default(),
+            outbox: Outbox::new(),
+            flow: Flow::new(now),
+            casts: Casts::default(),
+            heads: Heads::default(),
+            said: Store::new(limits::OWN_STORE_BYTES),
+            store: Store::new(limits::STORE_BYTES),
+            logs: Logs::new(),
+            repairs: Repairs::new(),
+            confirms: Confirms::default(),
+            receipts: Receipts::default(),
+            recalls: Recalls::default(),
+            heard: now,
             authors: Authors::new(),
             assemblies: Assemblies::new(),
             claimed_assemblies: Assemblies::new(),
@@ -150,7 +183,7 @@ impl Engine {
 
     /// The next thing to do. Ends with [`Output::Wake`].
     pub fn poll(&mut self) -> Output {
-        if self.out.is_empty() && !self.outbox.is_empty() {
+        if self.out.is_empty() && self.outbox.next <= self.now {
             self.flush_outbox();
         }
         match self.out.pop_front() {
@@ -194,6 +227,12 @@ impl Engine {
         self.direct.is_empty() && self.outbox.is_empty()
     }
 
+    /// Whether so much waits to be said that nothing more should be, for now. When it does not any
+    /// more, the engine is woken by one of its deadlines, or by a datagram.
+    pub fn is_congested(&self) -> bool {
+        self.outbox.bytes() > limits::OUTBOX
+    }
+
     /// How often what has happened.
     pub fn counters(&self) -> Counters {
         Counters {
@@ -228,6 +267,9 @@ impl Engine {
         for (_, peer) in self.peers.iter_mut() {
             peer.paths.retain_links(links);
         }
+        if !self.links.is_empty() {
+            self.hurry();
+        }
         if self.config.discover && !self.links.is_empty() {
             self.discovery.restart(self.now);
             self.announcer.changed(self.now);
@@ -242,7 +284,11 @@ impl Engine {
             Command::Cast(channel, what) => self.say(channel, crate::wire::Body::Cast, what),
             Command::Tell { to, what, ticket } => self.tell(to, &what, ticket),
             Command::Ask { to, what, ticket } => self.ask(to, what, ticket),
-            Command::Forget { ticket } => self.forget_asked(ticket),
+            Command::Confirm { channel, ticket } => self.confirm_said(channel, ticket),
+            Command::Forget { ticket } => {
+                self.confirms.forget(ticket);
+                self.forget_asked(ticket);
+            }
             Command::Answering(answering) => self.answering = answering,
             Command::Answer { question, what, exit, last } => {
                 self.answer(question, what, exit, last);
@@ -259,6 +305,7 @@ impl Engine {
         if self.channels.is_full() {
             return self.event(Event::Refused(Refusal::TooManyChannels));
         }
+        self.recalls.join(&name, self.now);
         if let Some(group) = self.channels.join(name)
             && self.config.multicast
         {
@@ -271,6 +318,8 @@ impl Engine {
         if !self.channels.has(name) {
             return;
         }
+        self.recalls.leave(name);
+        self.logs.leave(name);
         if let Some(group) = self.channels.leave(name)
             && self.config.multicast
         {
@@ -293,7 +342,7 @@ impl Engine {
     }
 
     fn stop(&mut self) {
-        self.flush_outbox();
+        self.say_all();
         if self.announcer.has_news() && !self.links.is_empty() {
             let here = self.presence(PresenceKind::Here);
             self.announce(here);
@@ -335,6 +384,10 @@ impl Engine {
             Ok(Datagram::Ask(ask)) => self.on_ask(&arrival, ask),
             Ok(Datagram::Roster(page)) => self.on_roster(&arrival, page),
             Ok(Datagram::Entry(entry)) => self.on_entry(&arrival, entry),
+            Ok(Datagram::Head(head)) => self.on_head(&arrival, head),
+            Ok(Datagram::Want(want)) => self.on_want(&arrival, want),
+            Ok(Datagram::Got(got)) => self.on_got(&arrival, got),
+            Ok(Datagram::Recall(_) | Datagram::Logs(_)) => {}
             Ok(Datagram::Tell(tell)) => self.on_tell(&arrival, tell),
             Ok(Datagram::Ack(ack)) => self.on_ack(&arrival, *ack),
         }
@@ -354,7 +407,9 @@ impl Engine {
     /// Whether the datagram is signed by who it says; counts it if not.
     pub(super) fn is_authentic(&mut self, arrival: &Arrival<'_>) -> bool {
         let authentic = arrival.packet.is_authentic();
-        if !authentic {
+        if authentic {
+            self.heard = self.now;
+        } else {
             self.counters.bad_signature += 1;
             self.guard.note_bad(arrival.source, self.now);
         }
@@ -371,6 +426,10 @@ impl Engine {
         self.announce_when_due();
         self.repeat_direct();
         self.ask_when_due();
+        self.remind_when_due();
+        self.follow_when_due();
+        self.repair_when_due();
+        self.confirm_when_due();
         if self.now >= self.next_review {
             self.review_peers();
             self.next_review = self.time_of_review();
@@ -402,6 +461,12 @@ impl Engine {
             announce,
             self.direct.next(),
             self.asked.next(),
+            self.outbox.next,
+            self.heads.next(),
+            self.logs.next(),
+            self.repairs.next(),
+            self.confirms.next(),
+            self.receipts.next(),
             review,
         ]
         .into_iter()

@@ -38,6 +38,15 @@ pub enum Command {
     Leave(ChannelName),
     /// Says something in a channel.
     Say(ChannelName, Outgoing),
+    /// Asks everyone present in a channel to confirm what this node has said there so far. What
+    /// comes of it is one [`Event::Expecting`] and then an [`Event::Receipt`] of each who does,
+    /// until [`Command::Forget`], for at most [`crate::values::limits::CONFIRM_TIME`].
+    Confirm {
+        /// The channel.
+        channel: ChannelName,
+        /// The caller's number for it.
+        ticket: u64,
+    },
     /// Says something in a channel, best effort.
     Cast(ChannelName, Outgoing),
     /// Tells one peer something. The outcome is [`Event::Told`] or [`Event::NotTold`] with the
@@ -62,9 +71,9 @@ pub enum Command {
         /// The caller's number for it.
         ticket: u64,
     },
-    /// Waits no longer for answers to the question with this ticket.
+    /// Waits no longer for answers to the question with this ticket, or for receipts.
     Forget {
-        /// The number from [`Command::Ask`].
+        /// The number from [`Command::Ask`] or [`Command::Confirm`].
         ticket: u64,
     },
     /// Whether this node answers questions. As long as it does not, which is how it starts, those
@@ -141,6 +150,37 @@ pub enum Event {
     /// Something that this node says has been numbered and goes out; only where
     /// [`super::Config::echo`] asks for it. In the order of the commands, for each channel and way.
     Said(Message),
+    /// An entry of a log is shown next, or is this node's own and goes out; only where
+    /// [`super::Config::keep`] asks for it.
+    Entry(Kept),
+    /// Nobody has what is missing of somebody's log, or it is too far back: the rest is shown
+    /// without it.
+    Gap {
+        /// The author.
+        author: NodeId,
+        /// The author's nick, if it is known.
+        nick: PeerText,
+        /// Where.
+        channel: ChannelName,
+        /// How many numbers are missing: messages, or parts of long ones.
+        count: u64,
+    },
+    /// What was said before a [`Command::Confirm`] has gone out, and these are to confirm it.
+    Expecting {
+        /// The number from [`Command::Confirm`].
+        ticket: u64,
+        /// The peers in that channel.
+        from: Vec<NodeId>,
+    },
+    /// A peer has shown its user everything that was to be confirmed.
+    Receipt {
+        /// The number from [`Command::Confirm`].
+        ticket: u64,
+        /// The peer.
+        from: NodeId,
+        /// How long after it was said.
+        took: Duration,
+    },
     /// A peer is there.
     Joined(PeerInfo),
     /// A peer has said goodbye.
@@ -286,6 +326,9 @@ pub enum Refusal {
     /// See [`crate::values::limits::CHANNELS`].
     #[error("a node takes part in at most {limit} channels", limit = crate::values::limits::CHANNELS)]
     TooManyChannels,
+    /// See [`crate::values::limits::OWN_LOGS`].
+    #[error("one node says something in at most {limit} channels", limit = crate::values::limits::OWN_LOGS)]
+    TooManyLogs,
     /// See [`crate::values::limits::TAGS`] and [`crate::values::limits::TAG_BYTES`].
     #[error("too many or too long tags and services to be announced")]
     TooManyTags,

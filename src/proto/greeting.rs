@@ -58,7 +58,13 @@ impl Engine {
         let first_token = presence.token.is_some() && known.is_none_or(|p| p.token.is_none());
         let news = self.learn(arrival, presence);
         self.confirm(arrival, presence);
+        let met = news.joined;
+        let returned = met || news.recovered;
         self.tell_news(presence.from.id, news);
+        self.note_heads(presence.from, &presence.logs, met);
+        if returned {
+            self.hurry();
+        }
         self.note_summary(presence);
         if first_token {
             self.ask_for_the_rest(presence.from.id);

@@ -7,7 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::recent::Recent;
-use crate::values::{Instant, limits};
+use crate::values::{Instant, NodeId, limits};
 
 /// How often something happened. Every drop and every limit reached shows up in one of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,11 +39,16 @@ pub struct Counters {
     pub cloned: u64,
     pub questions_unproven: u64,
     pub questions_over_limit: u64,
+    pub repairs: u64,
+    pub given_up: u64,
+    pub early_refused: u64,
+    pub wants_over_rate: u64,
+    pub repairs_over_rate: u64,
 }
 
 impl Counters {
     /// Names and values, for people and programs.
-    pub fn rows(&self) -> [(&'static str, u64); 25] {
+    pub fn rows(&self) -> [(&'static str, u64); 30] {
         [
             ("datagrams_in", self.datagrams_in),
             ("datagrams_out", self.datagrams_out),
@@ -70,6 +75,11 @@ impl Counters {
             ("cloned", self.cloned),
             ("questions_unproven", self.questions_unproven),
             ("questions_over_limit", self.questions_over_limit),
+            ("repairs", self.repairs),
+            ("given_up", self.given_up),
+            ("early_refused", self.early_refused),
+            ("wants_over_rate", self.wants_over_rate),
+            ("repairs_over_rate", self.repairs_over_rate),
         ]
     }
 }
@@ -123,6 +133,10 @@ pub(crate) struct Guard {
     unsigned: Recent<IpAddr, Bucket>,
     newcomers: Recent<IpAddr, Bucket>,
     answers: Bucket,
+    wants: Recent<SocketAddr, Bucket>,
+    /// What is sent again, in all and for each who asks.
+    repairs: Bucket,
+    repairs_of_one: Recent<NodeId, Bucket>,
 }
 
 impl Guard {
@@ -132,6 +146,9 @@ impl Guard {
             unsigned: Recent::new(limits::SOURCES),
             newcomers: Recent::new(limits::SOURCES),
             answers: Bucket::full(now, limits::ANSWER_BURST),
+            wants: Recent::new(limits::SOURCES),
+            repairs: Bucket::full(now, limits::REPAIR_BURST),
+            repairs_of_one: Recent::new(limits::SOURCES),
         }
     }
 
@@ -168,6 +185,20 @@ impl Guard {
     /// Whether one more answer may be given.
     pub(crate) fn allows_answer(&mut self, now: Instant) -> bool {
         self.answers.take(now, limits::ANSWER_RATE, limits::ANSWER_BURST)
+    }
+
+    /// Whether one more request for repair is read that comes from this address.
+    pub(crate) fn allows_want(&mut self, source: SocketAddr, now: Instant) -> bool {
+        let bucket = self.wants.entry(&source, || Bucket::full(now, limits::WANT_BURST));
+        bucket.take(now, limits::WANT_RATE, limits::WANT_BURST)
+    }
+
+    /// Whether one more entry is sent again for this peer.
+    pub(crate) fn allows_repair(&mut self, by: NodeId, now: Instant) -> bool {
+        let full = || Bucket::full(now, limits::REPAIR_BURST_OF_ONE);
+        let bucket = self.repairs_of_one.entry(&by, full);
+        bucket.take(now, limits::REPAIR_RATE_OF_ONE, limits::REPAIR_BURST_OF_ONE)
+            && self.repairs.take(now, limits::REPAIR_RATE, limits::REPAIR_BURST)
     }
 }
 

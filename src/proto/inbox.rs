@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::recent::Recent;
 use super::window::Window;
 use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
-use crate::wire::Body;
+use crate::wire::{Body, Sender};
 
 /// One log of one author.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +55,12 @@ impl Authors {
     /// Whether a later run of the author has been heard.
     pub(crate) fn is_over(&self, id: NodeId, epoch: Epoch) -> bool {
         self.epochs.peek(&id).is_some_and(|&latest| epoch < latest)
+    }
+
+    /// An author has said something in this run, and it is genuine.
+    pub(crate) fn note_run(&mut self, author: Sender) {
+        let latest = self.epochs.entry(&author.id, || author.epoch);
+        *latest = (*latest).max(author.epoch);
     }
 
     /// Marks messages as come. `authentic`: only then may they end the author's earlier runs.

@@ -16,7 +16,14 @@
 //!             ├── announcer   when to announce oneself           Announcer
 //!             ├── channels    which groups to be a member of     Channels
 //!             ├── outbox      packing what is said               Outbox
-//!             ├── inbox       what was received already          Authors, Assemblies
+//!             ├── flow        saying it not too fast             Flow
+//!             ├── heads       how far one's own logs go          Heads
+//!             ├── logs        what others have said, in order    Logs, Log, Gaps
+//!             ├── store       entries to be sent again           Store
+//!             ├── repairs     which of them, to whom and when    Repairs
+//!             ├── confirms    who has what was said              Confirms, Receipts
+//!             ├── recalls     what was said before one came      Recalls
+//!             ├── inbox       casts, and parts of long messages  Authors, Assemblies
 //!             ├── direct      messages to one peer               Direct
 //!             ├── asked       this node's questions              Asked
 //!             └── pending     others' questions                  Pending
@@ -31,22 +38,34 @@ mod channel_list;
 mod channels;
 mod cloning;
 mod config;
+mod confirms;
 mod direct;
 mod discovery;
 mod engine;
 mod event;
 mod finding;
+mod flow;
+mod following;
+mod gaps;
 mod greeting;
 mod guard;
+mod heads;
 mod inbox;
+mod log;
+mod logs;
 mod outbox;
 mod paths;
 mod peers;
 mod pending;
 mod reach;
+mod recalls;
+mod receipts;
 mod recent;
 mod reminder;
+mod repairing;
+mod repairs;
 mod sending;
+mod store;
 mod talking;
 mod timing;
 mod watching;

@@ -10,7 +10,7 @@ use super::event::{Destination, Output};
 use super::peers::Peer;
 use super::timing;
 use crate::values::{ChannelName, LinkId, NodeId, limits};
-use crate::wire::{Hearing, Presence, PresenceKind, Sender, encode_bye};
+use crate::wire::{ChannelLogs, Hearing, Presence, PresenceKind, Sender, encode_bye};
 
 impl Engine {
     /// Hands a datagram out, sealed if the group is.
@@ -33,7 +33,7 @@ impl Engine {
     }
 
     /// Sends to a channel, or with `None` to the group itself, and copies to those who need them.
-    pub(super) fn broadcast(&mut self, bytes: Vec<u8>, channel: Option<&ChannelName>) {
+    pub(super) fn broadcast(&mut self, bytes: impl Into<Arc<[u8]>>, channel: Option<&ChannelName>) {
         let bytes = self.seal(bytes.into());
         if self.config.multicast {
             let group = self.config.group;
@@ -84,6 +84,7 @@ impl Engine {
             channels_at: 0,
             channels_of: channels.len(),
             channels,
+            logs: self.channel_logs(),
             visitor: self.config.visitor,
             summary: self.summary(),
             attempt: 0,
@@ -94,6 +95,15 @@ impl Engine {
             to: None,
             hears: None,
         }
+    }
+
+    /// What an announcement says of the logs in this node's channels, those in which it spoke last
+    /// first.
+    fn channel_logs(&self) -> Vec<ChannelLogs> {
+        let heads = self.heads.latest().into_iter().take(limits::CHANNELS);
+        heads
+            .map(|(channel, head)| ChannelLogs { channel: channel.clone(), head, digest: 0 })
+            .collect()
     }
 
     /// Writes an announcement, in several datagrams if the channels need it, and gives each to
@@ -111,6 +121,7 @@ impl Engine {
             let Some(at) = rest else { return };
             presence.channels = self.channels.names().get(at..).unwrap_or_default().to_vec();
             presence.channels_at = at;
+            presence.logs.clear();
             self.announcements += 1;
             presence.n = self.announcements;
         }

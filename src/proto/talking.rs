@@ -2,17 +2,19 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::direct::{Going, Outcome, Parcel};
 use super::engine::{Arrival, Engine};
 use super::event::{AnswerEnd, Destination, Event, Message, Outgoing, Output, Refusal, TellError};
 use super::inbox::LogKey;
+use super::logs::LogName;
 use super::sending::destination;
 use crate::values::{ChannelName, Instant, NodeId, PeerText, limits};
 use crate::wire::{
-    Ack, Body, Content, Entry, Hearing, Inside, Matter, Payload, Tell, decode_content, open_direct,
-    seal_direct, split,
+    Ack, Body, Content, Entry, Hearing, Inside, Matter, Payload, Span, Tell, decode_content,
+    open_direct, seal_direct, split,
 };
 
 /// Within this time the same datagram again is a copy, come by another link.
@@ -29,39 +31,72 @@ impl Engine {
         if let Err(refusal) = check(&what) {
             return self.event(Event::Refused(refusal));
         }
+        if body == Body::Say && !self.heads.has_room(&channel) {
+            return self.event(Event::Refused(Refusal::TooManyLogs));
+        }
         self.outbox.push(channel, body, content(what));
     }
 
-    /// Packs and sends what waits.
+    /// Packs and sends what waits, as far as it may go now.
     pub(super) fn flush_outbox(&mut self) {
-        let limit = self.datagram_limit();
-        for (channel, body, contents) in self.outbox.take() {
-            let mut entry = Entry {
-                body,
-                from: Some(self.sender()),
-                nick: self.profile.nick.clone(),
-                channel,
-                seq: None,
-                payload: Payload::Whole(Vec::new()),
-            };
-            let mut said = self.config.echo.then(|| contents.clone().into_iter());
-            for payload in split(contents, entry.room(limit)) {
-                let first = self.outbox.number(&entry.channel, body, payload.len());
-                entry.seq = Some(first);
-                if let Some(said) = &mut said {
-                    let begun = match &payload {
-                        Payload::Whole(contents) => contents.len(),
-                        Payload::Part { part, .. } => usize::from(*part == 0),
-                    };
-                    for (seq, content) in (first..).zip(said.by_ref().take(begun)) {
-                        self.said(&entry.channel, body, seq, content);
-                    }
+        self.outbox.next = Instant::NEVER;
+        for key in self.outbox.waiting() {
+            loop {
+                if key.1 == Body::Say
+                    && let Some(until) = self.flow.holds_until(&key.0, self.now)
+                {
+                    self.outbox.next = self.outbox.next.min(until);
+                    break;
                 }
-                entry.payload = payload;
-                let bytes = entry.encode(&self.config.identity);
-                self.broadcast(bytes, Some(&entry.channel));
+                if !self.say_next(&key) {
+                    break;
+                }
             }
         }
+    }
+
+    /// Sends everything that waits, however fast: there is no later.
+    pub(super) fn say_all(&mut self) {
+        for key in self.outbox.waiting() {
+            while self.say_next(&key) {}
+        }
+    }
+
+    /// Numbers, signs and sends the next entry of a channel; `false` if nothing waits there.
+    fn say_next(&mut self, key: &(ChannelName, Body)) -> bool {
+        let (channel, body) = (&key.0, key.1);
+        let mut entry = Entry {
+            body,
+            from: Some(self.sender()),
+            nick: self.profile.nick.clone(),
+            channel: channel.clone(),
+            seq: None,
+            confirm: false,
+            payload: Payload::Whole(Vec::new()),
+        };
+        let room = entry.room(self.datagram_limit());
+        let Some(ready) = self.outbox.pop(key, room, self.config.echo) else { return false };
+        let count = ready.payload.len();
+        let first = match body {
+            Body::Say => self.heads.say(channel, count, self.now),
+            Body::Cast => self.casts.number(channel, count),
+        };
+        for (seq, content) in (first..).zip(ready.begun) {
+            self.said(channel, body, seq, content);
+        }
+        (entry.seq, entry.payload, entry.confirm) =
+            (Some(first), ready.payload, !ready.confirm.is_empty());
+        let bytes: Arc<[u8]> = entry.encode(&self.config.identity).into();
+        if body == Body::Say {
+            let span = Span { from: first, to: first + count - 1 };
+            let name = LogName { channel: channel.clone(), author: self.sender() };
+            self.flow.said(channel, first, bytes.len(), self.now);
+            self.said.add(&name, span, &bytes);
+            self.keep(&name, span, &bytes);
+            self.expect(channel, span.to, ready.confirm);
+        }
+        self.broadcast(bytes, Some(channel));
+        true
     }
 
     fn said(&mut self, channel: &ChannelName, body: Body, seq: u64, content: Content) {
@@ -91,14 +126,7 @@ impl Engine {
         }
         match (entry.from, entry.seq) {
             (Some(from), Some(seq)) if entry.body == Body::Say && arrival.packet.is_signed() => {
-                let key = log_key(from, entry, None);
-                if self.authors.has(&key, seq) {
-                    self.counters.duplicates += 1;
-                } else if self.authors.is_over(from.id, from.epoch) {
-                    self.counters.stale += 1;
-                } else if self.may_speak(arrival, from.id) && self.is_authentic(arrival) {
-                    self.take_entry(&key, seq, entry, None);
-                }
+                self.on_said(arrival, entry, from, seq);
             }
             _ if arrival.packet.is_signed() && !self.is_authentic(arrival) => {}
             (Some(from), Some(seq)) if entry.body == Body::Cast => {
@@ -110,7 +138,9 @@ impl Engine {
                 if self.authors.has(&key, seq) || !at_home && self.is_copy(arrival) {
                     self.counters.duplicates += 1;
                 } else if self.may_speak(arrival, from.id) {
-                    self.take_entry(&key, seq, entry, Some(arrival.source));
+                    self.authors.mark(&key, seq, entry.payload.len(), false);
+                    let source = Some(arrival.source);
+                    self.take_payload(&key, seq, &entry.nick, &entry.payload, source);
                 }
             }
             _ => self.take_by_hand(arrival, entry),
@@ -119,7 +149,7 @@ impl Engine {
 
     /// Whether this author is listened to: keys and names cost nothing, so only so many new ones
     /// are at one address.
-    fn may_speak(&mut self, arrival: &Arrival<'_>, author: NodeId) -> bool {
+    pub(super) fn may_speak(&mut self, arrival: &Arrival<'_>, author: NodeId) -> bool {
         let known = self.peers.get(author).is_some() || self.authors.knows(author);
         let may = known || self.guard.allows_newcomer(arrival.source, self.now);
         self.counters.newcomers_over_rate += u64::from(!may);
@@ -135,14 +165,9 @@ impl Engine {
         before > Instant::ZERO && now.since(before) < COPIES
     }
 
-    /// `source`: where it came from, unless a signature shows who said it.
-    fn take_entry(&mut self, key: &LogKey, seq: u64, entry: &Entry, source: Option<SocketAddr>) {
-        self.authors.mark(key, seq, entry.payload.len(), source.is_none());
-        self.take_payload(key, seq, &entry.nick, &entry.payload, source);
-    }
-
-    /// Shows what a payload carries, or keeps it until its other parts have come.
-    fn take_payload(
+    /// Shows what a payload carries, or keeps it until its other parts have come. `source`: where it
+    /// came from, unless a signature shows who said it.
+    pub(super) fn take_payload(
         &mut self,
         key: &LogKey,
         seq: u64,

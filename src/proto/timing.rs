@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::values::limits;
+use crate::values::{Rng, limits};
 
 /// Up to this many nodes all answer a question to all, and all ask a peer that they are told of.
 pub(crate) const FEW: usize = 40;
@@ -109,6 +109,62 @@ pub(crate) const REJOIN_MOST: Duration = Duration::from_secs(120);
 pub(crate) const REJOIN_SOON: Duration = Duration::from_secs(5);
 const _: () = assert!(REJOIN_SOON.as_secs() < MULTICAST_BACK.as_secs());
 
+/// The number of an author's last message is said again so long after it was said.
+pub(crate) const HEADS: [Duration; 3] =
+    [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(500)];
+
+/// A gap is not asked for before this time: what seems to be missing may have been overtaken.
+const OVERTAKEN: Duration = Duration::from_micros(500);
+
+/// Over this time, for each doubling of the number of listeners, the first requests are spread: some
+/// three times what a datagram takes to all of them, so that most hear the first one in time.
+const REQUEST_SPREAD: Duration = Duration::from_micros(1_200);
+
+/// A request that brought nothing is repeated after this time, half as much more with each, up to
+/// [`ASK_AGAIN_MOST`].
+const ASK_AGAIN: Duration = Duration::from_millis(12);
+const ASK_AGAIN_MOST: Duration = Duration::from_millis(500);
+
+/// What has no room among the numbers that are asked for waits so long.
+pub(crate) const ASK_LATER: Duration = Duration::from_millis(5);
+
+/// An entry that was sent again is not sent again for this time. Less than [`ASK_AGAIN`], so that
+/// nobody asks in vain.
+pub(crate) const REPAIR_HOLD: Duration = Duration::from_millis(5);
+const _: () = assert!(REPAIR_HOLD.as_micros() < ASK_AGAIN.as_micros());
+
+/// While the author is there, others send its entries only when they are asked for so often.
+pub(crate) const OTHERS_AFTER: u8 = 4;
+
+/// An author who only passes through is taken for present so long after it was heard.
+pub(crate) const PASSING: Duration = Duration::from_secs(2);
+
+/// Each listener adds this much to the time over which receipts are spread.
+const RECEIPT_SPACING: Duration = Duration::from_micros(100);
+
+/// Who has sent no receipt is asked for it after this time, doubling.
+pub(crate) const CONFIRM_AGAIN: Duration = Duration::from_millis(20);
+pub(crate) const CONFIRM_AGAIN_MOST: Duration = Duration::from_secs(1);
+
+/// A gap is given up when nothing of what is missing has come for this time, and at last after
+/// [`GIVE_UP_AT_LAST`]. Longer than it takes to find out that its author is dead and to ask the
+/// others.
+pub(crate) const GIVE_UP: Duration = Duration::from_secs(8);
+pub(crate) const GIVE_UP_AT_LAST: Duration = Duration::from_secs(60);
+
+/// A node that has heard nobody for this time is alone, and gives no gap up.
+pub(crate) const ISOLATED: Duration = Duration::from_secs(3);
+
+/// Who has asked for nothing for this time misses nothing: longer than between two requests.
+pub(crate) const BEHIND: Duration = Duration::from_millis(750);
+const _: () = assert!(BEHIND.as_millis() > ASK_AGAIN_MOST.as_millis());
+
+/// A listener that does not get on is waited for so long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
+
+/// For so long it is remembered who asked for repairs last.
+pub(crate) const ALONE_FOR: Duration = Duration::from_secs(2);
+
 /// How often each node of a group of `size` announces itself: so that all of them together stay
 /// below [`limits::ANNOUNCEMENTS`] (RFC 3550 §6.2 scales its reports the same way).
 pub(crate) fn announce(size: usize) -> Duration {
@@ -143,4 +199,43 @@ pub(crate) fn deaf_at_first(size: usize) -> Duration {
 /// A wish for copies holds for this long, unless it is renewed with the next announcement.
 pub(crate) fn copies(size: usize) -> Duration {
     announce(size) * 5
+}
+
+/// A random delay up to `most`, of which late moments are likelier than early ones, so that among
+/// `listeners` few come first (RFC 5401 §5.1: truncated exponential distribution, with its
+/// λ = ln(listeners) + 1).
+pub(crate) fn backoff(most: Duration, listeners: usize, rng: &mut Rng) -> Duration {
+    let lambda = (listeners.max(1) as f64).ln() + 1.0;
+    let uniform = rng.below(1 << 32) as f64 / (1_u64 << 32) as f64;
+    let x = (uniform * (lambda.exp() - 1.0) + 1.0).ln() / lambda;
+    Duration::from_micros((most.as_micros() as f64 * x) as u64)
+}
+
+/// Over which time `listeners` spread what all of them might want to send.
+pub(crate) fn request_spread(listeners: usize) -> Duration {
+    REQUEST_SPREAD * listeners.max(1).ilog2()
+}
+
+/// Over which time receipts are spread in a channel of so many listeners.
+pub(crate) fn receipt_spread(listeners: usize) -> Duration {
+    RECEIPT_SPACING * listeners.saturating_sub(1).min(100_000) as u32
+}
+
+/// When a gap that became known just now is asked for, in a channel of so many listeners.
+pub(crate) fn first_request(listeners: usize, rng: &mut Rng) -> Duration {
+    OVERTAKEN + backoff(request_spread(listeners), listeners, rng)
+}
+
+/// When a gap is asked for again that was asked for `tries` times.
+pub(crate) fn ask_again(
+    tries: u8,
+    rtt: Option<Duration>,
+    listeners: usize,
+    rng: &mut Rng,
+) -> Duration {
+    let least = ASK_AGAIN + rtt.unwrap_or_default() * 4;
+    let factor = 1.5_f64.powi(i32::from(tries.clamp(1, 12)) - 1);
+    let wait = least.mul_f64(factor).min(ASK_AGAIN_MOST);
+    // The random part keeps those apart who heard the same request.
+    wait * 3 / 4 + rng.up_to(wait / 4) + backoff(request_spread(listeners), listeners, rng)
 }

@@ -192,6 +192,7 @@ impl World {
             discover: spec.discover,
             multicast: spec.multicast,
             echo: false,
+            keep: false,
             seeds: spec.seeds.clone(),
             secret: self.secret.clone().filter(|_| spec.sealed),
             randomness,

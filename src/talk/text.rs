@@ -176,8 +176,15 @@ impl Style {
                 Event::Cloned { addr, nick } => cloned(*addr, nick),
                 Event::Refused(refusal) => refusal.to_string(),
                 Event::NotTold { why, .. } => format!("not told: {why}"),
+                Event::Gap { author, nick, channel, count } => format!(
+                    "{count} of {}'s messages in #{channel} are lost: nobody here has them",
+                    self.nick(nick, Some(author))
+                ),
                 Event::Message(_)
                 | Event::Said(_)
+                | Event::Entry(_)
+                | Event::Expecting { .. }
+                | Event::Receipt { .. }
                 | Event::Settled { .. }
                 | Event::Told { .. }
                 | Event::Question(_)

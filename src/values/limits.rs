@@ -51,9 +51,91 @@ pub const TOMBSTONES: usize = 4_096;
 /// Addresses kept for one peer. The one heard least recently makes room.
 pub const PATHS: usize = 8;
 
+/// Gaps that one `want` names. The rest is asked for with the next.
+pub const WANTED_SPANS: usize = 32;
+
+/// Logs of authors who are gone that the members of a channel compare with each other: the latest.
+pub const ORPHANS: usize = 64;
+
 /// Authors in channels whose sequence numbers are followed. Those heard least recently are
 /// forgotten first.
 pub const AUTHORS: usize = 8_192;
+
+/// Intervals of missing numbers in one author's log. What would make one more is not taken, and
+/// asked for when its turn comes.
+pub const GAPS: usize = 512;
+
+/// Bytes of one author's entries that wait for those before them. What has no room is asked for when
+/// its turn comes.
+pub const EARLY_OF_ONE: usize = 2 * 1024 * 1024;
+
+/// The same of all authors.
+pub const EARLY_BYTES: usize = 16 * 1024 * 1024;
+
+/// Bytes of others' entries that are kept to be sent again. The oldest go first.
+pub const STORE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Bytes of this node's own entries that are kept to be sent again. The oldest go first.
+pub const OWN_STORE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Numbers of a log that are asked for at a time: what is sent again fits into the receive buffer
+/// that a stock system grants.
+pub const ASKED_AT_ONCE: u64 = 128;
+
+/// How far back a log is followed that was known before; what is missing further back is reported as
+/// a gap, in numbers.
+pub const BACKLOG: u64 = 16_384;
+
+/// How far back a log is followed that is met for the first time, by a node that has been in the
+/// channel for a while, in numbers.
+pub const CATCH_UP: u64 = 1_024;
+
+/// Channels in which one node says something in one run. In more it is refused.
+pub const OWN_LOGS: usize = 1_024;
+
+/// Channels whose slowest listener is waited for.
+pub const WINDOWS: usize = 256;
+
+/// Listeners of one channel that are waited for.
+pub const BEHIND: usize = 256;
+
+/// Bytes that a listener may be behind before the author waits for it.
+pub const WINDOW: u64 = 256 << 10;
+
+/// Messages of which this node waits for receipts. For more none are asked.
+pub const CONFIRMS: usize = 256;
+
+/// Receipts that this node owes. Further ones are not sent; their authors ask again.
+pub const RECEIPTS: usize = 1_024;
+
+/// How long receipts are asked for at most.
+pub const CONFIRM_TIME: Duration = Duration::from_secs(60);
+
+/// Bytes that wait to be said before nothing more is taken from whoever speaks.
+pub const OUTBOX: usize = 64 << 10;
+
+/// Entries of which it is remembered that they were sent again.
+pub const REPAIRED: usize = 8_192;
+
+/// Requests for repair that are read of one address in a second; [`WANT_BURST`] at once. Further
+/// ones are dropped.
+pub const WANT_RATE: u32 = 400;
+
+/// See [`WANT_RATE`].
+pub const WANT_BURST: u32 = 400;
+
+/// Entries a second that one node sends again; [`REPAIR_BURST`] at once. Further ones have to be
+/// asked for again.
+pub const REPAIR_RATE: u32 = 4_000;
+
+/// See [`REPAIR_RATE`].
+pub const REPAIR_BURST: u32 = 1_000;
+
+/// The same for one that asks.
+pub const REPAIR_RATE_OF_ONE: u32 = 2_000;
+
+/// See [`REPAIR_RATE_OF_ONE`].
+pub const REPAIR_BURST_OF_ONE: u32 = 500;
 
 /// Long messages that are being put together at one time. The oldest makes room.
 pub const ASSEMBLIES: usize = 256;
@@ -143,6 +225,10 @@ pub const ANNOUNCEMENTS: u32 = 50;
 /// not proven itself need not be longer than the question (RFC 9000 §8 does the same).
 pub const QUESTION: usize = 640;
 
+/// Bytes to which a datagram that asks for receipts is padded, so that a receipt is not longer.
+pub const CONFIRM: usize = 400;
+
 const _: () = assert!(QUESTION <= DATAGRAM);
+const _: () = assert!(2 * WINDOW <= OWN_STORE_BYTES as u64);
 const _: () = assert!(NICK + 2 * SHORT_TEXT + TAG_BYTES < QUESTION);
 const _: () = assert!(TOMBSTONES <= PEERS);

@@ -12,6 +12,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::entry::{Ack, Body, Content, Entry, Payload, Tell};
+use super::log::{ChannelLogs, Got, Head, LogsPage, Recall, Span, Stretch, Want};
 use super::packet::Datagram;
 use super::presence::{Hearing, Presence, PresenceKind, Profile, Summary};
 use super::roster::{Ask, RosterPage, Told};
@@ -72,7 +73,8 @@ struct Members<'a> {
     token: Option<String>,
     to: Option<String>,
     hears: Option<String>,
-    after: Option<String>,
+    #[serde(borrow)]
+    after: Option<&'a RawValue>,
     have: Option<String>,
     #[serde(default)]
     more: bool,
@@ -90,6 +92,16 @@ struct Members<'a> {
     piece: Option<String>,
     #[serde(rename = "box")]
     sealed: Option<String>,
+    #[serde(default)]
+    confirm: bool,
+    author: Option<String>,
+    run: Option<u64>,
+    gaps: Option<Vec<(u64, u64)>>,
+    last: Option<u32>,
+    page: Option<u32>,
+    pages: Option<u32>,
+    logs: Option<Vec<(String, u64, u64, u64)>>,
+    heads: Option<Vec<(String, u64, String)>>,
     sig: Option<IgnoredAny>,
 }
 
@@ -153,6 +165,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Datagram> {
         }
         Some("ask") => members.ask().map(Datagram::Ask),
         Some("roster") => members.roster().map(Datagram::Roster),
+        Some("head") => members.head().map(Datagram::Head),
+        Some("want") => members.want().map(Datagram::Want),
+        Some("got") => members.got().map(Datagram::Got),
+        Some("recall") => members.recall().map(Datagram::Recall),
+        Some("logs") => members.logs().map(Datagram::Logs),
         // What claims to be signed and is not signed as it should be is not taken for unsigned.
         _ if members.sig.is_some() && !has_tail(bytes) => Err(DecodeError::Member("sig")),
         Some("say") => members.entry(Body::Say).map(Datagram::Entry),
@@ -217,6 +234,21 @@ fn id(value: Option<&str>, name: &'static str) -> Result<Option<NodeId>> {
     value.map(|text| text.parse().map_err(|_| DecodeError::Member(name))).transpose()
 }
 
+fn channel(value: Option<&str>) -> Result<ChannelName> {
+    let name = value.unwrap_or(ChannelName::LOBBY);
+    name.parse().map_err(|_| DecodeError::Member("channel"))
+}
+
+/// Numbers leave room above them, so that adding to them can't overflow.
+fn number(seq: u64, name: &'static str) -> Result<u64> {
+    if seq == 0 || seq > u64::MAX / 2 { Err(DecodeError::Member(name)) } else { Ok(seq) }
+}
+
+fn span((from, to): (u64, u64), name: &'static str) -> Result<Span> {
+    let span = Span { from: number(from, name)?, to: number(to, name)? };
+    if span.from > span.to { Err(DecodeError::Member(name)) } else { Ok(span) }
+}
+
 fn text(value: Option<String>, limit: usize, name: &'static str) -> Result<Option<PeerText>> {
     match value {
         Some(text) if text.len() > limit => Err(DecodeError::Member(name)),
@@ -268,6 +300,16 @@ impl Members<'_> {
             Some("unicast") => Some(Hearing::Unicast),
             Some(_) => return Err(DecodeError::Member("hears")),
         };
+        let heads = self.heads.unwrap_or_default();
+        if heads.len() > limits::CHANNELS {
+            return Err(DecodeError::Member("heads"));
+        }
+        let logs = |(name, head, digest): (String, u64, String)| -> Result<ChannelLogs> {
+            let channel = name.parse().map_err(|_| DecodeError::Member("heads"))?;
+            let head = if head == 0 { 0 } else { number(head, "heads")? };
+            let digest = hex(Some(&digest), "heads")?.unwrap_or_default();
+            Ok(ChannelLogs { channel, head, digest })
+        };
         let profile = Profile {
             nick: need(text(self.nick, limits::NICK, "nick")?, "nick")?,
             host: text(self.host, limits::SHORT_TEXT, "host")?.unwrap_or_default(),
@@ -285,6 +327,7 @@ impl Members<'_> {
             channels,
             channels_at,
             channels_of,
+            logs: heads.into_iter().map(logs).collect::<Result<_>>()?,
             visitor: self.visitor,
             summary,
             attempt: self.attempt,
@@ -303,7 +346,7 @@ impl Members<'_> {
             visitor: self.visitor,
             nonce: need(hex(self.nonce.as_deref(), "nonce")?, "nonce")?,
             token: need(hex(self.token.as_deref(), "token")?, "token")?,
-            after: id(self.after.as_deref(), "after")?,
+            after: self.after_id()?,
             have: self.have.as_deref().map(parts).transpose()?,
         })
     }
@@ -331,7 +374,7 @@ impl Members<'_> {
             from: self.sender()?,
             re: need(hex(self.re.as_deref(), "re")?, "re")?,
             summary: self.summary()?,
-            after: id(self.after.as_deref(), "after")?,
+            after: self.after_id()?,
             more: self.more,
             peers: need(self.peers, "peers")?.into_iter().map(told).collect::<Result<_>>()?,
         })
@@ -339,16 +382,12 @@ impl Members<'_> {
 
     fn entry(self, body: Body) -> Result<Entry> {
         let from = if self.id.is_some() { Some(self.sender()?) } else { None };
-        let channel = self.channel.as_deref().unwrap_or(ChannelName::LOBBY);
-        let channel = channel.parse().map_err(|_| DecodeError::Member("channel"))?;
+        let channel = channel(self.channel.as_deref())?;
         let nick = text(self.nick.clone(), limits::NICK, "nick")?.unwrap_or_default();
-        let seq = self.seq;
+        let seq = self.seq.map(|seq| number(seq, "seq")).transpose()?;
+        let confirm = self.confirm;
         let payload = self.payload()?;
-        // Numbers leave room above them, so that adding to them can't overflow.
-        if seq.is_some_and(|seq| seq == 0 || seq > u64::MAX / 2) {
-            return Err(DecodeError::Member("seq"));
-        }
-        Ok(Entry { body, from, nick, channel, seq, payload })
+        Ok(Entry { body, from, nick, channel, seq, confirm, payload })
     }
 
     fn payload(self) -> Result<Payload> {
@@ -373,6 +412,87 @@ impl Members<'_> {
                 Ok(Payload::Whole(vec![content]))
             }
         }
+    }
+
+    fn head(&self) -> Result<Head> {
+        Ok(Head {
+            from: self.sender()?,
+            channel: channel(self.channel.as_deref())?,
+            seq: number(need(self.seq, "seq")?, "seq")?,
+            confirm: self.confirm,
+        })
+    }
+
+    fn want(self) -> Result<Want> {
+        let gaps = need(self.gaps.as_ref(), "gaps")?;
+        if gaps.is_empty() || gaps.len() > limits::WANTED_SPANS {
+            return Err(DecodeError::Member("gaps"));
+        }
+        let gaps: Vec<Span> = gaps.iter().map(|&gap| span(gap, "gaps")).collect::<Result<_>>()?;
+        if !gaps.is_sorted_by(|a, b| a.to < b.from) {
+            return Err(DecodeError::Member("gaps"));
+        }
+        let author = need(id(self.author.as_deref(), "author")?, "author")?;
+        Ok(Want {
+            from: self.sender()?,
+            channel: channel(self.channel.as_deref())?,
+            author: Sender { id: author, epoch: need(self.run, "run")? },
+            attempt: self.attempt,
+            gaps,
+        })
+    }
+
+    /// `after` where it is an id.
+    fn after_id(&self) -> Result<Option<NodeId>> {
+        let Some(raw) = self.after else { return Ok(None) };
+        let text = serde_json::from_str(raw.get()).map_err(|_| DecodeError::Member("after"))?;
+        id(Some(text), "after")
+    }
+
+    /// `after` where it is a number; 0 if it is not there.
+    fn after_number(&self) -> Result<u64> {
+        let Some(raw) = self.after else { return Ok(0) };
+        let seq = serde_json::from_str(raw.get()).map_err(|_| DecodeError::Member("after"))?;
+        number(seq, "after")
+    }
+
+    fn got(&self) -> Result<Got> {
+        let author = need(id(self.to.as_deref(), "to")?, "to")?;
+        Ok(Got {
+            from: self.sender()?,
+            author: Sender { id: author, epoch: need(self.run, "run")? },
+            channel: channel(self.channel.as_deref())?,
+            after: self.after_number()?,
+            seq: number(need(self.seq, "seq")?, "seq")?,
+        })
+    }
+
+    fn recall(&self) -> Result<Recall> {
+        Ok(Recall {
+            from: self.sender()?,
+            channel: channel(self.channel.as_deref())?,
+            nonce: need(hex(self.nonce.as_deref(), "nonce")?, "nonce")?,
+            token: need(hex(self.token.as_deref(), "token")?, "token")?,
+            last: need(self.last, "last")?,
+        })
+    }
+
+    fn logs(self) -> Result<LogsPage> {
+        let stretch = |(author, epoch, from, to): (String, u64, u64, u64)| -> Result<Stretch> {
+            let id = need(id(Some(&author), "logs")?, "logs")?;
+            Ok(Stretch { author: Sender { id, epoch }, span: span((from, to), "logs")? })
+        };
+        let (page, pages) = (need(self.page, "page")?, need(self.pages, "pages")?);
+        if page >= pages {
+            return Err(DecodeError::Member("pages"));
+        }
+        Ok(LogsPage {
+            from: self.sender()?,
+            re: need(hex(self.re.as_deref(), "re")?, "re")?,
+            channel: channel(self.channel.as_deref())?,
+            page: (page, pages),
+            logs: need(self.logs, "logs")?.into_iter().map(stretch).collect::<Result<_>>()?,
+        })
     }
 
     fn tell(&self) -> Result<Tell> {

@@ -115,6 +115,8 @@ pub struct Entry {
     pub channel: ChannelName,
     /// The number of the first message in the author's log of this channel in this run, from 1.
     pub seq: Option<u64>,
+    /// Whether those who have everything up to the end of this entry are to say so.
+    pub confirm: bool,
     /// The messages.
     pub payload: Payload,
 }
@@ -133,6 +135,9 @@ impl Entry {
             object.json("seq", seq);
         }
         object.text("nick", self.nick.raw());
+        if self.confirm {
+            object.json("confirm", true);
+        }
         object
     }
 
@@ -141,6 +146,10 @@ impl Entry {
         let mut object = self.head();
         self.payload.write(&mut object);
         match self.body {
+            Body::Say if self.confirm => {
+                object.pad(limits::CONFIRM);
+                object.sign(identity)
+            }
             Body::Say => object.sign(identity),
             Body::Cast => object.close().into_bytes(),
         }
@@ -287,6 +296,7 @@ mod tests {
             nick: "ada".into(),
             channel: ChannelName::lobby(),
             seq: Some(7),
+            confirm: false,
             payload,
         }
     }

@@ -8,6 +8,11 @@
 //! | `ask` | to one address | tell me whom you know |
 //! | `roster` | as an answer | some of the peers that I know |
 //! | `say` | to a channel | an entry of the author's log in that channel |
+//! | `head` | to a channel, or one address | so far goes my log |
+//! | `want` | to a channel, or one address | this I miss of somebody's log |
+//! | `got` | as an answer | I have all of your log up to here |
+//! | `recall` | to one address | tell me what was said before I came |
+//! | `logs` | as an answer | parts of logs that I have |
 //! | `cast` | to a channel | the same, best effort and unsigned |
 //! | `tell` | to one address | a message for one peer, a question or an answer, encrypted |
 //! | `ack` | as an answer | your `tell` has arrived |
@@ -23,6 +28,7 @@ mod decode;
 mod direct;
 mod entry;
 mod inside;
+mod log;
 mod object;
 mod packet;
 mod presence;
@@ -35,6 +41,7 @@ pub(crate) use decode::decode_content;
 pub use direct::{DirectError, open_direct, seal_direct};
 pub use entry::{Ack, Body, Content, Entry, Payload, Tell, split};
 pub use inside::{Inside, Matter};
+pub use log::{ChannelLogs, Got, Head, LogsPage, Recall, Span, Stretch, Want};
 pub use packet::{Datagram, Packet};
 
 pub use presence::{Hearing, Presence, PresenceKind, Profile, Summary, encode_bye};

@@ -73,6 +73,15 @@ impl Object {
         self
     }
 
+    /// Makes the datagram at least so many bytes long, signed.
+    pub(crate) fn pad(&mut self, least: usize) -> &mut Self {
+        let missing = least.saturating_sub(self.signed_len() + ",\"pad\":\"\"".len());
+        if missing > 0 {
+            self.shown("pad", format_args!("{:.<missing$}", ""));
+        }
+        self
+    }
+
     /// Bytes when closed and signed.
     pub(crate) fn signed_len(&self) -> usize {
         self.0.len() + 1 + TAIL

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::decode::{self, DecodeError};
 use super::entry::{Ack, Entry, Tell};
+use super::log::{Got, Head, LogsPage, Recall, Want};
 use super::presence::Presence;
 use super::roster::{Ask, RosterPage};
 use super::seal::Secret;
@@ -33,6 +34,16 @@ pub enum Datagram {
     Roster(RosterPage),
     /// `say` and `cast`.
     Entry(Entry),
+    /// `head`.
+    Head(Head),
+    /// `want`.
+    Want(Want),
+    /// `got`.
+    Got(Got),
+    /// `recall`.
+    Recall(Recall),
+    /// `logs`.
+    Logs(LogsPage),
     /// `tell`.
     Tell(Tell),
     /// `ack`.
@@ -48,6 +59,11 @@ impl Datagram {
             Self::Ask(ask) => Some(ask.from),
             Self::Roster(page) => Some(page.from),
             Self::Entry(entry) => entry.from,
+            Self::Head(head) => Some(head.from),
+            Self::Want(want) => Some(want.from),
+            Self::Got(got) => Some(got.from),
+            Self::Recall(recall) => Some(recall.from),
+            Self::Logs(page) => Some(page.from),
             Self::Tell(tell) => Some(tell.from),
             Self::Ack(ack) => Some(ack.from),
         }

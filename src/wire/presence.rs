@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Sender;
+use super::log::ChannelLogs;
 use super::object::{Object, push_string, string_len};
 use super::sign::Identity;
 use crate::values::{ChannelName, NodeId, PeerText};
@@ -91,6 +92,9 @@ pub struct Presence {
     pub channels_at: usize,
     /// How many channels there are in all.
     pub channels_of: usize,
+    /// What the sender has said and holds in its channels, as far as there was room: in the first of
+    /// several datagrams.
+    pub logs: Vec<ChannelLogs>,
     /// Whether the sender is only passing through: a command that asks or says something and
     /// goes. It is answered, but nobody lists it.
     pub visitor: bool,
@@ -152,11 +156,18 @@ impl Presence {
         if self.channels_at > 0 || !all {
             object.json("of", self.channels_of);
         }
-        self.tail(&mut object);
-        let missing = pad.min(limit).saturating_sub(object.signed_len() + ",\"pad\":\"\"".len());
-        if missing > 0 && pad > 0 {
-            object.shown("pad", format_args!("{:.<missing$}", ""));
+        let mut room = room.saturating_sub(",\"heads\":[]".len());
+        let fits = self.logs.iter().map(ToString::to_string).take_while(|logs| {
+            let rest = room.checked_sub(logs.len() + 1);
+            room = rest.unwrap_or(0);
+            rest.is_some()
+        });
+        let fits: Vec<String> = fits.collect();
+        if !fits.is_empty() {
+            object.array("heads", fits);
         }
+        self.tail(&mut object);
+        object.pad(pad.min(limit));
         (object.sign(identity), (!all && listed > 0).then_some(self.channels_at + listed))
     }
 

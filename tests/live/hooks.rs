@@ -272,6 +272,7 @@ fn signed(seqs: std::ops::Range<u64>) -> Vec<Vec<u8>> {
         nick: "eve".into(),
         channel: ChannelName::lobby(),
         seq: Some(seq),
+        confirm: false,
         payload: Payload::Whole(vec![content(seq)]),
     };
     seqs.map(|seq| entry(seq).encode(&eve)).collect()

@@ -239,6 +239,7 @@ fn one_host_with_many_keys_and_names_is_a_few_new_authors_only() {
             nick: "many".into(),
             channel: ChannelName::lobby(),
             seq: Some(1),
+            confirm: false,
             payload: Payload::Whole(Vec::new()),
         };
         let content =

@@ -43,6 +43,7 @@ fn presence(kind: PresenceKind) -> Presence {
         channels: vec![ChannelName::lobby()],
         channels_at: 0,
         channels_of: 1,
+        logs: Vec::new(),
         visitor: false,
         summary: Summary { count: 1, digest: summary_of(&[ada().id()]) },
         attempt: 0,
@@ -71,6 +72,7 @@ fn entry(body: Body, payload: Payload) -> Entry {
         nick: "ada".into(),
         channel: ChannelName::lobby(),
         seq: Some(1),
+        confirm: false,
         payload,
     }
 }

@@ -43,7 +43,7 @@ struct Author {
 #[derive(Debug, Deserialize)]
 struct Happened {
     event: String,
-    peer: Option<Peer>,
+    peer: Option<Box<RawValue>>,
     was: Option<String>,
     complete: Option<bool>,
     name: Option<String>,
@@ -123,7 +123,9 @@ impl Happened {
     }
 
     fn notice(self, clocks: Clocks) -> Option<Notice> {
-        let peer = |peer: Option<Peer>| peer?.info(clocks);
+        let peer = |peer: Option<Box<RawValue>>| {
+            serde_json::from_str::<Peer>(peer?.get()).ok()?.info(clocks)
+        };
         let event = match self.event.as_str() {
             "message" => Event::Message(self.message()?),
             "joined" => Event::Joined(peer(self.peer)?),
@@ -133,6 +135,15 @@ impl Happened {
             "alive" => Event::Alive(peer(self.peer)?),
             "status" => Event::Status(peer(self.peer)?),
             "renamed" => Event::Renamed { peer: peer(self.peer)?, was: PeerText::new(self.was?) },
+            "gap" => {
+                let of: Author = serde_json::from_str(self.peer?.get()).ok()?;
+                Event::Gap {
+                    author: of.id?.parse().ok()?,
+                    nick: PeerText::new(of.nick),
+                    channel: self.channel?.parse().ok()?,
+                    count: self.count?,
+                }
+            }
             "settled" => Event::Settled { complete: self.complete? },
             "cloned" => Event::Cloned {
                 addr: self.addr?.parse().ok()?,
@@ -195,6 +206,12 @@ mod tests {
             Notice::Event(Event::Settled { complete: true }),
             Notice::LinkDown { name: "eth0".into(), why: "no \"carrier\"".into() },
             Notice::LinkUp { name: "eth0".into() },
+            Notice::Event(Event::Gap {
+                author: a_peer().id,
+                nick: "ada".into(),
+                channel: crate::values::ChannelName::lobby(),
+                count: 3,
+            }),
             Notice::Missed(7),
             Notice::Dropped { count: 1, buffer: 2 },
         ] {

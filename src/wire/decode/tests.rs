@@ -30,6 +30,7 @@ fn presence() -> Presence {
         channels: vec![ChannelName::lobby(), "ops".parse().unwrap()],
         channels_at: 0,
         channels_of: 2,
+        logs: vec![crate::wire::ChannelLogs { channel: ChannelName::lobby(), head: 7, digest: 9 }],
         visitor: true,
         summary: Summary { count: 30, digest: 0xfedc_ba98_7654_3210 },
         attempt: 1,
@@ -235,6 +236,7 @@ proptest! {
             nick: "ada".into(),
             channel: ChannelName::lobby(),
             seq: Some(1),
+            confirm: false,
             payload: Payload::Whole(vec![]),
         };
         let (mut read, mut pieces) = (Vec::new(), String::new());

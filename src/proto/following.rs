@@ -1,0 +1,320 @@
+//! The engine's way with others' logs: entries come in once and in order, what is missing is asked
+//! for, and given up when nobody has it.
+
+use super::engine::{Arrival, Engine};
+use super::event::{Event, Kept};
+use super::log::{Bytes, Log, Taken};
+use super::logs::{LogName, gives_up, is_new};
+use super::peers::{Peer, Standing};
+use super::timing;
+use crate::values::{ChannelName, Instant, NodeId, limits};
+use crate::wire::{Body, ChannelLogs, Datagram, Entry, Head, Hearing, Packet, Sender, Span, Want};
+
+impl Engine {
+    /// A signed `say` has come, from its author or from somebody who has it.
+    pub(super) fn on_said(
+        &mut self,
+        arrival: &Arrival<'_>,
+        entry: &Entry,
+        author: Sender,
+        seq: u64,
+    ) {
+        let name = LogName { channel: entry.channel.clone(), author };
+        let span = Span { from: seq, to: seq + entry.payload.len() - 1 };
+        match self.logs.get(&name) {
+            Some(log) if log.has(seq) => {
+                self.counters.duplicates += 1;
+                if arrival.via == Hearing::Multicast {
+                    self.repairs.seen(&name, span);
+                }
+                return;
+            }
+            // What is missing of a run that is over may still come.
+            Some(_) => {}
+            None if self.authors.is_over(author.id, author.epoch) => {
+                self.counters.stale += 1;
+                return;
+            }
+            None => {
+                if !self.may_speak(arrival, author.id) {
+                    return;
+                }
+            }
+        }
+        if !self.is_authentic(arrival) {
+            return;
+        }
+        self.authors.note_run(author);
+        if self.logs.get(&name).is_none() {
+            let done = self.first_wanted(&name, seq - 1);
+            self.logs.follow(&name, Log::new(done, self.now), self.now);
+        }
+        self.take_entry(arrival, &name, span, entry);
+    }
+
+    fn take_entry(&mut self, arrival: &Arrival<'_>, name: &LogName, span: Span, entry: &Entry) {
+        let (now, room, ask) = (self.now, self.logs.room(), self.first_request(&name.channel));
+        let bytes = arrival.packet.bytes();
+        let from = (arrival.source, arrival.link, now);
+        let taken = self.logs.update(name, now, |log| {
+            if span.from > log.head() {
+                // Nobody sends again what nobody knows of: this is the author itself.
+                log.source = Some(from);
+            }
+            log.take(span, bytes, room, now, ask)
+        });
+        let taken = taken.unwrap_or(Taken::Duplicate);
+        self.counters.early_refused += u64::from(taken == Taken::Refused);
+        if is_new(taken) {
+            self.store.add(name, span, bytes);
+        }
+        if taken == Taken::Next {
+            self.show_entry(name, span, entry, bytes);
+            self.show_waiting(name);
+        }
+    }
+
+    /// Shows what waited and whose turn has come.
+    fn show_waiting(&mut self, name: &LogName) {
+        while let Some((span, bytes)) = self.logs.update(name, self.now, Log::pop).flatten() {
+            let packet = Packet::new(bytes);
+            // It was parsed when it came, too.
+            if let Ok(Datagram::Entry(entry)) = packet.datagram() {
+                self.show_entry(name, span, entry, packet.bytes());
+            }
+        }
+        self.give_receipt(name);
+    }
+
+    fn show_entry(&mut self, name: &LogName, span: Span, entry: &Entry, bytes: &Bytes) {
+        if entry.confirm {
+            self.logs.update(name, self.now, |log| log.confirm = log.confirm.max(Some(span.to)));
+            self.give_receipt(name);
+        }
+        self.keep(name, span, bytes);
+        let key = super::inbox::LogKey {
+            id: name.author.id,
+            epoch: name.author.epoch,
+            channel: Some(name.channel.clone()),
+            body: Body::Say,
+            claimed_at: None,
+        };
+        self.take_payload(&key, span.from, &entry.nick, &entry.payload, None);
+    }
+
+    /// Lets this node's user keep an entry for those who come later.
+    pub(super) fn keep(&mut self, name: &LogName, span: Span, bytes: &Bytes) {
+        if self.config.keep {
+            self.event(Event::Entry(Kept {
+                channel: name.channel.clone(),
+                author: name.author.id,
+                epoch: name.author.epoch,
+                from: span.from,
+                to: span.to,
+                bytes: std::sync::Arc::clone(bytes),
+            }));
+        }
+    }
+
+    pub(super) fn on_head(&mut self, arrival: &Arrival<'_>, head: &Head) {
+        if head.from.id == self.id() {
+            self.counters.own += 1;
+            return;
+        }
+        if !self.channels.has(&head.channel) {
+            self.counters.other_channel += 1;
+            return;
+        }
+        let name = LogName { channel: head.channel.clone(), author: head.from };
+        let known = self.logs.get(&name);
+        let is_news = known.is_none_or(|log| log.head() < head.seq) || head.confirm;
+        if !is_news {
+            return;
+        }
+        if self.authors.is_over(head.from.id, head.from.epoch) {
+            self.counters.stale += 1;
+            return;
+        }
+        let may = known.is_some() || self.may_speak(arrival, head.from.id);
+        if !may || !self.is_authentic(arrival) {
+            return;
+        }
+        self.authors.note_run(head.from);
+        self.learn_head(&name, head.seq, None);
+        let from = (arrival.source, arrival.link, self.now);
+        self.logs.update(&name, self.now, |log| {
+            log.source = Some(from);
+            if head.confirm {
+                log.confirm = log.confirm.max(Some(head.seq));
+            }
+        });
+        if head.confirm {
+            self.give_receipt(&name);
+        }
+    }
+
+    /// A log goes so far. `holder`: who says so, if it is not the author.
+    pub(super) fn learn_head(&mut self, name: &LogName, head: u64, holder: Option<NodeId>) {
+        let now = self.now;
+        if self.logs.get(name).is_none() {
+            let done = self.first_wanted(name, head);
+            self.logs.follow(name, Log::new(done, now), now);
+        }
+        let ask = self.first_request(&name.channel);
+        let skipped = self.logs.update(name, now, |log| {
+            if holder.is_some() {
+                log.holder = holder;
+            }
+            log.learn(head, now, ask);
+            log.skip_to(head.saturating_sub(limits::BACKLOG))
+        });
+        if let Some(skipped @ 1..) = skipped {
+            self.tell_gap(name, skipped);
+            self.show_waiting(name);
+        }
+    }
+
+    /// What a peer's announcement says of its own logs. `met`: it was not known before.
+    pub(super) fn note_heads(&mut self, from: Sender, logs: &[ChannelLogs], met: bool) {
+        for ChannelLogs { channel, head, .. } in logs.iter().filter(|logs| logs.head > 0) {
+            if !self.channels.has(channel) || self.authors.is_over(from.id, from.epoch) {
+                continue;
+            }
+            let name = LogName { channel: channel.clone(), author: from };
+            if met && self.logs.get(&name).is_none() && self.recalls.is_new(channel, self.now) {
+                // Said before this node came: of that, only the last is of interest.
+                self.logs.follow(&name, Log::new(*head, self.now), self.now);
+            } else {
+                self.learn_head(&name, *head, None);
+            }
+        }
+    }
+
+    /// Of a log that is met for the first time and goes up to `head`, as far as is known: up to
+    /// where it is of no interest here.
+    fn first_wanted(&self, name: &LogName, head: u64) -> u64 {
+        if self.logs.has_forgotten() {
+            return head; // it may be one of those that were followed already
+        }
+        if self.recalls.is_new(&name.channel, self.now) {
+            // This node came just now. Who was met afterwards has said how far its logs go.
+            let peer = self.peers.get(name.author.id).filter(|p| p.epoch == name.author.epoch);
+            let joined = self.recalls.joined(&name.channel);
+            if !peer.is_some_and(|peer| peer.since >= joined) {
+                return head;
+            }
+        }
+        head.saturating_sub(limits::CATCH_UP)
+    }
+
+    /// Asks for what is missing, and gives up what has been asked for long enough.
+    pub(super) fn follow_when_due(&mut self) {
+        while let Some(name) = self.logs.due(self.now) {
+            let Some(log) = self.logs.get(&name) else { return };
+            if gives_up(log) <= self.now {
+                if self.is_isolated() {
+                    let now = self.now;
+                    self.logs.update(&name, now, |log| log.wait(now));
+                    continue;
+                }
+                let gap = self.logs.update(&name, self.now, |log| log.give_up(self.now)).flatten();
+                if let Some(gap) = gap {
+                    self.tell_gap(&name, gap.count());
+                }
+                self.show_waiting(&name);
+                continue;
+            }
+            self.ask_for(&name);
+        }
+    }
+
+    /// Whether nobody at all has been heard lately: then it is this node that is cut off.
+    fn is_isolated(&self) -> bool {
+        self.now.since(self.heard) > timing::ISOLATED
+    }
+
+    fn tell_gap(&mut self, name: &LogName, count: u64) {
+        self.counters.given_up += count;
+        let (author, channel) = (name.author.id, name.channel.clone());
+        let nick = self.peers.get(author).map(|peer| peer.profile.nick.clone());
+        self.event(Event::Gap { author, nick: nick.unwrap_or_default(), channel, count });
+    }
+
+    fn ask_for(&mut self, name: &LogName) {
+        let now = self.now;
+        let listeners = self.listeners(&name.channel, Some(name.author.id));
+        let Some(log) = self.logs.get(name) else { return };
+        let room = limits::ASKED_AT_ONCE.saturating_sub(log.gaps.on_their_way(now));
+        let due = log.gaps.due(now, room);
+        let rtt = self.peers.get(name.author.id).and_then(|peer| peer.rtt);
+        let rng = &mut self.rng;
+        self.logs.update(name, now, |log| {
+            for (span, _) in &due {
+                let next = |tries| now + timing::ask_again(tries, rtt, listeners, rng);
+                log.gaps.asked(*span, next);
+            }
+            // What had no room waits for its turn.
+            log.gaps.put_off(now, now + timing::ASK_LATER);
+        });
+        let Some(attempt) = due.iter().map(|(_, gap)| gap.tries).max() else { return };
+        let gaps = due.into_iter().map(|(span, _)| span).collect();
+        let (channel, author) = (name.channel.clone(), name.author);
+        let want = Want { from: self.sender(), channel, author, attempt, gaps };
+        self.send_want(&want, listeners);
+    }
+
+    /// Sends a request to whoever may have what is missing, and to those who may miss it, too.
+    fn send_want(&mut self, want: &Want, listeners: usize) {
+        let name = LogName { channel: want.channel.clone(), author: want.author };
+        let bytes = want.encode(&self.config.identity, self.datagram_limit());
+        let author = self.peers.get(want.author.id).filter(|p| p.epoch == want.author.epoch);
+        let log = self.logs.get(&name);
+        let passing = log
+            .and_then(|log| log.source)
+            .filter(|(_, _, at)| author.is_none() && self.now.since(*at) < timing::PASSING);
+        let holder = log.and_then(|log| log.holder).and_then(|id| self.peers.get(id));
+        let alone = match (author, passing) {
+            // Among several it hears what goes to all, if it is in the channel.
+            (Some(peer), _) if listeners > 0 && peer.channels.may_have(&want.channel) => None,
+            (Some(peer), _) => super::sending::destination(peer),
+            (None, Some((source, link, _))) => {
+                Some(super::event::Destination::Address(source, Some(link)))
+            }
+            (None, None) => holder.and_then(super::sending::destination),
+        };
+        // A holder is asked alone at first: it has said that it has it all.
+        let to_all = listeners > 0 && (alone.is_none() || passing.is_some() || want.attempt > 1);
+        if let Some(alone) = alone {
+            self.transmit(bytes.clone(), alone);
+        }
+        if to_all {
+            self.broadcast(bytes, Some(&want.channel));
+        }
+    }
+
+    /// When a gap that becomes known now is to be asked for.
+    fn first_request(&mut self, channel: &ChannelName) -> Instant {
+        let listeners = self.listeners(channel, None);
+        self.now + timing::first_request(listeners, &mut self.rng)
+    }
+
+    /// Peers that take part in a channel, not counting `but`.
+    pub(super) fn listeners(&self, channel: &ChannelName, but: Option<NodeId>) -> usize {
+        let listens = |(id, peer): &(NodeId, &Peer)| Some(*id) != but && is_in(peer, channel);
+        self.peers.iter().filter(listens).count()
+    }
+
+    /// Asks at once for everything that is missing: somebody who may have it is there again.
+    pub(super) fn hurry(&mut self) {
+        let now = self.now;
+        for name in self.logs.incomplete() {
+            let soon = self.first_request(&name.channel);
+            self.logs.update(&name, now, |log| log.gaps.hurry(soon));
+        }
+    }
+}
+
+/// Whether a peer takes part in a channel, as far as is known.
+pub(super) fn is_in(peer: &Peer, channel: &ChannelName) -> bool {
+    !matches!(peer.standing, Standing::Told { .. }) && peer.channels.may_have(channel)
+}

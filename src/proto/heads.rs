@@ -1,0 +1,112 @@
+//! This node's own logs: how far each goes, and when the others are reminded of it.
+//!
+//! A lost entry is noticed by the next one; the last of a burst has no next one, so its number is
+//! said again a few times ([`timing::HEADS`]), and with every announcement (RFC 5740 §5.1.2 flushes
+//! the end of a transmission for the same reason).
+
+use std::collections::BTreeMap;
+
+use super::timing;
+use crate::values::{ChannelName, Instant, limits};
+
+#[derive(Clone, Copy, Debug)]
+struct Own {
+    head: u64,
+    /// When something was said there last.
+    said: Instant,
+    /// How often the others were reminded since.
+    reminded: usize,
+    next: Instant,
+}
+
+/// The logs in which this node has said something in this run; at most [`limits::OWN_LOGS`].
+#[derive(Debug, Default)]
+pub(crate) struct Heads(BTreeMap<ChannelName, Own>);
+
+impl Heads {
+    /// Whether something can be said in a channel.
+    pub(crate) fn has_room(&self, channel: &ChannelName) -> bool {
+        self.0.len() < limits::OWN_LOGS || self.0.contains_key(channel)
+    }
+
+    /// The number of the last message.
+    pub(crate) fn head(&self, channel: &ChannelName) -> u64 {
+        self.0.get(channel).map_or(0, |own| own.head)
+    }
+
+    /// Something was said; takes its `count` numbers and returns the first.
+    pub(crate) fn say(&mut self, channel: &ChannelName, count: u64, now: Instant) -> u64 {
+        let first = self.head(channel) + 1;
+        let (head, next) = (first + count - 1, now + timing::HEADS[0]);
+        self.0.insert(channel.clone(), Own { head, said: now, reminded: 0, next });
+        first
+    }
+
+    pub(crate) fn next(&self) -> Instant {
+        self.0.values().map(|own| own.next).min().unwrap_or(Instant::NEVER)
+    }
+
+    /// The logs of which the others are to be reminded now.
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<(ChannelName, u64)> {
+        let mut due = Vec::new();
+        for (channel, own) in self.0.iter_mut().filter(|(_, own)| own.next <= now) {
+            due.push((channel.clone(), own.head));
+            own.reminded += 1;
+            own.next = timing::HEADS.get(own.reminded).map_or(Instant::NEVER, |&at| own.said + at);
+        }
+        due
+    }
+
+    /// All of them, the one in which something was said last first.
+    pub(crate) fn latest(&self) -> Vec<(&ChannelName, u64)> {
+        let mut all: Vec<_> = self.0.iter().collect();
+        all.sort_by_key(|(_, own)| std::cmp::Reverse(own.said));
+        all.into_iter().map(|(channel, own)| (channel, own.head)).collect()
+    }
+}
+
+/// The numbers of this node's casts. Best effort: a channel that was forgotten for others begins
+/// again behind all numbers that were ever used.
+#[derive(Debug, Default)]
+pub(crate) struct Casts {
+    last: BTreeMap<ChannelName, u64>,
+    highest: u64,
+    /// Where a channel begins.
+    begin: u64,
+}
+
+impl Casts {
+    /// Takes the next `count` numbers of a channel; returns the first.
+    pub(crate) fn number(&mut self, channel: &ChannelName, count: u64) -> u64 {
+        if self.last.len() >= limits::OWN_LOGS && !self.last.contains_key(channel) {
+            self.last.clear();
+            self.begin = self.highest;
+        }
+        let last = self.last.entry(channel.clone()).or_insert(self.begin);
+        let first = *last + 1;
+        *last += count;
+        self.highest = self.highest.max(*last);
+        first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_others_are_reminded_a_few_times_after_the_last_message() {
+        let (mut heads, lobby) = (Heads::default(), ChannelName::lobby());
+        let start = Instant::from_micros(1_000_000);
+        assert_eq!(heads.say(&lobby, 3, start), 1);
+        assert_eq!(heads.say(&lobby, 1, start), 4);
+        let mut times = Vec::new();
+        while heads.next() != Instant::NEVER {
+            let now = heads.next();
+            assert_eq!(heads.due(now), [(lobby.clone(), 4)]);
+            times.push(now.since(start));
+        }
+        assert_eq!(times, timing::HEADS);
+        assert_eq!(heads.latest(), [(&lobby, 4)]);
+    }
+}

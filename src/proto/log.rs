@@ -1,0 +1,284 @@
+//! What has been received of one author's log in one run and channel: each entry once, in order.
+//!
+//! ```text
+//!   1 ── … ── done │ done+1 … head │ beyond
+//!   handed up      │ early or gap  │ not known to exist
+//! ```
+//!
+//! An entry that is next is handed up; one that is ahead waits for those before it. What is missing
+//! is in [`Gaps`], so each number between `done` and `head` is either in an early entry or in a gap.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::gaps::Gaps;
+use crate::values::{Instant, LinkId, NodeId, limits};
+use crate::wire::Span;
+
+/// The datagram of an entry.
+pub(crate) type Bytes = Arc<[u8]>;
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is the next: it can be shown, and perhaps some of those that waited for it.
+    Next,
+    /// It waits for those before it.
+    Early,
+    /// It has come before.
+    Duplicate,
+    /// There is no room for what comes so early; it is asked for when its turn comes.
+    Refused,
+}
+
+/// One log.
+#[derive(Debug)]
+pub(crate) struct Log {
+    done: u64,
+    /// The last number that was of no interest or was given up: everything between it and `done`
+    /// was handed up.
+    lost: u64,
+    head: u64,
+    early: BTreeMap<u64, (u64, Bytes)>,
+    early_bytes: usize,
+    pub(crate) gaps: Gaps,
+    /// When a gap was filled or became known last.
+    pub(crate) progress: Instant,
+    /// Where the author itself was heard last, with something signed.
+    pub(crate) source: Option<(SocketAddr, LinkId, Instant)>,
+    /// Who has said that it has what is missing.
+    pub(crate) holder: Option<NodeId>,
+    /// The author wants to know when everything up to here has come.
+    pub(crate) confirm: Option<u64>,
+}
+
+impl Log {
+    /// A log of which everything up to `done` is of no interest here, or known.
+    pub(crate) fn new(done: u64, now: Instant) -> Self {
+        Self {
+            done,
+            lost: done,
+            head: done,
+            early: BTreeMap::new(),
+            early_bytes: 0,
+            gaps: Gaps::default(),
+            progress: now,
+            source: None,
+            holder: None,
+            confirm: None,
+        }
+    }
+
+    /// Everything up to here was handed up, or given up.
+    pub(crate) fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// Everything behind this and up to `done` was handed up.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// The highest number known to exist.
+    pub(crate) fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// Bytes that wait.
+    pub(crate) fn early_bytes(&self) -> usize {
+        self.early_bytes
+    }
+
+    /// Whether the entry that begins with this number has come. An entry of which any number has
+    /// come is not taken again.
+    pub(crate) fn has(&self, seq: u64) -> bool {
+        seq <= self.done
+            || self.early.range(..=seq).next_back().is_some_and(|(_, (to, _))| *to >= seq)
+    }
+
+    /// An entry has come, and is genuine. `room`: bytes that may still wait, of all logs. `ask`:
+    /// when to ask for what turns out to be missing.
+    pub(crate) fn take(
+        &mut self,
+        span: Span,
+        bytes: &Bytes,
+        room: usize,
+        now: Instant,
+        ask: Instant,
+    ) -> Taken {
+        if self.has(span.from) {
+            return Taken::Duplicate;
+        }
+        let next = span.from == self.done + 1;
+        if !next {
+            let full = self.gaps.is_full() || bytes.len() > room;
+            let most = self.early_bytes + bytes.len() > limits::EARLY_OF_ONE;
+            if full || most {
+                self.learn(span.to, now, ask);
+                return Taken::Refused;
+            }
+        }
+        self.learn(span.from - 1, now, ask);
+        if self.gaps.fill(span) {
+            self.progress = now;
+        }
+        self.head = self.head.max(span.to);
+        if next {
+            self.done = span.to;
+            return Taken::Next;
+        }
+        self.early_bytes += bytes.len();
+        self.early.insert(span.from, (span.to, Arc::clone(bytes)));
+        Taken::Early
+    }
+
+    /// The log is known to go so far; what is new of that is missing. Returns whether anything is.
+    pub(crate) fn learn(&mut self, head: u64, now: Instant, ask: Instant) -> bool {
+        if head <= self.head {
+            return false;
+        }
+        if self.gaps.is_empty() {
+            self.progress = now;
+        }
+        if !self.gaps.is_full() {
+            self.gaps.open(Span { from: self.head + 1, to: head }, now, ask);
+            self.head = head;
+        }
+        true
+    }
+
+    /// The next of those that waited, if its turn has come.
+    pub(crate) fn pop(&mut self) -> Option<(Span, Bytes)> {
+        let first = self.early.first_entry().filter(|entry| *entry.key() <= self.done + 1)?;
+        let (from, (to, bytes)) = first.remove_entry();
+        self.early_bytes -= bytes.len();
+        // What another cut of the log has brought already is not shown again.
+        if from <= self.done {
+            self.done = self.done.max(to);
+            self.gaps.fill(Span { from, to });
+            return self.pop();
+        }
+        self.done = to;
+        Some((Span { from, to }, bytes))
+    }
+
+    /// Gives up the first gap; returns it. What waited behind it can be popped then.
+    pub(crate) fn give_up(&mut self, now: Instant) -> Option<Span> {
+        let (span, _) = self.gaps.first()?;
+        self.gaps.fill(span);
+        self.done = self.done.max(span.to);
+        self.lost = self.lost.max(span.to);
+        self.progress = now;
+        Some(span)
+    }
+
+    /// Skips everything up to `done` that has not come; returns how many numbers that are. What
+    /// waited can be popped then, or is dropped where it lies behind.
+    pub(crate) fn skip_to(&mut self, done: u64) -> u64 {
+        if done <= self.done {
+            return 0;
+        }
+        let skipped = done - self.done;
+        self.gaps.fill(Span { from: 1, to: done });
+        while let Some(first) = self.early.first_entry().filter(|entry| *entry.key() <= done) {
+            let (_, bytes) = first.remove();
+            self.early_bytes -= bytes.len();
+        }
+        (self.done, self.lost) = (done, done);
+        self.head = self.head.max(done);
+        skipped
+    }
+
+    /// What is missing is waited for anew.
+    pub(crate) fn wait(&mut self, now: Instant) {
+        self.progress = now;
+        self.gaps.restart(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Instant = Instant::ZERO;
+
+    fn bytes(n: u64) -> Bytes {
+        Arc::from(n.to_string().as_bytes())
+    }
+
+    /// Gives entries to a log, and returns what it hands up, by first number.
+    fn feed(log: &mut Log, spans: &[(u64, u64)]) -> Vec<u64> {
+        let mut up = Vec::new();
+        for &(from, to) in spans {
+            let taken = log.take(Span { from, to }, &bytes(from), usize::MAX, NOW, NOW);
+            if taken == Taken::Next {
+                up.push(from);
+                up.extend(std::iter::from_fn(|| log.pop()).map(|(span, _)| span.from));
+            }
+        }
+        up
+    }
+
+    #[test]
+    fn entries_are_handed_up_in_order_and_once() {
+        let mut log = Log::new(0, NOW);
+        assert_eq!(feed(&mut log, &[(1, 1), (4, 6), (1, 1), (3, 3)]), [1]);
+        assert_eq!(log.gaps.first().map(|(span, _)| span), Some(Span { from: 2, to: 2 }));
+        assert_eq!(feed(&mut log, &[(4, 6), (2, 2), (7, 7)]), [2, 3, 4, 7]);
+        assert_eq!((log.done(), log.head(), log.early_bytes()), (7, 7, 0));
+    }
+
+    #[test]
+    fn a_head_tells_what_is_missing_at_the_end() {
+        let mut log = Log::new(5, NOW);
+        assert!(!log.learn(5, NOW, NOW) && log.learn(8, NOW, NOW) && !log.learn(8, NOW, NOW));
+        assert_eq!(log.gaps.first().map(|(span, _)| span), Some(Span { from: 6, to: 8 }));
+        assert_eq!(feed(&mut log, &[(8, 8), (6, 6), (7, 7)]), [6, 7, 8]);
+    }
+
+    #[test]
+    fn what_is_given_up_lets_the_rest_go_on() {
+        let mut log = Log::new(0, NOW);
+        feed(&mut log, &[(3, 4), (7, 7)]);
+        assert_eq!(log.give_up(NOW), Some(Span { from: 1, to: 2 }));
+        assert_eq!(log.pop().map(|(span, _)| span.from), Some(3));
+        assert_eq!(log.pop(), None);
+        assert!(log.has(1), "what comes too late is not shown out of order");
+        assert_eq!(log.skip_to(20), 16);
+        assert_eq!((log.done(), log.head(), log.early_bytes()), (20, 20, 0));
+        assert!(log.gaps.is_empty() && log.pop().is_none());
+    }
+
+    #[test]
+    fn what_comes_too_early_has_bounded_room_and_is_asked_for_later() {
+        let mut log = Log::new(0, NOW);
+        let big: Bytes = vec![0; 1_000].into();
+        let mut taken = Vec::new();
+        for seq in 2..=10_000 {
+            taken.push(log.take(Span { from: seq, to: seq }, &big, usize::MAX, NOW, NOW));
+        }
+        assert!(log.early_bytes() <= limits::EARLY_OF_ONE);
+        assert_eq!(taken.last(), Some(&Taken::Refused));
+        assert_eq!(log.head(), 10_000);
+        // Every second one: a gap each.
+        let mut log = Log::new(0, NOW);
+        for n in 1..=10_000 {
+            log.take(Span { from: 2 * n, to: 2 * n }, &bytes(n), usize::MAX, NOW, NOW);
+        }
+        assert!(log.gaps.due(NOW, u64::MAX).len() <= limits::WANTED_SPANS);
+        assert_eq!(feed(&mut log, &[(1, 1)])[..2], [1, 2]);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_order_all_of_it_comes_up_in_order(order in Just((1_u64..=60).collect::<Vec<_>>()).prop_shuffle()) {
+            let mut log = Log::new(0, NOW);
+            let spans: Vec<(u64, u64)> = order.iter().map(|&n| (n, n)).collect();
+            prop_assert_eq!(feed(&mut log, &spans), (1..=60).collect::<Vec<_>>());
+            prop_assert!(log.gaps.is_empty());
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The logs that are followed, and when something is due in one of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::log::{Log, Taken};
+use super::timing;
+use crate::values::{ChannelName, Instant, limits};
+use crate::wire::Sender;
+
+/// Whose log, of which run and channel.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LogName {
+    pub(crate) channel: ChannelName,
+    pub(crate) author: Sender,
+}
+
+#[derive(Debug)]
+struct Followed {
+    log: Log,
+    due: Instant,
+    used: Instant,
+}
+
+/// At most [`limits::AUTHORS`] logs. When there is no room, the eighth part that was used least
+/// recently is forgotten, and from then on a log that was not known is followed from where it is:
+/// it may be one of those.
+#[derive(Debug)]
+pub(crate) struct Logs {
+    map: BTreeMap<LogName, Followed>,
+    due: BTreeSet<(Instant, LogName)>,
+    early_bytes: usize,
+    forgotten: u64,
+}
+
+impl Logs {
+    pub(crate) fn new() -> Self {
+        Self { map: BTreeMap::new(), due: BTreeSet::new(), early_bytes: 0, forgotten: 0 }
+    }
+
+    pub(crate) fn get(&self, name: &LogName) -> Option<&Log> {
+        self.map.get(name).map(|followed| &followed.log)
+    }
+
+    /// Whether some logs were forgotten for want of room.
+    pub(crate) fn has_forgotten(&self) -> bool {
+        self.forgotten > 0
+    }
+
+    /// Bytes that may still wait for their turn.
+    pub(crate) fn room(&self) -> usize {
+        limits::EARLY_BYTES.saturating_sub(self.early_bytes)
+    }
+
+    /// Follows a log that is not followed yet.
+    pub(crate) fn follow(&mut self, name: &LogName, log: Log, now: Instant) {
+        if self.map.len() >= limits::AUTHORS {
+            self.forget_some();
+        }
+        self.map.insert(name.clone(), Followed { log, due: Instant::NEVER, used: now });
+        self.update(name, now, |_| ());
+    }
+
+    fn forget_some(&mut self) {
+        let mut by_use: Vec<(Instant, &LogName)> =
+            self.map.iter().map(|(name, followed)| (followed.used, name)).collect();
+        let few = by_use.len() / 8;
+        by_use.select_nth_unstable(few);
+        let names: Vec<LogName> = by_use[..few].iter().map(|(_, name)| (*name).clone()).collect();
+        self.forgotten += names.len() as u64;
+        for name in names {
+            self.forget(&name);
+        }
+    }
+
+    fn forget(&mut self, name: &LogName) {
+        if let Some(followed) = self.map.remove(name) {
+            self.early_bytes -= followed.log.early_bytes();
+            self.due.remove(&(followed.due, name.clone()));
+        }
+    }
+
+    /// Forgets all logs of a channel.
+    pub(crate) fn leave(&mut self, channel: &ChannelName) {
+        let names: Vec<LogName> = self.of(channel).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.forget(&name);
+        }
+    }
+
+    /// Changes a log, if it is followed, and keeps count of what is due in it.
+    pub(crate) fn update<R>(
+        &mut self,
+        name: &LogName,
+        now: Instant,
+        change: impl FnOnce(&mut Log) -> R,
+    ) -> Option<R> {
+        let followed = self.map.get_mut(name)?;
+        let before = followed.log.early_bytes();
+        let result = change(&mut followed.log);
+        self.early_bytes = self.early_bytes + followed.log.early_bytes() - before;
+        followed.used = now;
+        let due = followed.log.gaps.next().min(gives_up(&followed.log));
+        if due != followed.due {
+            self.due.remove(&(followed.due, name.clone()));
+            followed.due = due;
+            if due != Instant::NEVER {
+                self.due.insert((due, name.clone()));
+            }
+        }
+        Some(result)
+    }
+
+    /// When something is due next.
+    pub(crate) fn next(&self) -> Instant {
+        self.due.first().map_or(Instant::NEVER, |(due, _)| *due)
+    }
+
+    /// A log in which something is due, and its author.
+    pub(crate) fn due(&self, now: Instant) -> Option<LogName> {
+        self.due.first().filter(|(due, _)| *due <= now).map(|(_, name)| name.clone())
+    }
+
+    /// The logs of a channel.
+    pub(crate) fn of<'a>(
+        &'a self,
+        channel: &ChannelName,
+    ) -> impl Iterator<Item = (&'a LogName, &'a Log)> + use<'a> {
+        let least = Sender { id: crate::values::NodeId([0; 32]), epoch: 0 };
+        let first = LogName { channel: channel.clone(), author: least };
+        let channel = channel.clone();
+        self.map
+            .range(first..)
+            .take_while(move |(name, _)| name.channel == channel)
+            .map(|(name, followed)| (name, &followed.log))
+    }
+
+    /// The logs in which something is missing.
+    pub(crate) fn incomplete(&self) -> Vec<LogName> {
+        self.due.iter().map(|(_, name)| name.clone()).collect()
+    }
+}
+
+/// When the first gap of a log is given up.
+pub(crate) fn gives_up(log: &Log) -> Instant {
+    let Some((_, gap)) = log.gaps.first() else { return Instant::NEVER };
+    (gap.since.max(log.progress) + timing::GIVE_UP).min(gap.since + timing::GIVE_UP_AT_LAST)
+}
+
+/// Whether an entry was not there before.
+pub(crate) fn is_new(taken: Taken) -> bool {
+    matches!(taken, Taken::Next | Taken::Early)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::values::NodeId;
+    use crate::wire::Span;
+
+    fn name(n: u64, channel: &str) -> LogName {
+        let id = NodeId(std::array::from_fn(|i| (n >> (i % 8 * 8)) as u8));
+        LogName { channel: channel.parse().unwrap(), author: Sender { id, epoch: 1 } }
+    }
+
+    #[test]
+    fn what_is_due_is_found_and_the_limit_holds() {
+        let mut logs = Logs::new();
+        let now = Instant::ZERO + Duration::from_secs(1);
+        for n in 0..3 * limits::AUTHORS as u64 {
+            let name = name(n, "lobby");
+            logs.follow(&name, Log::new(0, now), now + Duration::from_micros(n));
+            let (ask, bytes) = (now + Duration::from_millis(n), Arc::from(*b"x"));
+            logs.update(&name, now + Duration::from_micros(n), |log| {
+                log.take(Span { from: 2, to: 2 }, &bytes, usize::MAX, now, ask)
+            });
+            assert!(logs.map.len() <= limits::AUTHORS);
+            assert_eq!(logs.early_bytes, logs.map.len());
+        }
+        assert!(logs.has_forgotten());
+        let first = logs.due(logs.next()).unwrap();
+        logs.update(&first, now, |log| log.give_up(now));
+        assert_ne!(logs.due(Instant::NEVER), Some(first));
+    }
+
+    #[test]
+    fn a_channel_is_left_with_all_its_logs() {
+        let mut logs = Logs::new();
+        for n in 0..10 {
+            for channel in ["a", "b", "c"] {
+                logs.follow(&name(n, channel), Log::new(0, Instant::ZERO), Instant::ZERO);
+            }
+        }
+        let b = "b".parse().unwrap();
+        assert_eq!(logs.of(&b).count(), 10);
+        logs.leave(&b);
+        assert_eq!((logs.of(&b).count(), logs.map.len()), (0, 20));
+    }
+}

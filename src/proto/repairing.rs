@@ -1,0 +1,253 @@
+//! The engine's help to others: what they miss is sent again, and what they want confirmed is.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::engine::{Arrival, Engine};
+use super::event::{Destination, Event};
+use super::following::is_in;
+use super::log::Bytes;
+use super::logs::LogName;
+use super::repairs::Way;
+use super::sending::destination;
+use super::timing;
+use crate::values::{ChannelName, NodeId, limits};
+use crate::wire::{Got, Head, Hearing, Span, Want};
+
+/// Entries that one request brings at most.
+const ENTRIES: usize = limits::ASKED_AT_ONCE as usize;
+
+impl Engine {
+    pub(super) fn on_want(&mut self, arrival: &Arrival<'_>, want: &Want) {
+        if want.from.id == self.id() {
+            self.counters.own += 1;
+            return;
+        }
+        let mine = want.author == self.sender();
+        if !mine && !self.channels.has(&want.channel) {
+            self.counters.other_channel += 1;
+            return;
+        }
+        if !self.guard.allows_want(arrival.source, self.now) {
+            self.counters.wants_over_rate += 1;
+            return;
+        }
+        let name = LogName { channel: want.channel.clone(), author: want.author };
+        let store = if mine { &self.said } else { &self.store };
+        let held: Vec<(Span, Bytes)> = want
+            .gaps
+            .iter()
+            .flat_map(|gap| store.entries(&name, *gap))
+            .map(|(span, bytes)| (span, Arc::clone(bytes)))
+            .take(ENTRIES)
+            .collect();
+        let misses = self.logs.get(&name).is_some_and(|log| !log.gaps.is_empty());
+        // A visitor is not in the list of peers; nor is who can't be known to be where it says.
+        let known = self.peers.get(want.from.id).is_some();
+        if !known || !(misses || mine || !held.is_empty()) || !self.is_authentic(arrival) {
+            return;
+        }
+        if misses && arrival.via == Hearing::Multicast {
+            self.heard_asking(&name, want);
+        }
+        if mine {
+            self.slow_down(want);
+        }
+        if !held.is_empty() {
+            self.repairs.asked(want.from.id, self.now);
+        }
+        for (span, bytes) in held {
+            if !self.guard.allows_repair(want.from.id, self.now) {
+                self.counters.repairs_over_rate += 1;
+                return;
+            }
+            self.repair(arrival, want, (&name, span), bytes);
+        }
+    }
+
+    /// Somebody else asks for what this node misses, too: the answer will do for both.
+    fn heard_asking(&mut self, name: &LogName, want: &Want) {
+        let now = self.now;
+        let rtt = self.peers.get(name.author.id).and_then(|peer| peer.rtt);
+        let listeners = self.listeners(&name.channel, Some(name.author.id));
+        let rng = &mut self.rng;
+        self.logs.update(name, now, |log| {
+            for gap in &want.gaps {
+                log.gaps.asked(*gap, |tries| now + timing::ask_again(tries, rtt, listeners, rng));
+            }
+        });
+    }
+
+    /// Sends one entry again, now or perhaps later.
+    fn repair(
+        &mut self,
+        arrival: &Arrival<'_>,
+        want: &Want,
+        (name, span): (&LogName, Span),
+        bytes: Bytes,
+    ) {
+        let (by, now) = (want.from.id, self.now);
+        let entry = (name, span.from);
+        let alone = self.proven_address(arrival, by);
+        if name.author == self.sender() {
+            let all = self.listeners(&name.channel, Some(by)) > 0 || alone.is_none();
+            match (self.repairs.send_own(entry, by, now), alone) {
+                (Way::Nobody, _) => return,
+                (Way::All, _) if all => self.broadcast(bytes, Some(&name.channel)),
+                (_, Some(to)) => self.transmit(bytes, to),
+                (_, None) => self.broadcast(bytes, Some(&name.channel)),
+            }
+        } else if arrival.via == Hearing::Unicast {
+            // Asked personally; but nothing goes to an address that may be somebody else's.
+            let Some(to) = alone else { return };
+            if !self.repairs.send_to(entry, by, now) {
+                return;
+            }
+            self.transmit(bytes, to);
+        } else {
+            if !self.is_author_there(name) || want.attempt >= timing::OTHERS_AFTER {
+                let listeners = self.listeners(&name.channel, None);
+                let wait = timing::first_request(listeners, &mut self.rng);
+                self.repairs.wait(entry, now + wait, now);
+            }
+            return;
+        }
+        self.counters.repairs += 1;
+    }
+
+    /// Where a peer is that is known to be there: the address that it asks from, if it has proven
+    /// that, or another one.
+    fn proven_address(&self, arrival: &Arrival<'_>, id: NodeId) -> Option<Destination> {
+        let peer = self.peers.get(id)?;
+        if peer.paths.is_proven(arrival.source) {
+            return Some(Destination::Address(arrival.source, Some(arrival.link)));
+        }
+        peer.paths.best().filter(|path| path.proven).and_then(|_| destination(peer))
+    }
+
+    /// Whether the author of a log can answer for itself.
+    fn is_author_there(&self, name: &LogName) -> bool {
+        let peer = self.peers.get(name.author.id);
+        if peer.is_some_and(|peer| peer.epoch == name.author.epoch) {
+            return true;
+        }
+        let source = self.logs.get(name).and_then(|log| log.source);
+        source.is_some_and(|(_, _, at)| self.now.since(at) < timing::PASSING)
+    }
+
+    /// Sends others' entries that nobody else has sent.
+    pub(super) fn repair_when_due(&mut self) {
+        while let Some((name, from)) = self.repairs.pop(self.now) {
+            let span = Span { from, to: from };
+            let bytes = self.store.entries(&name, span).next().map(|(_, bytes)| Arc::clone(bytes));
+            if let Some(bytes) = bytes {
+                self.counters.repairs += 1;
+                self.broadcast(bytes, Some(&name.channel));
+            }
+        }
+    }
+
+    /// A listener is behind: more is said only when it gets on.
+    fn slow_down(&mut self, want: &Want) {
+        let Some(lowest) = want.gaps.first() else { return };
+        self.flow.wanted(&want.channel, want.from.id, lowest.from, self.now);
+        if !self.outbox.is_empty() {
+            self.outbox.next = self.now; // it may be nearer than it was
+        }
+    }
+
+    /// Says again how far this node's own logs go.
+    pub(super) fn remind_when_due(&mut self) {
+        if self.now < self.heads.next() {
+            return;
+        }
+        for (channel, seq) in self.heads.due(self.now) {
+            let head = Head { from: self.sender(), channel, seq, confirm: false };
+            let bytes = head.encode(&self.config.identity);
+            self.broadcast(bytes, Some(&head.channel));
+        }
+    }
+
+    /// Everyone present is to confirm what was said in a channel so far.
+    pub(super) fn confirm_said(&mut self, channel: ChannelName, ticket: u64) {
+        if self.outbox.confirm(&channel, ticket) {
+            return; // with the last entry that waits
+        }
+        let seq = self.heads.head(&channel);
+        self.expect(&channel, seq, vec![ticket]);
+        if seq > 0 {
+            let head = Head { from: self.sender(), channel, seq, confirm: true };
+            let bytes = head.encode(&self.config.identity);
+            self.broadcast(bytes, Some(&head.channel));
+        }
+    }
+
+    /// Receipts for everything up to a number are asked for just now.
+    pub(super) fn expect(&mut self, channel: &ChannelName, seq: u64, tickets: Vec<u64>) {
+        let present = self.peers.iter().filter(|(_, peer)| is_in(peer, channel));
+        let present: BTreeSet<NodeId> = present.map(|(id, _)| id).collect();
+        for ticket in tickets {
+            if seq > 0 && self.confirms.has_room() {
+                self.confirms.begin(ticket, (channel.clone(), seq), present.clone(), self.now);
+            }
+            self.event(Event::Expecting { ticket, from: present.iter().copied().collect() });
+        }
+    }
+
+    /// Asks those alone who have confirmed nothing.
+    pub(super) fn confirm_when_due(&mut self) {
+        if self.now >= self.confirms.next() {
+            for (channel, seq, missing) in self.confirms.due(self.now) {
+                let head = Head { from: self.sender(), channel, seq, confirm: true };
+                let bytes: Arc<[u8]> = head.encode(&self.config.identity).into();
+                for id in missing {
+                    if let Some(to) = self.peers.get(id).and_then(destination) {
+                        self.transmit(Arc::clone(&bytes), to);
+                    }
+                }
+            }
+        }
+        if self.now >= self.receipts.next() {
+            for name in self.receipts.due(self.now) {
+                self.send_receipt(&name);
+            }
+        }
+    }
+
+    /// Owes the author of a log a receipt, if it wants one and everything has come.
+    pub(super) fn give_receipt(&mut self, name: &LogName) {
+        let Some(log) = self.logs.get(name) else { return };
+        if log.confirm.is_some_and(|seq| log.lost() < seq && seq <= log.done()) {
+            let spread = timing::receipt_spread(self.listeners(&name.channel, None));
+            let at = self.now + self.rng.up_to(spread);
+            self.logs.update(name, self.now, |log| log.confirm = None);
+            self.receipts.owe(name, at);
+        }
+    }
+
+    fn send_receipt(&mut self, name: &LogName) {
+        let Some(log) = self.logs.get(name) else { return };
+        let peer = self.peers.get(name.author.id).filter(|p| p.epoch == name.author.epoch);
+        let heard = log.source.map(|(addr, link, _)| Destination::Address(addr, Some(link)));
+        let Some(to) = peer.and_then(destination).or(heard) else { return };
+        let (author, channel) = (name.author, name.channel.clone());
+        let got = Got { from: self.sender(), author, channel, after: log.lost(), seq: log.done() };
+        let bytes = got.encode(&self.config.identity);
+        self.transmit(bytes, to);
+    }
+
+    pub(super) fn on_got(&mut self, arrival: &Arrival<'_>, got: &Got) {
+        if got.author != self.sender() || got.from.id == self.id() {
+            self.counters.misdirected += 1;
+            return;
+        }
+        if self.confirms.is_empty() || !self.is_authentic(arrival) {
+            return;
+        }
+        let confirmed =
+            self.confirms.got(&got.channel, got.from.id, (got.after, got.seq), self.now);
+        for (ticket, took) in confirmed {
+            self.event(Event::Receipt { ticket, from: got.from.id, took });
+        }
+    }
+}
