@@ -242,6 +242,7 @@ pub(crate) fn query(
             data: data.and_then(|data| Json::parse(&data).ok()),
             level: level.parse().unwrap_or(Level::Info),
             verified: row.get(9)?,
+            history: false,
         };
         let told = row.get::<_, Option<[u8; 32]>>(10)?.map(NodeId);
         if !each(message, told) {

@@ -103,6 +103,9 @@ struct Said<'a> {
     level: &'static str,
     direct: bool,
     verified: bool,
+    /// Said before this node took part in the channel.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    history: bool,
     /// In the history: whom this host told it.
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<String>,
@@ -192,6 +195,7 @@ pub(crate) fn kept(message: &Message, to: Option<NodeId>, clocks: Clocks) -> Str
         level: message.level.as_str(),
         direct: message.channel.is_none(),
         verified: message.verified,
+        history: message.history,
         to: to.map(|id| id.to_string()),
     })
 }

@@ -163,6 +163,7 @@ impl Server {
             data: what.data,
             level: what.level,
             verified: true,
+            history: false,
         };
         self.keep(&[(&told, Some(to))]);
     }

@@ -38,6 +38,9 @@ pub struct Options {
     /// Hands over each entry that is said, as [`crate::proto::Event::Entry`], to be kept for those
     /// who come late.
     pub keep: bool,
+    /// How many of a channel's last messages are fetched from others when it is joined, marked as
+    /// [`crate::proto::Message::history`].
+    pub recall: u32,
     /// Does not look for peers (for a visitor that casts and goes).
     pub blind: bool,
 }

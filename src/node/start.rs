@@ -51,6 +51,7 @@ pub(super) fn prepare(options: Options) -> Result<Ready, StartError> {
         multicast: !options.no_multicast,
         echo: options.echo,
         keep: options.keep,
+        recall: options.recall.min(crate::values::limits::RECALL),
         seeds: options.seeds,
         secret,
         randomness: entropy().map_err(system("randomness"))?,

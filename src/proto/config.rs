@@ -29,6 +29,9 @@ pub struct Config {
     /// Whether the node's user keeps what is said for those who come late, and so is given each
     /// entry, as [`super::Event::Entry`].
     pub keep: bool,
+    /// How many of a channel's last messages are fetched from others when it is joined; at most
+    /// [`crate::values::limits::RECALL`].
+    pub recall: u32,
     /// Addresses to ask besides the group; at most [`crate::values::limits::SEEDS`] are used.
     pub seeds: Vec<SocketAddr>,
     /// The key of a sealed group.

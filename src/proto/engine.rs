@@ -20,6 +20,7 @@ use super::guard::{Counters, Guard};
 use super::heads::{Casts, Heads};
 use super::inbox::{Assemblies, Authors};
 use super::logs::Logs;
+use super::orphans::Orphans;
 use super::outbox::Outbox;
 use super::peers::Peers;
 use super::pending::Pending;
@@ -82,6 +83,7 @@ pub struct Engine {
     pub(super) confirms: Confirms,
     pub(super) receipts: Receipts,
     pub(super) recalls: Recalls,
+    pub(super) orphans: Orphans,
     /// When anybody was heard last, with something genuine.
     pub(super) heard: Instant,
     pub(super) authors: Authors,
@@ -141,6 +143,7 @@ impl Engine {
             confirms: Confirms::default(),
             receipts: Receipts::default(),
             recalls: Recalls::default(),
+            orphans: Orphans::new(),
             heard: now,
             authors: Authors::new(),
             assemblies: Assemblies::new(),
@@ -280,6 +283,7 @@ impl Engine {
         match command {
             Command::Join(name) => self.join(name),
             Command::Leave(name) => self.leave(&name),
+            Command::Resume { channel, logs } => self.resume(&channel, &logs),
             Command::Say(channel, what) => self.say(channel, crate::wire::Body::Say, what),
             Command::Cast(channel, what) => self.say(channel, crate::wire::Body::Cast, what),
             Command::Tell { to, what, ticket } => self.tell(to, &what, ticket),
@@ -305,7 +309,7 @@ impl Engine {
         if self.channels.is_full() {
             return self.event(Event::Refused(Refusal::TooManyChannels));
         }
-        self.recalls.join(&name, self.now);
+        self.recalls.join(&name, self.config.recall > 0, self.now);
         if let Some(group) = self.channels.join(name)
             && self.config.multicast
         {
@@ -319,6 +323,7 @@ impl Engine {
             return;
         }
         self.recalls.leave(name);
+        self.orphans.leave(name);
         self.logs.leave(name);
         if let Some(group) = self.channels.leave(name)
             && self.config.multicast
@@ -387,7 +392,8 @@ impl Engine {
             Ok(Datagram::Head(head)) => self.on_head(&arrival, head),
             Ok(Datagram::Want(want)) => self.on_want(&arrival, want),
             Ok(Datagram::Got(got)) => self.on_got(&arrival, got),
-            Ok(Datagram::Recall(_) | Datagram::Logs(_)) => {}
+            Ok(Datagram::Recall(recall)) => self.on_recall(&arrival, recall),
+            Ok(Datagram::Logs(page)) => self.on_logs(&arrival, page),
             Ok(Datagram::Tell(tell)) => self.on_tell(&arrival, tell),
             Ok(Datagram::Ack(ack)) => self.on_ack(&arrival, *ack),
         }
@@ -427,6 +433,7 @@ impl Engine {
         self.repeat_direct();
         self.ask_when_due();
         self.remind_when_due();
+        self.recall_when_due();
         self.follow_when_due();
         self.repair_when_due();
         self.confirm_when_due();
@@ -467,6 +474,8 @@ impl Engine {
             self.repairs.next(),
             self.confirms.next(),
             self.receipts.next(),
+            self.recalls.next(),
+            self.orphans.next(),
             review,
         ]
         .into_iter()

@@ -36,6 +36,14 @@ pub enum Command {
     Join(ChannelName),
     /// Leaves a channel.
     Leave(ChannelName),
+    /// Tells, right after a channel was joined, that this node was there before it started, and how
+    /// far it got in whose logs: so that what it missed meanwhile is no history to it.
+    Resume {
+        /// The channel.
+        channel: ChannelName,
+        /// Whose log, of which run, and the number up to which everything is known here.
+        logs: Vec<(NodeId, Epoch, u64)>,
+    },
     /// Says something in a channel.
     Say(ChannelName, Outgoing),
     /// Asks everyone present in a channel to confirm what this node has said there so far. What
@@ -359,6 +367,8 @@ pub struct Message {
     pub level: Level,
     /// Whether it carries the author's signature. What does not may come from anyone.
     pub verified: bool,
+    /// Whether it was said before this node took part in the channel.
+    pub history: bool,
 }
 
 /// An entry of an author's log in a channel, to be kept for those who come later.

@@ -21,6 +21,9 @@ impl Engine {
     ) {
         let name = LogName { channel: entry.channel.clone(), author };
         let span = Span { from: seq, to: seq + entry.payload.len() - 1 };
+        if self.recalls.wants(&name, span) {
+            return self.take_recalled(arrival, &name, span);
+        }
         match self.logs.get(&name) {
             Some(log) if log.has(seq) => {
                 self.counters.duplicates += 1;
@@ -66,7 +69,7 @@ impl Engine {
         let taken = taken.unwrap_or(Taken::Duplicate);
         self.counters.early_refused += u64::from(taken == Taken::Refused);
         if is_new(taken) {
-            self.store.add(name, span, bytes);
+            self.store.add(name, span, bytes, now);
         }
         if taken == Taken::Next {
             self.show_entry(name, span, entry, bytes);

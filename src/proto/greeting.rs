@@ -62,6 +62,7 @@ impl Engine {
         let returned = met || news.recovered;
         self.tell_news(presence.from.id, news);
         self.note_heads(presence.from, &presence.logs, met);
+        self.note_orphans(presence.from.id, &presence.logs);
         if returned {
             self.hurry();
         }

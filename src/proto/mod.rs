@@ -23,6 +23,7 @@
 //!             ├── repairs     which of them, to whom and when    Repairs
 //!             ├── confirms    who has what was said              Confirms, Receipts
 //!             ├── recalls     what was said before one came      Recalls
+//!             ├── orphans     the logs of those who are gone     Orphans
 //!             ├── inbox       casts, and parts of long messages  Authors, Assemblies
 //!             ├── direct      messages to one peer               Direct
 //!             ├── asked       this node's questions              Asked
@@ -53,11 +54,13 @@ mod heads;
 mod inbox;
 mod log;
 mod logs;
+mod orphans;
 mod outbox;
 mod paths;
 mod peers;
 mod pending;
 mod reach;
+mod recalling;
 mod recalls;
 mod receipts;
 mod recent;

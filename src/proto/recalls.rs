@@ -1,30 +1,321 @@
-//! What late-comers are told of the past.
+//! What was said before this node came: whom to ask for it, and what is still missing.
+//!
+//! ```text
+//!   joined ──▶ Looking ──recall──▶ Asked ──logs──▶ Fetching ──entries──▶ Over
+//!                 ▲────── no answer ──┘               (some by want again)
+//! ```
+//!
+//! One peer is asked, which says which parts of which logs the last messages are in; these are
+//! fetched from it, in the authors' own datagrams, and shown together, in the order of their times.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::log::Bytes;
+use super::logs::LogName;
 use super::timing;
-use crate::values::{ChannelName, Instant};
+use crate::values::{ChannelName, Instant, NodeId};
+use crate::wire::{Span, Stretch};
 
-/// The channels that this node takes part in, and since when.
+/// A question that waits for its answer, or for more pages of it.
+#[derive(Debug)]
+struct Asked {
+    whom: NodeId,
+    nonce: u64,
+    pages: BTreeMap<u32, Vec<Stretch>>,
+}
+
+/// What is being fetched.
+#[derive(Debug)]
+struct Fetching {
+    whom: NodeId,
+    missing: Vec<(LogName, Span)>,
+    entries: BTreeMap<(LogName, u64), Bytes>,
+    until: Instant,
+}
+
+#[derive(Debug)]
+enum State {
+    Looking,
+    Asked(Asked),
+    Fetching(Fetching),
+    Over,
+}
+
+/// A channel that this node takes part in.
+#[derive(Debug)]
+struct Joined {
+    at: Instant,
+    /// It was in this channel before it started: what it has not got is no history to it.
+    resumed: bool,
+    state: State,
+    tries: u8,
+    next: Instant,
+}
+
+/// The channels of this node.
 #[derive(Debug, Default)]
-pub(crate) struct Recalls(BTreeMap<ChannelName, Instant>);
+pub(crate) struct Recalls(BTreeMap<ChannelName, Joined>);
+
+/// What is due in a channel.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Somebody is to be asked what was said, for the so-many-th time.
+    Ask(ChannelName, u8),
+    /// This peer is to be asked for these.
+    Want(NodeId, LogName, Vec<Span>),
+    /// What came is to be shown, though it may not be all.
+    Show(ChannelName),
+}
 
 impl Recalls {
-    pub(crate) fn join(&mut self, channel: &ChannelName, now: Instant) {
-        self.0.insert(channel.clone(), now);
+    /// A channel was joined. `asks`: something is to be brought back from the past.
+    pub(crate) fn join(&mut self, channel: &ChannelName, asks: bool, now: Instant) {
+        let state = if asks { State::Looking } else { State::Over };
+        let next = if asks { now + timing::RECALL } else { Instant::NEVER };
+        let joined = Joined { at: now, resumed: false, state, tries: 0, next };
+        self.0.insert(channel.clone(), joined);
     }
 
     pub(crate) fn leave(&mut self, channel: &ChannelName) {
         self.0.remove(channel);
     }
 
-    /// When the channel was joined.
-    pub(crate) fn joined(&self, channel: &ChannelName) -> Instant {
-        self.0.get(channel).copied().unwrap_or(Instant::ZERO)
+    /// This node has been in the channel before.
+    pub(crate) fn resume(&mut self, channel: &ChannelName) {
+        if let Some(joined) = self.0.get_mut(channel) {
+            joined.resumed = true;
+        }
     }
 
-    /// Whether it was joined just now.
+    pub(crate) fn is_resumed(&self, channel: &ChannelName) -> bool {
+        self.0.get(channel).is_some_and(|joined| joined.resumed)
+    }
+
+    /// When the channel was joined.
+    pub(crate) fn joined(&self, channel: &ChannelName) -> Instant {
+        self.0.get(channel).map_or(Instant::ZERO, |joined| joined.at)
+    }
+
+    /// Whether it was joined just now, so that what is met there is from before.
     pub(crate) fn is_new(&self, channel: &ChannelName, now: Instant) -> bool {
-        now.since(self.joined(channel)) < timing::SETTLE
+        self.0
+            .get(channel)
+            .is_some_and(|joined| !joined.resumed && now.since(joined.at) < timing::SETTLE)
+    }
+
+    pub(crate) fn next(&self) -> Instant {
+        self.0.values().map(|joined| joined.next).min().unwrap_or(Instant::NEVER)
+    }
+
+    /// What is to be done now.
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<Due> {
+        let mut due = Vec::new();
+        for (channel, joined) in self.0.iter_mut().filter(|(_, joined)| joined.next <= now) {
+            match &mut joined.state {
+                State::Over => joined.next = Instant::NEVER,
+                State::Looking | State::Asked(_) if joined.tries >= timing::RECALL_TRIES => {
+                    (joined.state, joined.next) = (State::Over, Instant::NEVER);
+                }
+                State::Looking | State::Asked(_) => {
+                    joined.state = State::Looking;
+                    due.push(Due::Ask(channel.clone(), joined.tries));
+                    joined.tries += 1;
+                    joined.next = now + timing::RECALL * (1 << joined.tries.min(6));
+                }
+                State::Fetching(fetching) if now >= fetching.until => {
+                    due.push(Due::Show(channel.clone()));
+                    joined.next = Instant::NEVER;
+                }
+                State::Fetching(fetching) => {
+                    let mut by_log: BTreeMap<&LogName, Vec<Span>> = BTreeMap::new();
+                    for (name, span) in &fetching.missing {
+                        by_log.entry(name).or_default().push(*span);
+                    }
+                    let wants = by_log.into_iter();
+                    due.extend(
+                        wants.map(|(name, spans)| Due::Want(fetching.whom, name.clone(), spans)),
+                    );
+                    joined.next = (now + timing::FETCH_AGAIN).min(fetching.until);
+                }
+            }
+        }
+        due
+    }
+
+    /// A peer is asked.
+    pub(crate) fn asked(&mut self, channel: &ChannelName, whom: NodeId, nonce: u64) {
+        if let Some(joined) = self.0.get_mut(channel) {
+            joined.state = State::Asked(Asked { whom, nonce, pages: BTreeMap::new() });
+        }
+    }
+
+    /// A page has come; returns all of them when it was the last that was missing.
+    pub(crate) fn page(
+        &mut self,
+        channel: &ChannelName,
+        (from, nonce): (NodeId, u64),
+        (page, pages): (u32, u32),
+        logs: &[Stretch],
+    ) -> Option<Vec<Stretch>> {
+        let joined = self.0.get_mut(channel)?;
+        let State::Asked(asked) = &mut joined.state else { return None };
+        if (asked.whom, asked.nonce) != (from, nonce) || pages > timing::PAGES {
+            return None;
+        }
+        asked.pages.insert(page, logs.to_vec());
+        if asked.pages.len() < pages as usize {
+            return None;
+        }
+        let all = std::mem::take(&mut asked.pages).into_values().flatten().collect();
+        (joined.state, joined.next) = (State::Over, Instant::NEVER);
+        Some(all)
+    }
+
+    /// These are to be fetched from a peer.
+    pub(crate) fn fetch(
+        &mut self,
+        channel: &ChannelName,
+        whom: NodeId,
+        missing: Vec<(LogName, Span)>,
+        now: Instant,
+    ) {
+        let Some(joined) = self.0.get_mut(channel).filter(|_| !missing.is_empty()) else { return };
+        let (entries, until) = (BTreeMap::new(), now + timing::FETCH);
+        joined.state = State::Fetching(Fetching { whom, missing, entries, until });
+        joined.next = now;
+    }
+
+    /// Whether an entry is one that is being fetched.
+    pub(crate) fn wants(&self, name: &LogName, span: Span) -> bool {
+        let joined = self.0.get(&name.channel);
+        let Some(State::Fetching(fetching)) = joined.map(|joined| &joined.state) else {
+            return false;
+        };
+        fetching
+            .missing
+            .iter()
+            .any(|(log, missing)| log == name && missing.from <= span.to && span.from <= missing.to)
+    }
+
+    /// An entry has come that was being fetched, and is genuine; whether it was the last.
+    pub(crate) fn fetched(
+        &mut self,
+        name: &LogName,
+        span: Span,
+        bytes: &Bytes,
+        now: Instant,
+    ) -> bool {
+        let joined = self.0.get_mut(&name.channel);
+        let Some(Joined { state: State::Fetching(fetching), .. }) = joined else { return false };
+        let mut rest = Vec::new();
+        for (log, missing) in fetching.missing.drain(..) {
+            if log != *name || missing.to < span.from || span.to < missing.from {
+                rest.push((log, missing));
+                continue;
+            }
+            if missing.from < span.from {
+                rest.push((log.clone(), Span { from: missing.from, to: span.from - 1 }));
+            }
+            if span.to < missing.to {
+                rest.push((log, Span { from: span.to + 1, to: missing.to }));
+            }
+        }
+        fetching.missing = rest;
+        fetching.entries.insert((name.clone(), span.from), Arc::clone(bytes));
+        fetching.until = fetching.until.max(now + timing::FETCH_MORE);
+        fetching.missing.is_empty()
+    }
+
+    /// What was fetched, by log and in order; it is over then.
+    pub(crate) fn take(&mut self, channel: &ChannelName) -> BTreeMap<(LogName, u64), Bytes> {
+        let Some(joined) = self.0.get_mut(channel) else { return BTreeMap::new() };
+        joined.next = Instant::NEVER;
+        match std::mem::replace(&mut joined.state, State::Over) {
+            State::Fetching(fetching) => fetching.entries,
+            _ => BTreeMap::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Sender;
+
+    const WHOM: NodeId = NodeId([1; 32]);
+
+    fn author(n: u8) -> Sender {
+        Sender { id: NodeId([n; 32]), epoch: 1 }
+    }
+
+    fn log(n: u8) -> LogName {
+        LogName { channel: ChannelName::lobby(), author: author(n) }
+    }
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_micros(1_000_000 + millis * 1_000)
+    }
+
+    #[test]
+    fn one_peer_after_the_other_is_asked_and_then_none() {
+        let (mut recalls, lobby) = (Recalls::default(), ChannelName::lobby());
+        recalls.join(&lobby, true, at(0));
+        assert!(recalls.is_new(&lobby, at(1)));
+        let mut asked = 0;
+        while recalls.next() != Instant::NEVER {
+            let now = recalls.next();
+            for due in recalls.due(now) {
+                assert_eq!(due, Due::Ask(lobby.clone(), asked));
+                recalls.asked(&lobby, WHOM, asked.into());
+                asked += 1;
+            }
+        }
+        assert_eq!(asked, timing::RECALL_TRIES);
+    }
+
+    #[test]
+    fn what_the_pages_name_is_fetched_and_asked_for_again() {
+        let (mut recalls, lobby) = (Recalls::default(), ChannelName::lobby());
+        recalls.join(&lobby, true, at(0));
+        recalls.asked(&lobby, WHOM, 7);
+        let row = |n, from, to| Stretch { author: author(n), from, to };
+        let page = |recalls: &mut Recalls, from, nonce, page, rows: &[Stretch]| {
+            recalls.page(&ChannelName::lobby(), (from, nonce), (page, 2), rows)
+        };
+        assert_eq!(page(&mut recalls, NodeId([9; 32]), 7, 0, &[row(3, 1, 1)]), None);
+        assert_eq!(page(&mut recalls, WHOM, 8, 0, &[row(3, 1, 1)]), None);
+        assert_eq!(page(&mut recalls, WHOM, 7, 1, &[row(3, 4, 5)]), None);
+        let all = page(&mut recalls, WHOM, 7, 0, &[row(2, 1, 2)]);
+        assert_eq!(all, Some(vec![row(2, 1, 2), row(3, 4, 5)]));
+        let span = |from, to| Span { from, to };
+        recalls.fetch(&lobby, WHOM, vec![(log(2), span(1, 9)), (log(3), span(4, 5))], at(0));
+        let due = recalls.due(at(0));
+        assert_eq!(due[0], Due::Want(WHOM, log(2), vec![span(1, 9)]));
+        let bytes = Arc::from(*b"x");
+        assert!(recalls.wants(&log(2), span(4, 4)) && !recalls.wants(&log(9), span(4, 4)));
+        assert!(!recalls.fetched(&log(2), span(4, 4), &bytes, at(1)));
+        assert!(!recalls.wants(&log(2), span(4, 4)));
+        let due = recalls.due(recalls.next());
+        assert_eq!(due[0], Due::Want(WHOM, log(2), vec![span(1, 3), span(5, 9)]));
+        assert!(!recalls.fetched(&log(2), span(1, 3), &bytes, at(2)));
+        assert!(!recalls.fetched(&log(3), span(3, 6), &bytes, at(2)));
+        assert!(recalls.fetched(&log(2), span(5, 9), &bytes, at(2)));
+        assert_eq!(recalls.take(&lobby).len(), 4);
+        assert_eq!(recalls.next(), Instant::NEVER);
+    }
+
+    #[test]
+    fn what_does_not_come_is_not_waited_for_for_ever() {
+        let (mut recalls, lobby) = (Recalls::default(), ChannelName::lobby());
+        recalls.join(&lobby, true, at(0));
+        recalls.fetch(&lobby, WHOM, vec![(log(2), Span { from: 1, to: 9 })], at(0));
+        let mut shown = false;
+        while recalls.next() != Instant::NEVER {
+            let now = recalls.next();
+            assert!(now <= at(0) + timing::FETCH);
+            shown = recalls.due(now) == [Due::Show(lobby.clone())];
+        }
+        assert!(shown);
     }
 }

@@ -10,7 +10,7 @@ use super::event::{Destination, Output};
 use super::peers::Peer;
 use super::timing;
 use crate::values::{ChannelName, LinkId, NodeId, limits};
-use crate::wire::{ChannelLogs, Hearing, Presence, PresenceKind, Sender, encode_bye};
+use crate::wire::{Hearing, Presence, PresenceKind, Sender, encode_bye};
 
 impl Engine {
     /// Hands a datagram out, sealed if the group is.
@@ -84,7 +84,7 @@ impl Engine {
             channels_at: 0,
             channels_of: channels.len(),
             channels,
-            logs: self.channel_logs(),
+            logs: if self.config.visitor { Vec::new() } else { self.channel_logs() },
             visitor: self.config.visitor,
             summary: self.summary(),
             attempt: 0,
@@ -95,15 +95,6 @@ impl Engine {
             to: None,
             hears: None,
         }
-    }
-
-    /// What an announcement says of the logs in this node's channels, those in which it spoke last
-    /// first.
-    fn channel_logs(&self) -> Vec<ChannelLogs> {
-        let heads = self.heads.latest().into_iter().take(limits::CHANNELS);
-        heads
-            .map(|(channel, head)| ChannelLogs { channel: channel.clone(), head, digest: 0 })
-            .collect()
     }
 
     /// Writes an announcement, in several datagrams if the channels need it, and gives each to

@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use super::log::Bytes;
 use super::logs::LogName;
-use crate::values::ChannelName;
+use crate::values::{ChannelName, Instant};
 use crate::wire::Span;
 
 /// Entries by log and first number.
 #[derive(Debug)]
 pub(crate) struct Store {
     logs: BTreeMap<LogName, BTreeMap<u64, (u64, Bytes)>>,
-    /// In the order in which they came.
-    order: VecDeque<(LogName, u64)>,
+    /// In the order in which they came, and when.
+    order: VecDeque<(LogName, u64, Instant)>,
     bytes: usize,
     most: usize,
 }
@@ -31,7 +31,7 @@ impl Store {
     }
 
     /// Keeps an entry, unless it is there.
-    pub(crate) fn add(&mut self, name: &LogName, span: Span, bytes: &Bytes) {
+    pub(crate) fn add(&mut self, name: &LogName, span: Span, bytes: &Bytes, now: Instant) {
         let log = match self.logs.get_mut(name) {
             Some(log) => log,
             None => self.logs.entry(name.clone()).or_default(),
@@ -40,7 +40,7 @@ impl Store {
             return;
         }
         log.insert(span.from, (span.to, Arc::clone(bytes)));
-        self.order.push_back((name.clone(), span.from));
+        self.order.push_back((name.clone(), span.from, now));
         self.bytes += bytes.len() + AROUND;
         while self.bytes > self.most {
             self.drop_oldest();
@@ -48,7 +48,7 @@ impl Store {
     }
 
     fn drop_oldest(&mut self) {
-        let Some((name, from)) = self.order.pop_front() else { return };
+        let Some((name, from, _)) = self.order.pop_front() else { return };
         let Some(log) = self.logs.get_mut(&name) else { return };
         if let Some((_, bytes)) = log.remove(&from) {
             self.bytes -= bytes.len() + AROUND;
@@ -75,17 +75,16 @@ impl Store {
             .map(|(&from, (to, bytes))| (Span { from, to: *to }, bytes))
     }
 
-    /// The entries of a channel, the last one first.
+    /// The entries of a channel and when they came, the last one first.
     pub(crate) fn latest(
         &self,
         channel: &ChannelName,
-    ) -> impl Iterator<Item = (&LogName, Span, &Bytes)> {
-        self.order.iter().rev().filter(move |(name, _)| name.channel == *channel).filter_map(
-            |(name, from)| {
-                let (to, bytes) = self.logs.get(name)?.get(from)?;
-                Some((name, Span { from: *from, to: *to }, bytes))
-            },
-        )
+    ) -> impl Iterator<Item = (Instant, &LogName, Span)> {
+        let of = self.order.iter().rev().filter(move |(name, _, _)| name.channel == *channel);
+        of.filter_map(|(name, from, at)| {
+            let (to, _) = self.logs.get(name)?.get(from)?;
+            Some((*at, name, Span { from: *from, to: *to }))
+        })
     }
 
     /// The numbers of a log from the first to the last that is kept.
@@ -102,6 +101,8 @@ mod tests {
     use crate::values::NodeId;
     use crate::wire::Sender;
 
+    const NOW: Instant = Instant::ZERO;
+
     fn name(n: u8) -> LogName {
         let author = Sender { id: NodeId([n; 32]), epoch: 1 };
         LogName { channel: ChannelName::lobby(), author }
@@ -111,8 +112,8 @@ mod tests {
     fn entries_are_found_by_any_of_their_numbers() {
         let mut store = Store::new(10_000);
         for (from, to) in [(1, 3), (4, 4), (8, 9)] {
-            store.add(&name(1), Span { from, to }, &Arc::from(*b"x"));
-            store.add(&name(1), Span { from, to }, &Arc::from(*b"again"));
+            store.add(&name(1), Span { from, to }, &Arc::from(*b"x"), NOW);
+            store.add(&name(1), Span { from, to }, &Arc::from(*b"again"), NOW);
         }
         let found = |from, to| -> Vec<u64> {
             let name = name(1);
@@ -126,7 +127,7 @@ mod tests {
         assert_eq!(store.entries(&name(2), Span { from: 1, to: 9 }).count(), 0);
         assert_eq!(store.extent(&name(1)), Some(Span { from: 1, to: 9 }));
         let lobby = ChannelName::lobby();
-        let latest: Vec<u64> = store.latest(&lobby).map(|(_, span, _)| span.from).collect();
+        let latest: Vec<u64> = store.latest(&lobby).map(|(_, _, span)| span.from).collect();
         assert_eq!(latest, [8, 4, 1]);
     }
 
@@ -136,7 +137,7 @@ mod tests {
         let bytes: Bytes = vec![0; 1_000].into();
         for seq in 1..=1_000 {
             let log = name(u8::from(seq % 2 == 0));
-            store.add(&log, Span { from: seq, to: seq }, &bytes);
+            store.add(&log, Span { from: seq, to: seq }, &bytes, NOW);
             assert!(store.bytes <= store.most);
         }
         assert_eq!(store.order.len(), 100);

@@ -91,7 +91,7 @@ impl Engine {
             let span = Span { from: first, to: first + count - 1 };
             let name = LogName { channel: channel.clone(), author: self.sender() };
             self.flow.said(channel, first, bytes.len(), self.now);
-            self.said.add(&name, span, &bytes);
+            self.said.add(&name, span, &bytes, self.now);
             self.keep(&name, span, &bytes);
             self.expect(channel, span.to, ready.confirm);
         }
@@ -112,6 +112,7 @@ impl Engine {
             data: content.data,
             level: content.level,
             verified: body == Body::Say,
+            history: false,
         })));
     }
 
@@ -188,6 +189,7 @@ impl Engine {
             data: content.data.clone(),
             level: content.level,
             verified,
+            history: false,
         };
         match payload {
             Payload::Whole(contents) => {
@@ -240,6 +242,7 @@ impl Engine {
                 data: content.data.clone(),
                 level: content.level,
                 verified: false,
+                history: false,
             };
             self.event(Event::Message(message));
         }

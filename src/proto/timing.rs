@@ -146,6 +146,20 @@ const RECEIPT_SPACING: Duration = Duration::from_micros(100);
 pub(crate) const CONFIRM_AGAIN: Duration = Duration::from_millis(20);
 pub(crate) const CONFIRM_AGAIN_MOST: Duration = Duration::from_secs(1);
 
+/// Who has joined a channel asks after this time what was said before, then again after twice as
+/// long, and so on; and how often.
+pub(crate) const RECALL: Duration = Duration::from_millis(40);
+pub(crate) const RECALL_TRIES: u8 = 6;
+
+/// Pages that an answer to that has at most.
+pub(crate) const PAGES: u32 = 32;
+
+/// What is fetched of the past is asked for again after this time; it is shown when all has come, or
+/// after [`FETCH`], or, while some of it comes, [`FETCH_MORE`] after the last.
+pub(crate) const FETCH_AGAIN: Duration = Duration::from_millis(40);
+pub(crate) const FETCH: Duration = Duration::from_secs(2);
+pub(crate) const FETCH_MORE: Duration = Duration::from_millis(500);
+
 /// A gap is given up when nothing of what is missing has come for this time, and at last after
 /// [`GIVE_UP_AT_LAST`]. Longer than it takes to find out that its author is dead and to ask the
 /// others.

@@ -184,7 +184,7 @@ impl World {
     pub(super) fn deliver(&mut self, delivery: &Delivery) {
         let node = delivery.to;
         let state = &self.nodes[node.0];
-        if state.run.is_none() || state.life != delivery.life {
+        if state.run.is_none() || state.life != delivery.life || self.now < state.frozen {
             return;
         }
         let packet = &*delivery.packet;

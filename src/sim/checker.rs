@@ -22,6 +22,10 @@ struct Account {
     present: BTreeMap<NodeId, bool>,
     /// How often each message was delivered.
     delivered: HashMap<u64, u32>,
+    /// The number of the last message of each log that was shown.
+    shown: BTreeMap<(NodeId, Epoch, ChannelName), u64>,
+    /// Of whose log something was reported as lost.
+    gaps: BTreeSet<NodeId>,
     /// Peers that have come to their end with a question, by its ticket.
     ended: BTreeSet<(u64, NodeId)>,
     received: u64,
@@ -47,6 +51,8 @@ pub struct Checker {
     said: HashMap<u64, u32>,
     answers: Answers,
     findings: Vec<String>,
+    /// Gaps that were reported.
+    pub gaps: u64,
     /// Set where a scenario forges what a node would not say: unsigned messages are then believed
     /// to come from anyone, and signed ones from keys that no node has.
     pub forgeries: bool,
@@ -87,6 +93,11 @@ impl Checker {
 
     pub(super) fn ended(&mut self, node: NodeIndex) {
         *self.account(node) = Account::default();
+    }
+
+    /// Whether a node has reported that something of an author's is lost to it.
+    pub fn misses(&self, node: NodeIndex, author: NodeId) -> bool {
+        self.accounts.get(node.0).is_some_and(|account| account.gaps.contains(&author))
     }
 
     pub(super) fn said(
@@ -171,6 +182,11 @@ impl Checker {
                 let was = self.account(node).present.remove(&peer.id);
                 was.is_none().then(|| format!("{:?} has gone and was not there", peer.id))
             }
+            Event::Gap { author, .. } => {
+                self.account(node).gaps.insert(*author);
+                self.gaps += 1;
+                None
+            }
             Event::Suspect(peer) => self.suspect(node, peer.id, true),
             Event::Alive(peer) => self.suspect(node, peer.id, false),
             Event::Answer(answer) => {
@@ -230,6 +246,16 @@ impl Checker {
         let key = hash(&(from, message.epoch, channel, at, text, data, level));
         let said = self.said.get(&key).copied().unwrap_or_default();
         let account = self.account(node);
+        let mut disorder = None;
+        if let (Some(channel), true, false) = (channel, message.verified, message.history) {
+            let log = (from, message.epoch, channel.clone());
+            let last = account.shown.insert(log, message.seq).unwrap_or(0);
+            disorder = (message.seq <= last)
+                .then(|| format!("{from:?}'s message {} was shown after {last}", message.seq));
+        }
+        if disorder.is_some() {
+            return disorder;
+        }
         let delivered = account.delivered.entry(key).or_default();
         *delivered += 1;
         let text: String = text.chars().take(30).collect();

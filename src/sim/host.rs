@@ -58,6 +58,8 @@ pub struct Spec {
     pub seeds: Vec<SocketAddr>,
     /// Whether it holds the secret of the world, see [`super::World::seal`].
     pub sealed: bool,
+    /// See [`crate::proto::Config::recall`].
+    pub recall: u32,
     /// Channels that are joined at once.
     pub channels: Vec<ChannelName>,
 }
@@ -72,6 +74,7 @@ impl Default for Spec {
             multicast: true,
             seeds: Vec::new(),
             sealed: false,
+            recall: 0,
             channels: vec![ChannelName::lobby()],
         }
     }

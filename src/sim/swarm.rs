@@ -3,7 +3,7 @@
 //! First a time in which anything may happen, then the faults end, then everyone has to agree
 //! with the truth. What came out wrong is one line, with the seed that shows it again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::segment::{Faults, LanId};
 use super::trace::Trace;
 use super::world::World;
 use crate::proto::{AnswerEnd, Command, Event, PeerState};
-use crate::values::{ChannelName, NodeId, Rng};
+use crate::values::{ChannelName, Instant, NodeId, Rng};
 use crate::wire::Hearing;
 
 /// Once the faults have ended, everyone has to agree within this virtual time: a peer that the
@@ -31,7 +31,13 @@ pub struct Swarm {
     /// Of every node: the channels it takes part in.
     channels: Vec<BTreeSet<ChannelName>>,
     said: u32,
+    /// What was said in the lobby: when, by whom, and the text.
+    talk: Vec<(Instant, NodeIndex, String)>,
 }
+
+/// A node that was started so long before something was said has to have it: it has found the
+/// others, if it could.
+const PRESENT: Duration = Duration::from_secs(2);
 
 /// What came out wrong, and how to see it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +64,7 @@ impl Swarm {
         let mut rng = Rng::from_number(seed ^ 0x5_1a4b);
         let share = |rng: &mut Rng, most: u64| rng.below(most) as f64 / 100.0;
         let faults = Faults {
-            loss: share(&mut rng, 25),
+            loss: share(&mut rng, 41),
             duplicates: share(&mut rng, 10),
             reordering: share(&mut rng, 20),
             hold_up: Duration::from_millis(1 + rng.below(50)),
@@ -66,8 +72,16 @@ impl Swarm {
             jitter: Duration::from_micros(rng.below(2_000)),
         };
         let lan = world.add_lan(faults);
-        let mut swarm =
-            Self { seed, world, rng, lan, hosts: Vec::new(), channels: Vec::new(), said: 0 };
+        let mut swarm = Self {
+            seed,
+            world,
+            rng,
+            lan,
+            hosts: Vec::new(),
+            channels: Vec::new(),
+            said: 0,
+            talk: Vec::new(),
+        };
         swarm.populate();
         swarm
     }
@@ -90,7 +104,8 @@ impl Swarm {
 
     /// Takes something away from some hosts.
     fn handicap(&mut self, host: HostId) -> Spec {
-        let mut spec = Spec::default();
+        let recall = if self.rng.chance(0.5) { 50 } else { 0 };
+        let mut spec = Spec { recall, ..Spec::default() };
         let kind = self.rng.below(12);
         let host = self.world.host(host);
         match kind {
@@ -139,7 +154,7 @@ impl Swarm {
     fn strike(&mut self, node: NodeIndex) {
         let runs = self.world.engine(node).is_some();
         let host = self.world.host_of(node);
-        match self.rng.below(15) {
+        match self.rng.below(20) {
             0 if runs => self.world.stop(node),
             1 if runs => self.world.crash(node),
             2 => self.restart(node),
@@ -160,12 +175,37 @@ impl Swarm {
                 self.world.tell(node, to, &text, self.said.into());
             }
             11 => self.world.forget_memberships(host),
-            _ if runs => {
-                self.said += 1;
-                let text = format!("say {}", self.said);
-                self.world.say(node, &text);
+            12 => {
+                let time = self.rng.up_to(Duration::from_secs(30));
+                self.world.freeze(node, time);
             }
+            13 => {
+                let wrong = self.rng.below(200_000_000).cast_signed() - 100_000_000;
+                self.world.set_clock(node, wrong);
+            }
+            _ if runs && !self.world.is_frozen(node) => self.speak(node),
             _ => {}
+        }
+    }
+
+    /// A node says something in the lobby: once, or a lot, or at length.
+    fn speak(&mut self, node: NodeIndex) {
+        let (count, length) = match self.rng.below(4) {
+            0 => (1 + self.rng.below(30), 1),
+            1 => (1, 1 + self.rng.below(8_000)),
+            _ => (1, 1),
+        };
+        for _ in 0..count {
+            self.said += 1;
+            let text = format!("say {} {}", self.said, "x".repeat(length as usize));
+            self.world.say(node, &text);
+            if !self.world.is_visitor(node) {
+                self.talk.push((self.world.now(), node, text));
+            }
+            if self.rng.chance(0.3) {
+                let pause = self.rng.up_to(Duration::from_millis(5));
+                self.world.run_for(pause);
+            }
         }
     }
 
@@ -219,6 +259,7 @@ impl Swarm {
         for &node in &live {
             self.look_at(node, &live)?;
         }
+        self.agree_on_talk(&live)?;
         self.talk(&live)?;
         self.ask(&live)
     }
@@ -267,6 +308,45 @@ impl Swarm {
             }
         }
         Ok(())
+    }
+
+    /// Whether everyone who was present has what any of them has.
+    fn agree_on_talk(&self, live: &[NodeIndex]) -> Result<(), String> {
+        let lobby = ChannelName::lobby();
+        let heard: BTreeMap<NodeIndex, BTreeSet<&str>> =
+            live.iter().map(|&node| (node, self.heard_since_start(node))).collect();
+        for (at, author, text) in &self.talk {
+            let id = self.world.id(*author);
+            let has = |node: &NodeIndex| {
+                let own = node == author && self.world.started(*node) <= *at;
+                own || heard[node].contains(text.as_str())
+            };
+            let Some(holder) = live.iter().find(|node| has(node)) else { continue };
+            for node in live.iter().filter(|node| self.channels[node.0].contains(&lobby)) {
+                let present = self.world.started(*node) + PRESENT < *at;
+                let other = node != author;
+                if present && other && !has(node) && !self.world.checker.misses(*node, id) {
+                    let (node, holder, author) = (node.0, holder.0, author.0);
+                    let text: String = text.chars().take(12).collect();
+                    let at = at.as_micros() as f64 / 1e6;
+                    return Err(format!(
+                        "node {node} lacks “{text}” of node {author} ({id:?}), said at {at:.3} s, \
+                         which node {holder} has"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn heard_since_start(&self, node: NodeIndex) -> BTreeSet<&str> {
+        let started = self.world.started(node);
+        let events = self.world.events(node).iter().filter(|(at, _)| *at >= started);
+        let texts = events.filter_map(|(_, event)| match event {
+            Event::Message(message) => Some(message.text.raw()),
+            _ => None,
+        });
+        texts.collect()
     }
 
     /// Whether what is said now arrives everywhere.

@@ -37,6 +37,12 @@ pub(super) struct Node {
     pub(super) run: Option<Run>,
     /// How often it was started: tells its runs apart.
     pub(super) life: u32,
+    /// When it was started last.
+    pub(super) started: Instant,
+    /// Its process stands still until then.
+    pub(super) frozen: Instant,
+    /// Milliseconds that its host's wall clock is wrong.
+    pub(super) clock: i64,
     pub(super) events: Vec<(Instant, Event)>,
 }
 
@@ -155,8 +161,10 @@ impl World {
         let node = NodeIndex(self.nodes.len());
         let key = spec.key.unwrap_or_else(|| self.rng.bytes());
         let id = Identity::from_secret(key).id();
-        let (run, life, events) = (None, 0, Vec::new());
-        self.nodes.push(Node { host, id, key, spec, run, life, events });
+        let (run, life, events, clock) = (None, 0, Vec::new(), 0);
+        let (started, frozen) = (Instant::ZERO, Instant::ZERO);
+        let node_state = Node { host, id, key, spec, run, life, started, frozen, clock, events };
+        self.nodes.push(node_state);
         self.hosts[host.0].nodes.push(node);
         node
     }
@@ -181,6 +189,7 @@ impl World {
         let port = 20_000 + self.starts;
         let state = &mut self.nodes[node.0];
         state.life += 1;
+        (state.started, state.frozen) = (self.now, Instant::ZERO);
         let epoch = DAWN + self.now.as_micros() / 1_000 + u64::from(state.life);
         let spec = &state.spec;
         let config = Config {
@@ -193,6 +202,7 @@ impl World {
             multicast: spec.multicast,
             echo: false,
             keep: false,
+            recall: spec.recall,
             seeds: spec.seeds.clone(),
             secret: self.secret.clone().filter(|_| spec.sealed),
             randomness,
@@ -234,6 +244,26 @@ impl World {
         }
     }
 
+    /// Stops a node's process for a while: nothing is received, nothing sent, no time noticed.
+    pub fn freeze(&mut self, node: NodeIndex, time: Duration) {
+        self.nodes[node.0].frozen = self.now + time;
+    }
+
+    /// Whether a node's process stands still.
+    pub fn is_frozen(&self, node: NodeIndex) -> bool {
+        self.now < self.nodes[node.0].frozen
+    }
+
+    /// Sets the wall clock of a node's host wrong.
+    pub fn set_clock(&mut self, node: NodeIndex, milliseconds: i64) {
+        self.nodes[node.0].clock = milliseconds;
+    }
+
+    /// When a node was started last.
+    pub fn started(&self, node: NodeIndex) -> Instant {
+        self.nodes[node.0].started
+    }
+
     /// Pulls all cables of a host, or puts them back.
     pub fn cut(&mut self, host: HostId, cut: bool) {
         for interface in &mut self.hosts[host.0].interfaces {
@@ -272,7 +302,8 @@ impl World {
 
     /// Lets a node say something in a channel.
     pub fn say_in(&mut self, node: NodeIndex, channel: &ChannelName, text: &str) {
-        let what = self.outgoing(text);
+        let mut what = self.outgoing(text);
+        what.at = WallTime(what.at.0.saturating_add_signed(self.nodes[node.0].clock));
         if let Some(epoch) = self.epoch(node) {
             self.checker.said(self.nodes[node.0].id, epoch, Some(channel), &what);
             self.command(node, Command::Say(channel.clone(), what));
@@ -406,7 +437,11 @@ impl World {
         if run.queued == now {
             run.queued = Instant::NEVER;
         }
-        if run.wake <= now {
+        if now < state.frozen {
+            let (at, life) = (state.frozen, state.life);
+            run.queued = at;
+            self.schedule(at, Due::Wake { node, life });
+        } else if run.wake <= now {
             self.checker.ticked(node, now);
             self.input(node, Input::Tick);
         } else {

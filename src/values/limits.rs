@@ -57,6 +57,9 @@ pub const WANTED_SPANS: usize = 32;
 /// Logs of authors who are gone that the members of a channel compare with each other: the latest.
 pub const ORPHANS: usize = 64;
 
+/// Messages of the past that one node asks another for.
+pub const RECALL: u32 = 1_000;
+
 /// Authors in channels whose sequence numbers are followed. Those heard least recently are
 /// forgotten first.
 pub const AUTHORS: usize = 8_192;

@@ -480,7 +480,8 @@ impl Members<'_> {
     fn logs(self) -> Result<LogsPage> {
         let stretch = |(author, epoch, from, to): (String, u64, u64, u64)| -> Result<Stretch> {
             let id = need(id(Some(&author), "logs")?, "logs")?;
-            Ok(Stretch { author: Sender { id, epoch }, span: span((from, to), "logs")? })
+            let span = span((from.max(1), to), "logs")?;
+            Ok(Stretch { author: Sender { id, epoch }, from, to: span.to })
         };
         let (page, pages) = (need(self.page, "page")?, need(self.pages, "pages")?);
         if page >= pages {

@@ -163,19 +163,28 @@ impl Recall {
     }
 }
 
-/// A part of a log that somebody has.
+/// What somebody knows and has of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stretch {
     /// Whose log, of which run.
     pub author: Sender,
-    /// What is there of it, or of interest.
-    pub span: Span,
+    /// The first number that is there, or of interest; 0: none, but the log is known.
+    pub from: u64,
+    /// The last number that is known to exist.
+    pub to: u64,
+}
+
+impl Stretch {
+    /// What is there of the log.
+    pub fn span(&self) -> Option<Span> {
+        (self.from > 0).then_some(Span { from: self.from, to: self.to })
+    }
 }
 
 impl fmt::Display for Stretch {
     /// As on the wire: `["author",run,from,to]`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Sender { id, epoch }, Span { from, to }) = (self.author, self.span);
+        let (Sender { id, epoch }, from, to) = (self.author, self.from, self.to);
         write!(f, "[\"{id}\",{epoch},{from},{to}]")
     }
 }

@@ -62,6 +62,8 @@ struct Happened {
     data: Option<Box<RawValue>>,
     level: Option<String>,
     verified: Option<bool>,
+    #[serde(default)]
+    history: bool,
 }
 
 pub(super) fn wall(text: &str) -> Option<WallTime> {
@@ -119,6 +121,7 @@ impl Happened {
             data: self.data.and_then(|raw| Json::parse(raw.get()).ok()),
             level: self.level?.parse().ok()?,
             verified: self.verified?,
+            history: self.history,
         })
     }
 

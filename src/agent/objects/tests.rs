@@ -50,6 +50,7 @@ pub(crate) fn a_message() -> Message {
         data: Some(Json::parse("{\"n\":1}").unwrap()),
         level: Level::Warn,
         verified: true,
+        history: false,
     }
 }
 

@@ -1,0 +1,344 @@
+//! The engine's way with the past: what was said before it came, and what is known of the logs of
+//! those who are gone.
+
+use std::collections::BTreeMap;
+
+use super::engine::{Arrival, Engine};
+use super::event::{Event, Message};
+use super::following::is_in;
+use super::log::Log;
+use super::logs::LogName;
+use super::recalls::Due;
+use super::sending::destination;
+use super::{orphans, timing};
+use crate::values::{ChannelName, Epoch, NodeId, limits};
+use crate::wire::{
+    ChannelLogs, Datagram, Entry, Hearing, LogsPage, Packet, Payload, Recall, Sender, Span,
+    Stretch, Want, decode_content,
+};
+
+/// Peers among whom the one that was there first is asked.
+const CANDIDATES: usize = 3;
+
+impl Engine {
+    /// Does what is due about the past.
+    pub(super) fn recall_when_due(&mut self) {
+        if self.now >= self.recalls.next() {
+            for due in self.recalls.due(self.now) {
+                match due {
+                    Due::Ask(channel, _) => self.ask_for_the_past(&channel),
+                    Due::Want(whom, name, spans) => self.want_from(whom, &name, spans),
+                    Due::Show(channel) => self.show_recalled(&channel),
+                }
+            }
+        }
+        if self.now >= self.orphans.next() {
+            for (channel, whom, theirs) in self.orphans.due(self.now) {
+                let (mine, nonce) = (self.orphan_digest(&channel), self.rng.u64());
+                if self.orphans.ask(&channel, (whom, theirs), mine, nonce) {
+                    self.send_recall(whom, channel, nonce, 0);
+                }
+            }
+        }
+    }
+
+    fn ask_for_the_past(&mut self, channel: &ChannelName) {
+        let may = self.peers.iter().filter(|(_, peer)| {
+            is_in(peer, channel)
+                && peer.token.is_some()
+                && peer.paths.best().is_some_and(|path| path.proven)
+        });
+        let mut may: Vec<(Epoch, NodeId)> = may.map(|(id, peer)| (peer.epoch, id)).collect();
+        // Of a few, the one that has been there longest: it has most to tell.
+        let mut oldest = None;
+        for _ in 0..CANDIDATES.min(may.len()) {
+            let at = self.rng.below(may.len() as u64) as usize;
+            let one = may.swap_remove(at);
+            oldest = Some(oldest.map_or(one, |old: (Epoch, NodeId)| old.min(one)));
+        }
+        let Some((_, whom)) = oldest else { return };
+        let nonce = self.rng.u64();
+        self.recalls.asked(channel, whom, nonce);
+        let last =
+            if self.recalls.is_resumed(channel) { limits::RECALL } else { self.config.recall };
+        self.send_recall(whom, channel.clone(), nonce, last);
+    }
+
+    fn send_recall(&mut self, whom: NodeId, channel: ChannelName, nonce: u64, last: u32) {
+        let Some(peer) = self.peers.get(whom) else { return };
+        let (Some(token), Some(to)) = (peer.token, destination(peer)) else { return };
+        let recall = Recall { from: self.sender(), channel, nonce, token, last };
+        let bytes = recall.encode(&self.config.identity);
+        self.transmit(bytes, to);
+    }
+
+    fn want_from(&mut self, whom: NodeId, name: &LogName, spans: Vec<Span>) {
+        let Some(to) = self.peers.get(whom).and_then(destination) else { return };
+        let gaps = spans.into_iter().take(limits::WANTED_SPANS).collect();
+        let (channel, author) = (name.channel.clone(), name.author);
+        let want = Want { from: self.sender(), channel, author, attempt: 0, gaps };
+        let bytes = want.encode(&self.config.identity, self.datagram_limit());
+        self.transmit(bytes, to);
+    }
+
+    /// Somebody wants to know what was said.
+    pub(super) fn on_recall(&mut self, arrival: &Arrival<'_>, recall: &Recall) {
+        if recall.from.id == self.id() {
+            self.counters.own += 1;
+            return;
+        }
+        if arrival.via == Hearing::Multicast || recall.token != self.token(arrival.source) {
+            self.counters.misdirected += 1;
+            return;
+        }
+        if !self.channels.has(&recall.channel) {
+            self.counters.other_channel += 1;
+            return;
+        }
+        if !self.guard.allows_answer(self.now) {
+            self.counters.answers_over_rate += 1;
+            return;
+        }
+        if !self.is_authentic(arrival) {
+            return;
+        }
+        let rows = self.rows(&recall.channel, recall.last);
+        let room = LogsPage::room(self.datagram_limit()).max(1);
+        let pages = rows.len().div_ceil(room).clamp(1, timing::PAGES as usize) as u32;
+        for page in 0..pages {
+            let logs = rows.iter().skip(page as usize * room).take(room).copied().collect();
+            let (from, channel) = (self.sender(), recall.channel.clone());
+            let page = LogsPage { from, re: recall.nonce, channel, page: (page, pages), logs };
+            let bytes = page.encode(&self.config.identity);
+            self.reply(bytes, arrival.source, arrival.link);
+        }
+    }
+
+    /// The logs in which the last messages of a channel are, and those of who is gone.
+    fn rows(&self, channel: &ChannelName, last: u32) -> Vec<Stretch> {
+        let mut rows: BTreeMap<Sender, Stretch> = BTreeMap::new();
+        let mut left = u64::from(last.min(limits::RECALL));
+        let (mut others, mut own) =
+            (self.store.latest(channel).peekable(), self.said.latest(channel).peekable());
+        while left > 0 {
+            let own_is_later = match (others.peek(), own.peek()) {
+                (None, None) => break,
+                (None, Some(_)) => true,
+                (Some(_), None) => false,
+                (Some(other), Some(own)) => own.0 > other.0,
+            };
+            let next = if own_is_later { own.next() } else { others.next() };
+            let Some((_, name, span)) = next else { break };
+            left = left.saturating_sub(span.count());
+            let row = Stretch { author: name.author, from: span.from, to: span.to };
+            let row = rows.entry(name.author).or_insert(row).to_owned();
+            let (from, to) = (row.from.min(span.from), row.to.max(span.to));
+            rows.insert(name.author, Stretch { author: name.author, from, to });
+        }
+        for (author, done) in self.orphan_logs(channel) {
+            rows.entry(author).or_insert_with(|| {
+                let name = LogName { channel: channel.clone(), author };
+                let held = self.store.extent(&name).filter(|_| last == 0);
+                Stretch { author, from: held.map_or(0, |held| held.from), to: done }
+            });
+        }
+        rows.into_values().collect()
+    }
+
+    /// The latest logs of a channel whose authors are gone, and how far they are known.
+    fn orphan_logs(&self, channel: &ChannelName) -> Vec<(Sender, u64)> {
+        let gone = self.logs.of(channel).filter(|(name, log)| {
+            let peer = self.peers.get(name.author.id);
+            log.done() > 0
+                && peer.is_none_or(|peer| peer.epoch != name.author.epoch)
+                && name.author.id != self.id()
+        });
+        orphans::latest(gone.map(|(name, log)| (name.author, log.done())).collect())
+    }
+
+    fn orphan_digest(&self, channel: &ChannelName) -> u64 {
+        orphans::digest(&self.orphan_logs(channel))
+    }
+
+    /// What this node's announcements say of the logs in its channels, those in which it spoke last
+    /// first.
+    pub(super) fn channel_logs(&mut self) -> Vec<ChannelLogs> {
+        let spoken = self.heads.latest().into_iter().map(|(channel, head)| (channel.clone(), head));
+        let mut logs: Vec<(ChannelName, u64)> = spoken.take(limits::CHANNELS).collect();
+        for channel in self.channels.names() {
+            if !logs.iter().any(|(name, _)| name == channel) {
+                logs.push((channel.clone(), 0));
+            }
+        }
+        let mut rows = Vec::new();
+        for (channel, head) in logs {
+            let digest = self.orphan_digest(&channel);
+            if self.channels.has(&channel) {
+                self.orphans.note_own(&channel, digest);
+            }
+            if (head, digest) != (0, 0) {
+                rows.push(ChannelLogs { channel, head, digest });
+            }
+        }
+        rows
+    }
+
+    /// What a peer's announcement says of what it knows of those who are gone.
+    pub(super) fn note_orphans(&mut self, from: NodeId, logs: &[ChannelLogs]) {
+        for ChannelLogs { channel, digest, .. } in logs {
+            if self.channels.has(channel) {
+                let mine = self.orphan_digest(channel);
+                self.orphans.note_own(channel, mine);
+                self.orphans.heard(channel, from, *digest, self.now, &mut self.rng);
+            }
+        }
+    }
+
+    pub(super) fn on_logs(&mut self, arrival: &Arrival<'_>, page: &LogsPage) {
+        if page.from.id == self.id() || !self.channels.has(&page.channel) {
+            self.counters.other_channel += 1;
+            return;
+        }
+        if !self.is_authentic(arrival) {
+            return;
+        }
+        let (whom, channel) = ((page.from.id, page.re), &page.channel);
+        if let Some(rows) = self.recalls.page(channel, whom, page.page, &page.logs) {
+            self.recall(channel, page.from.id, &rows);
+        }
+        let mine = self.orphan_digest(channel);
+        if let Some(rows) = self.orphans.page(channel, mine, whom, page.page, &page.logs) {
+            for row in rows.iter().take(2 * limits::ORPHANS) {
+                self.catch_up(channel, page.from.id, row);
+            }
+        }
+    }
+
+    /// A peer has told which logs there are: of what was said before, the last is fetched.
+    fn recall(&mut self, channel: &ChannelName, whom: NodeId, rows: &[Stretch]) {
+        if self.recalls.is_resumed(channel) {
+            for row in rows {
+                self.catch_up(channel, whom, row);
+            }
+            return;
+        }
+        let mut missing = Vec::new();
+        let mut left = u64::from(self.config.recall) * 2;
+        for row in rows {
+            if row.author == self.sender() {
+                continue;
+            }
+            let name = LogName { channel: channel.clone(), author: row.author };
+            if self.logs.get(&name).is_none() {
+                self.logs.follow(&name, Log::new(row.to, self.now), self.now);
+            }
+            // What came while this node was here is no history.
+            let before = self.logs.get(&name).map_or(0, Log::lost);
+            let Some(span) = row.span().filter(|span| span.from <= before) else { continue };
+            let span = Span { from: span.from, to: span.to.min(before) };
+            if let Some(rest) = left.checked_sub(span.count()) {
+                left = rest;
+                missing.push((name, span));
+            }
+        }
+        self.recalls.fetch(channel, whom, missing, self.now);
+    }
+
+    /// A peer knows a log so far: what is missing here of it is asked for, of that peer.
+    fn catch_up(&mut self, channel: &ChannelName, whom: NodeId, row: &Stretch) {
+        let name = LogName { channel: channel.clone(), author: row.author };
+        if row.author == self.sender() {
+            return;
+        }
+        if self.logs.get(&name).is_none() {
+            let Some(span) = row.span().filter(|_| !self.logs.has_forgotten()) else { return };
+            let done = (span.from - 1).max(span.to.saturating_sub(limits::CATCH_UP));
+            self.logs.follow(&name, Log::new(done, self.now), self.now);
+        }
+        self.learn_head(&name, row.to, Some(whom));
+    }
+
+    /// An entry that is being fetched has come.
+    pub(super) fn take_recalled(&mut self, arrival: &Arrival<'_>, name: &LogName, span: Span) {
+        if !self.is_authentic(arrival) {
+            return;
+        }
+        let bytes = arrival.packet.bytes();
+        self.store.add(name, span, bytes, self.now);
+        self.keep(name, span, bytes);
+        if self.recalls.fetched(name, span, bytes, self.now) {
+            self.show_recalled(&name.channel);
+        }
+    }
+
+    /// Shows what was fetched, in the order of the authors' clocks, each author's in its own.
+    fn show_recalled(&mut self, channel: &ChannelName) {
+        let mut messages: Vec<Message> = Vec::new();
+        let mut long = String::new();
+        let mut expected = 0;
+        for ((name, first), bytes) in self.recalls.take(channel) {
+            let packet = Packet::new(bytes);
+            let Ok(Datagram::Entry(entry)) = packet.datagram() else { continue };
+            match &entry.payload {
+                Payload::Whole(contents) => {
+                    let numbered = (first..).zip(contents);
+                    messages.extend(
+                        numbered.map(|(seq, content)| past(&name, entry, seq, content.clone())),
+                    );
+                }
+                Payload::Part { part, parts, piece } => {
+                    if *part == 0 {
+                        long.clear();
+                        expected = 0;
+                    }
+                    if *part != expected {
+                        continue; // its beginning is further back, or was lost
+                    }
+                    long.push_str(piece);
+                    expected += 1;
+                    if expected == *parts
+                        && let Ok(content) = decode_content(&long)
+                    {
+                        messages.push(past(&name, entry, first - u64::from(*part), content));
+                    }
+                }
+            }
+        }
+        messages.sort_by_key(|message| message.at);
+        let most = self.config.recall as usize;
+        for message in messages.split_off(messages.len().saturating_sub(most)) {
+            self.event(Event::Message(message));
+        }
+    }
+
+    /// This node was in a channel before it started, and has got so far in these logs.
+    pub(super) fn resume(&mut self, channel: &ChannelName, logs: &[(NodeId, Epoch, u64)]) {
+        if !self.channels.has(channel) {
+            return;
+        }
+        self.recalls.resume(channel);
+        for &(id, epoch, done) in logs.iter().filter(|(_, _, done)| *done <= u64::MAX / 2) {
+            let name = LogName { channel: channel.clone(), author: Sender { id, epoch } };
+            if id != self.id() && self.logs.get(&name).is_none() {
+                self.logs.follow(&name, Log::new(done, self.now), self.now);
+            }
+        }
+    }
+}
+
+fn past(name: &LogName, entry: &Entry, seq: u64, content: crate::wire::Content) -> Message {
+    Message {
+        channel: Some(name.channel.clone()),
+        from: Some(name.author.id),
+        source: None,
+        nick: entry.nick.clone(),
+        epoch: name.author.epoch,
+        seq,
+        at: Some(content.at),
+        text: content.text,
+        data: content.data,
+        level: content.level,
+        verified: true,
+        history: true,
+    }
+}
