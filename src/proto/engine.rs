@@ -309,7 +309,9 @@ impl Engine {
         if self.channels.is_full() {
             return self.event(Event::Refused(Refusal::TooManyChannels));
         }
-        self.recalls.join(&name, self.config.recall > 0, self.now);
+        if !self.config.visitor {
+            self.recalls.join(&name, self.now);
+        }
         if let Some(group) = self.channels.join(name)
             && self.config.multicast
         {

@@ -2,13 +2,16 @@
 //! for, and given up when nobody has it.
 
 use super::engine::{Arrival, Engine};
-use super::event::{Event, Kept};
+use super::event::{Event, Kept, Message};
 use super::log::{Bytes, Log, Taken};
 use super::logs::{LogName, gives_up, is_new};
 use super::peers::{Peer, Standing};
 use super::timing;
 use crate::values::{ChannelName, Instant, NodeId, limits};
-use crate::wire::{Body, ChannelLogs, Datagram, Entry, Head, Hearing, Packet, Sender, Span, Want};
+use crate::wire::{
+    ChannelLogs, Content, Datagram, Entry, Head, Hearing, Packet, Payload, Sender, Span, Want,
+    decode_content,
+};
 
 impl Engine {
     /// A signed `say` has come, from its author or from somebody who has it.
@@ -95,14 +98,42 @@ impl Engine {
             self.give_receipt(name);
         }
         self.keep(name, span, bytes);
-        let key = super::inbox::LogKey {
-            id: name.author.id,
-            epoch: name.author.epoch,
+        match &entry.payload {
+            Payload::Whole(contents) => {
+                for (seq, content) in (span.from..).zip(contents) {
+                    self.show_said(name, seq, entry, content.clone());
+                }
+            }
+            Payload::Part { part, parts, piece } => {
+                let (part, room) = ((*part, *parts), self.logs.room());
+                let whole = self.logs.update(name, self.now, |log| log.part(part, piece, room));
+                let Some(whole) = whole.flatten() else { return };
+                match decode_content(&whole) {
+                    Ok(content) => {
+                        let first = (span.from + 1).saturating_sub(part.1.into());
+                        self.show_said(name, first, entry, content);
+                    }
+                    Err(_) => self.counters.malformed += 1,
+                }
+            }
+        }
+    }
+
+    fn show_said(&mut self, name: &LogName, seq: u64, entry: &Entry, content: Content) {
+        self.event(Event::Message(Message {
             channel: Some(name.channel.clone()),
-            body: Body::Say,
-            claimed_at: None,
-        };
-        self.take_payload(&key, span.from, &entry.nick, &entry.payload, None);
+            from: Some(name.author.id),
+            source: None,
+            nick: entry.nick.clone(),
+            epoch: name.author.epoch,
+            seq,
+            at: Some(content.at),
+            text: content.text,
+            data: content.data,
+            level: content.level,
+            verified: true,
+            history: false,
+        }));
     }
 
     /// Lets this node's user keep an entry for those who come later.

@@ -32,6 +32,14 @@ pub(crate) enum Taken {
     Refused,
 }
 
+/// A long message whose parts are coming in.
+#[derive(Debug, Default)]
+struct Long {
+    /// The part that comes next; 0: none is awaited.
+    next: u32,
+    text: String,
+}
+
 /// One log.
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -42,6 +50,7 @@ pub(crate) struct Log {
     head: u64,
     early: BTreeMap<u64, (u64, Bytes)>,
     early_bytes: usize,
+    long: Long,
     pub(crate) gaps: Gaps,
     /// When a gap was filled or became known last.
     pub(crate) progress: Instant,
@@ -62,6 +71,7 @@ impl Log {
             head: done,
             early: BTreeMap::new(),
             early_bytes: 0,
+            long: Long::default(),
             gaps: Gaps::default(),
             progress: now,
             source: None,
@@ -86,8 +96,28 @@ impl Log {
     }
 
     /// Bytes that wait.
-    pub(crate) fn early_bytes(&self) -> usize {
-        self.early_bytes
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.early_bytes + self.long.text.len()
+    }
+
+    /// A part of a long message has been handed up. Returns the whole when it was the last; nothing
+    /// comes of one whose beginning was not handed up, or that needs more than `room` bytes.
+    pub(crate) fn part(
+        &mut self,
+        (part, parts): (u32, u32),
+        piece: &str,
+        room: usize,
+    ) -> Option<String> {
+        if part == 0 {
+            self.long = Long::default();
+        }
+        if part != self.long.next || piece.len() > room {
+            self.long = Long::default();
+            return None;
+        }
+        self.long.text.push_str(piece);
+        self.long.next += 1;
+        (self.long.next == parts).then(|| std::mem::take(&mut self.long).text)
     }
 
     /// Whether the entry that begins with this number has come. An entry of which any number has
@@ -228,7 +258,7 @@ mod tests {
         assert_eq!(feed(&mut log, &[(1, 1), (4, 6), (1, 1), (3, 3)]), [1]);
         assert_eq!(log.gaps.first().map(|(span, _)| span), Some(Span { from: 2, to: 2 }));
         assert_eq!(feed(&mut log, &[(4, 6), (2, 2), (7, 7)]), [2, 3, 4, 7]);
-        assert_eq!((log.done(), log.head(), log.early_bytes()), (7, 7, 0));
+        assert_eq!((log.done(), log.head(), log.waiting_bytes()), (7, 7, 0));
     }
 
     #[test]
@@ -248,7 +278,7 @@ mod tests {
         assert_eq!(log.pop(), None);
         assert!(log.has(1), "what comes too late is not shown out of order");
         assert_eq!(log.skip_to(20), 16);
-        assert_eq!((log.done(), log.head(), log.early_bytes()), (20, 20, 0));
+        assert_eq!((log.done(), log.head(), log.waiting_bytes()), (20, 20, 0));
         assert!(log.gaps.is_empty() && log.pop().is_none());
     }
 
@@ -260,7 +290,7 @@ mod tests {
         for seq in 2..=10_000 {
             taken.push(log.take(Span { from: seq, to: seq }, &big, usize::MAX, NOW, NOW));
         }
-        assert!(log.early_bytes() <= limits::EARLY_OF_ONE);
+        assert!(log.waiting_bytes() <= limits::EARLY_OF_ONE);
         assert_eq!(taken.last(), Some(&Taken::Refused));
         assert_eq!(log.head(), 10_000);
         // Every second one: a gap each.
@@ -270,6 +300,21 @@ mod tests {
         }
         assert!(log.gaps.due(NOW, u64::MAX).len() <= limits::WANTED_SPANS);
         assert_eq!(feed(&mut log, &[(1, 1)])[..2], [1, 2]);
+    }
+
+    #[test]
+    fn a_long_message_is_whole_when_all_its_parts_were_handed_up() {
+        let mut log = Log::new(0, NOW);
+        let mut part = |part, piece, room| log.part((part, 3), piece, room);
+        assert_eq!(part(1, "b", 9), None, "its beginning is missing");
+        assert_eq!(part(2, "c", 9), None);
+        for _ in 0..2 {
+            assert_eq!((part(0, "a", 9), part(1, "b", 9)), (None, None));
+            assert_eq!(part(2, "c", 9).as_deref(), Some("abc"));
+        }
+        assert_eq!((part(0, "a", 9), part(2, "c", 9), part(1, "b", 9)), (None, None, None));
+        assert_eq!((part(0, "a", 9), part(1, "bb", 1), part(2, "c", 9)), (None, None, None));
+        assert_eq!(log.waiting_bytes(), 0);
     }
 
     proptest! {

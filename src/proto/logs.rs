@@ -28,13 +28,13 @@ struct Followed {
 pub(crate) struct Logs {
     map: BTreeMap<LogName, Followed>,
     due: BTreeSet<(Instant, LogName)>,
-    early_bytes: usize,
+    waiting_bytes: usize,
     forgotten: u64,
 }
 
 impl Logs {
     pub(crate) fn new() -> Self {
-        Self { map: BTreeMap::new(), due: BTreeSet::new(), early_bytes: 0, forgotten: 0 }
+        Self { map: BTreeMap::new(), due: BTreeSet::new(), waiting_bytes: 0, forgotten: 0 }
     }
 
     pub(crate) fn get(&self, name: &LogName) -> Option<&Log> {
@@ -48,7 +48,7 @@ impl Logs {
 
     /// Bytes that may still wait for their turn.
     pub(crate) fn room(&self) -> usize {
-        limits::EARLY_BYTES.saturating_sub(self.early_bytes)
+        limits::EARLY_BYTES.saturating_sub(self.waiting_bytes)
     }
 
     /// Follows a log that is not followed yet.
@@ -74,7 +74,7 @@ impl Logs {
 
     fn forget(&mut self, name: &LogName) {
         if let Some(followed) = self.map.remove(name) {
-            self.early_bytes -= followed.log.early_bytes();
+            self.waiting_bytes -= followed.log.waiting_bytes();
             self.due.remove(&(followed.due, name.clone()));
         }
     }
@@ -95,9 +95,9 @@ impl Logs {
         change: impl FnOnce(&mut Log) -> R,
     ) -> Option<R> {
         let followed = self.map.get_mut(name)?;
-        let before = followed.log.early_bytes();
+        let before = followed.log.waiting_bytes();
         let result = change(&mut followed.log);
-        self.early_bytes = self.early_bytes + followed.log.early_bytes() - before;
+        self.waiting_bytes = self.waiting_bytes + followed.log.waiting_bytes() - before;
         followed.used = now;
         let due = followed.log.gaps.next().min(gives_up(&followed.log));
         if due != followed.due {
@@ -177,7 +177,7 @@ mod tests {
                 log.take(Span { from: 2, to: 2 }, &bytes, usize::MAX, now, ask)
             });
             assert!(logs.map.len() <= limits::AUTHORS);
-            assert_eq!(logs.early_bytes, logs.map.len());
+            assert_eq!(logs.waiting_bytes, logs.map.len());
         }
         assert!(logs.has_forgotten());
         let first = logs.due(logs.next()).unwrap();

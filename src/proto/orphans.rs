@@ -198,7 +198,7 @@ mod tests {
         let now = orphans.next();
         assert_eq!(orphans.due(now), [(lobby.clone(), PEER, 9)]);
         assert!(orphans.ask(&lobby, (PEER, 9), 6, 77));
-        let row = Stretch { author: author(1), from: 1, to: 2 };
+        let row = Stretch { author: author(1), from: 1, to: 2, before: 0 };
         assert_eq!(orphans.page(&lobby, 6, (PEER, 0), (0, 1), &[row]), None);
         assert_eq!(orphans.page(&lobby, 6, (PEER, 77), (0, 1), &[row]), Some(vec![row]));
         assert!(!orphans.ask(&lobby, (PEER, 9), 6, 78), "nothing came of it");

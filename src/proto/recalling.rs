@@ -1,7 +1,9 @@
 //! The engine's way with the past: what was said before it came, and what is known of the logs of
 //! those who are gone.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::engine::{Arrival, Engine};
 use super::event::{Event, Message};
@@ -11,7 +13,7 @@ use super::logs::LogName;
 use super::recalls::Due;
 use super::sending::destination;
 use super::{orphans, timing};
-use crate::values::{ChannelName, Epoch, NodeId, limits};
+use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
 use crate::wire::{
     ChannelLogs, Datagram, Entry, Hearing, LogsPage, Packet, Payload, Recall, Sender, Span,
     Stretch, Want, decode_content,
@@ -67,7 +69,8 @@ impl Engine {
     fn send_recall(&mut self, whom: NodeId, channel: ChannelName, nonce: u64, last: u32) {
         let Some(peer) = self.peers.get(whom) else { return };
         let (Some(token), Some(to)) = (peer.token, destination(peer)) else { return };
-        let recall = Recall { from: self.sender(), channel, nonce, token, last };
+        let since = self.now.since(self.recalls.joined(&channel)).as_millis() as u64;
+        let recall = Recall { from: self.sender(), channel, nonce, token, since, last };
         let bytes = recall.encode(&self.config.identity);
         self.transmit(bytes, to);
     }
@@ -102,7 +105,8 @@ impl Engine {
         if !self.is_authentic(arrival) {
             return;
         }
-        let rows = self.rows(&recall.channel, recall.last);
+        let since = self.now - Duration::from_millis(recall.since);
+        let rows = self.rows(&recall.channel, recall.last, since);
         let room = LogsPage::room(self.datagram_limit()).max(1);
         let pages = rows.len().div_ceil(room).clamp(1, timing::PAGES as usize) as u32;
         for page in 0..pages {
@@ -114,33 +118,46 @@ impl Engine {
         }
     }
 
-    /// The logs in which the last messages of a channel are, and those of who is gone.
-    fn rows(&self, channel: &ChannelName, last: u32) -> Vec<Stretch> {
+    /// The logs in which the last messages of a channel are, and those of who is gone. `since`: when
+    /// the asker came.
+    fn rows(&self, channel: &ChannelName, last: u32, since: Instant) -> Vec<Stretch> {
         let mut rows: BTreeMap<Sender, Stretch> = BTreeMap::new();
         let mut left = u64::from(last.min(limits::RECALL));
-        let (mut others, mut own) =
-            (self.store.latest(channel).peekable(), self.said.latest(channel).peekable());
-        while left > 0 {
-            let own_is_later = match (others.peek(), own.peek()) {
-                (None, None) => break,
-                (None, Some(_)) => true,
-                (Some(_), None) => false,
-                (Some(other), Some(own)) => own.0 > other.0,
-            };
-            let next = if own_is_later { own.next() } else { others.next() };
-            let Some((_, name, span)) = next else { break };
-            left = left.saturating_sub(span.count());
-            let row = Stretch { author: name.author, from: span.from, to: span.to };
-            let row = rows.entry(name.author).or_insert(row).to_owned();
-            let (from, to) = (row.from.min(span.from), row.to.max(span.to));
-            rows.insert(name.author, Stretch { author: name.author, from, to });
+        let mut entries: Vec<(Instant, Sender, Span)> = Vec::new();
+        for store in [&self.store, &self.said] {
+            let latest = store.latest(channel).map(|(at, name, span)| (at, name.author, span));
+            let mut wanted = left;
+            entries.extend(latest.take_while(|(at, _, span)| {
+                let take = wanted > 0 || *at >= since;
+                wanted = wanted.saturating_sub(span.count());
+                take
+            }));
+        }
+        entries.sort_unstable_by_key(|(at, author, span)| (Reverse(*at), *author, Reverse(*span)));
+        let mut since_then: BTreeMap<Sender, u64> = BTreeMap::new();
+        for (at, author, span) in entries {
+            if at >= since {
+                let first = since_then.entry(author).or_insert(span.from);
+                *first = span.from.min(*first);
+            }
+            if left > 0 {
+                left = left.saturating_sub(span.count());
+                let row = Stretch { author, from: span.from, to: span.to, before: span.to };
+                let row = rows.entry(author).or_insert(row);
+                (row.from, row.to) = (row.from.min(span.from), row.to.max(span.to));
+            }
         }
         for (author, done) in self.orphan_logs(channel) {
             rows.entry(author).or_insert_with(|| {
                 let name = LogName { channel: channel.clone(), author };
                 let held = self.store.extent(&name).filter(|_| last == 0);
-                Stretch { author, from: held.map_or(0, |held| held.from), to: done }
+                let from = held.map_or(0, |held| held.from);
+                Stretch { author, from, to: done, before: done }
             });
+        }
+        for row in rows.values_mut() {
+            let first = since_then.get(&row.author);
+            row.before = first.map_or(row.to, |first| (first - 1).min(row.to));
         }
         rows.into_values().collect()
     }
@@ -207,7 +224,8 @@ impl Engine {
             self.recall(channel, page.from.id, &rows);
         }
         let mine = self.orphan_digest(channel);
-        if let Some(rows) = self.orphans.page(channel, mine, whom, page.page, &page.logs) {
+        let listed = self.orphans.page(channel, mine, whom, page.page, &page.logs);
+        if let Some(rows) = listed {
             for row in rows.iter().take(2 * limits::ORPHANS) {
                 self.catch_up(channel, page.from.id, row);
             }
@@ -230,7 +248,10 @@ impl Engine {
             }
             let name = LogName { channel: channel.clone(), author: row.author };
             if self.logs.get(&name).is_none() {
-                self.logs.follow(&name, Log::new(row.to, self.now), self.now);
+                self.logs.follow(&name, Log::new(row.before, self.now), self.now);
+            }
+            if row.before < row.to {
+                self.learn_head(&name, row.to, Some(whom));
             }
             // What came while this node was here is no history.
             let before = self.logs.get(&name).map_or(0, Log::lost);
@@ -251,8 +272,11 @@ impl Engine {
             return;
         }
         if self.logs.get(&name).is_none() {
-            let Some(span) = row.span().filter(|_| !self.logs.has_forgotten()) else { return };
-            let done = (span.from - 1).max(span.to.saturating_sub(limits::CATCH_UP));
+            if row.from == 0 || self.logs.has_forgotten() {
+                return;
+            }
+            // What this peer has not, another may have.
+            let done = row.before.max(row.to.saturating_sub(limits::CATCH_UP));
             self.logs.follow(&name, Log::new(done, self.now), self.now);
         }
         self.learn_head(&name, row.to, Some(whom));

@@ -69,11 +69,15 @@ pub(crate) enum Due {
 }
 
 impl Recalls {
-    /// A channel was joined. `asks`: something is to be brought back from the past.
-    pub(crate) fn join(&mut self, channel: &ChannelName, asks: bool, now: Instant) {
-        let state = if asks { State::Looking } else { State::Over };
-        let next = if asks { now + timing::RECALL } else { Instant::NEVER };
-        let joined = Joined { at: now, resumed: false, state, tries: 0, next };
+    /// A channel was joined.
+    pub(crate) fn join(&mut self, channel: &ChannelName, now: Instant) {
+        let joined = Joined {
+            at: now,
+            resumed: false,
+            state: State::Looking,
+            tries: 0,
+            next: now + timing::RECALL,
+        };
         self.0.insert(channel.clone(), joined);
     }
 
@@ -260,7 +264,7 @@ mod tests {
     #[test]
     fn one_peer_after_the_other_is_asked_and_then_none() {
         let (mut recalls, lobby) = (Recalls::default(), ChannelName::lobby());
-        recalls.join(&lobby, true, at(0));
+        recalls.join(&lobby, at(0));
         assert!(recalls.is_new(&lobby, at(1)));
         let mut asked = 0;
         while recalls.next() != Instant::NEVER {
@@ -277,9 +281,9 @@ mod tests {
     #[test]
     fn what_the_pages_name_is_fetched_and_asked_for_again() {
         let (mut recalls, lobby) = (Recalls::default(), ChannelName::lobby());
-        recalls.join(&lobby, true, at(0));
+        recalls.join(&lobby, at(0));
         recalls.asked(&lobby, WHOM, 7);
-        let row = |n, from, to| Stretch { author: author(n), from, to };
+        let row = |n, from, to| Stretch { author: author(n), from, to, before: to };
         let page = |recalls: &mut Recalls, from, nonce, page, rows: &[Stretch]| {
             recalls.page(&ChannelName::lobby(), (from, nonce), (page, 2), rows)
         };
@@ -308,7 +312,7 @@ mod tests {
     #[test]
     fn what_does_not_come_is_not_waited_for_for_ever() {
         let (mut recalls, lobby) = (Recalls::default(), ChannelName::lobby());
-        recalls.join(&lobby, true, at(0));
+        recalls.join(&lobby, at(0));
         recalls.fetch(&lobby, WHOM, vec![(log(2), Span { from: 1, to: 9 })], at(0));
         let mut shown = false;
         while recalls.next() != Instant::NEVER {

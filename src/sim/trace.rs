@@ -104,12 +104,38 @@ fn describe(packet: &Packet) -> String {
             if let Some(hears) = presence.hears {
                 let _ = write!(text, " hears={}", hears.as_str());
             }
+            for logs in &presence.logs {
+                let _ = write!(text, " {}:{}/{:04x}", logs.channel, logs.head, logs.digest >> 48);
+            }
         }
         Ok(Datagram::Roster(page)) => {
             let _ = write!(text, " {} told, more={}", page.peers.len(), page.more);
         }
         Ok(Datagram::Entry(entry)) => {
-            let _ = write!(text, " {} seq={:?}", entry.channel, entry.seq);
+            let id = entry.from.map(|from| from.id);
+            let _ = write!(text, " {} of {id:?} seq={:?}", entry.channel, entry.seq);
+        }
+        Ok(Datagram::Head(head)) => {
+            let _ = write!(text, " {} of {:?} seq={}", head.channel, head.from.id, head.seq);
+        }
+        Ok(Datagram::Want(want)) => {
+            let (id, author, gaps) = (want.from.id, want.author, &want.gaps);
+            let _ = write!(text, " {id:?} of {:?} try={}", author.id, want.attempt);
+            for gap in gaps {
+                let _ = write!(text, " {gap}");
+            }
+        }
+        Ok(Datagram::Got(got)) => {
+            let _ = write!(text, " {:?} of {:?} up to {}", got.from.id, got.author.id, got.seq);
+        }
+        Ok(Datagram::Recall(recall)) => {
+            let _ = write!(text, " {:?} last {}", recall.from.id, recall.last);
+        }
+        Ok(Datagram::Logs(page)) => {
+            let _ = write!(text, " of {:?}", page.from.id);
+            for row in &page.logs {
+                let _ = write!(text, " {:?}:{}..{}", row.author.id, row.from, row.to);
+            }
         }
         Ok(_) => {}
         Err(error) => {

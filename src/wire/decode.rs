@@ -100,7 +100,8 @@ struct Members<'a> {
     last: Option<u32>,
     page: Option<u32>,
     pages: Option<u32>,
-    logs: Option<Vec<(String, u64, u64, u64)>>,
+    logs: Option<Vec<(String, u64, u64, u64, u64)>>,
+    since: Option<u64>,
     heads: Option<Vec<(String, u64, String)>>,
     sig: Option<IgnoredAny>,
 }
@@ -473,15 +474,20 @@ impl Members<'_> {
             channel: channel(self.channel.as_deref())?,
             nonce: need(hex(self.nonce.as_deref(), "nonce")?, "nonce")?,
             token: need(hex(self.token.as_deref(), "token")?, "token")?,
+            since: self.since.unwrap_or_default(),
             last: need(self.last, "last")?,
         })
     }
 
     fn logs(self) -> Result<LogsPage> {
-        let stretch = |(author, epoch, from, to): (String, u64, u64, u64)| -> Result<Stretch> {
+        type Row = (String, u64, u64, u64, u64);
+        let stretch = |(author, epoch, from, to, before): Row| -> Result<Stretch> {
             let id = need(id(Some(&author), "logs")?, "logs")?;
             let span = span((from.max(1), to), "logs")?;
-            Ok(Stretch { author: Sender { id, epoch }, from, to: span.to })
+            if before > to {
+                return Err(DecodeError::Member("logs"));
+            }
+            Ok(Stretch { author: Sender { id, epoch }, from, to: span.to, before })
         };
         let (page, pages) = (need(self.page, "page")?, need(self.pages, "pages")?);
         if page >= pages {

@@ -8,7 +8,7 @@
 //! receiver  {"type":"want",…,"author":A,"run":E,"gaps":[[5,7],[12,12]]}      send these again
 //! receiver  {"type":"got",…,"to":A,"run":E,"channel":"lobby","seq":17}       all up to here is there
 //! late-comer {"type":"recall",…,"channel":"lobby","last":50}                 what was said before?
-//! anybody   {"type":"logs",…,"logs":[["A",E,1,17],…]}                        these, from and to
+//! anybody   {"type":"logs",…,"logs":[["A",E,1,17,9],…]}                        these, from and to
 //! ```
 
 use std::fmt;
@@ -147,6 +147,8 @@ pub struct Recall {
     pub nonce: u64,
     /// What the one who is asked gave as proof of the asker's address.
     pub token: u64,
+    /// For how many milliseconds the asker has been in the channel.
+    pub since: u64,
     /// How many of the last messages are of interest; 0: the logs of those who are gone, as far as
     /// [`limits::ORPHANS`] of them go.
     pub last: u32,
@@ -158,7 +160,8 @@ impl Recall {
         let mut object = Object::datagram("recall");
         object.shown("id", self.from.id).json("epoch", self.from.epoch);
         object.text("channel", self.channel.as_str());
-        object.hex("nonce", self.nonce).hex("token", self.token).json("last", self.last);
+        object.hex("nonce", self.nonce).hex("token", self.token);
+        object.json("since", self.since).json("last", self.last);
         object.sign(identity)
     }
 }
@@ -172,6 +175,8 @@ pub struct Stretch {
     pub from: u64,
     /// The last number that is known to exist.
     pub to: u64,
+    /// The last number that came before the asker was in the channel, as far as is known.
+    pub before: u64,
 }
 
 impl Stretch {
@@ -182,10 +187,10 @@ impl Stretch {
 }
 
 impl fmt::Display for Stretch {
-    /// As on the wire: `["author",run,from,to]`.
+    /// As on the wire: `["author",run,from,to,before]`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Sender { id, epoch }, from, to) = (self.author, self.from, self.to);
-        write!(f, "[\"{id}\",{epoch},{from},{to}]")
+        let Self { author: Sender { id, epoch }, from, to, before } = self;
+        write!(f, "[\"{id}\",{epoch},{from},{to},{before}]")
     }
 }
 
@@ -211,7 +216,7 @@ impl LogsPage {
             "{\"cooee\":1,\"type\":\"logs\",\"id\":\"\",\"epoch\":,\"re\":\"\",\"channel\":\"\",\"page\":,\"pages\":,\"logs\":[]}"
                 .len()
                 + NodeId::TEXT_LEN + 20 + 16 + 2 * limits::CHANNEL_NAME + 2 * 10;
-        const EACH: usize = "[\"\",,,],".len() + NodeId::TEXT_LEN + 3 * 20;
+        const EACH: usize = "[\"\",,,,],".len() + NodeId::TEXT_LEN + 4 * 20;
         limit.saturating_sub(AROUND + super::sign::TAIL) / EACH
     }
 
