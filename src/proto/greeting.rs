@@ -55,7 +55,8 @@ impl Engine {
             self.counters.newcomers_over_rate += 1;
             return;
         }
-        let first_token = presence.token.is_some() && known.is_none_or(|p| p.token.is_none());
+        let first_token =
+            given_token(presence).is_some() && known.is_none_or(|p| p.token.is_none());
         let news = self.learn(arrival, presence);
         self.confirm(arrival, presence);
         let met = news.joined;
@@ -176,7 +177,7 @@ impl Engine {
         {
             peer.reach.is_heard(how, now, size);
         }
-        if let Some(token) = presence.token {
+        if let Some(token) = given_token(presence) {
             peer.token = Some(token);
             peer.paths.note_token(arrival.link, arrival.source, token);
             self.asked.token_came(id, token, now);
@@ -318,6 +319,12 @@ impl Engine {
             self.greet_peer(here, id);
         }
     }
+}
+
+/// The token that a peer gives to this node. That in a question is one that it shows, which this node
+/// has given to it.
+fn given_token(presence: &Presence) -> Option<u64> {
+    presence.token.filter(|_| presence.kind == PresenceKind::Here)
 }
 
 /// What is known of a peer after its announcement, given what was known before.
