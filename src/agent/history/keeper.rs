@@ -1,0 +1,155 @@
+//! A history that may fail: the agent lives on without one, says so, and tries again.
+//!
+//! What goes wrong is told once, and again only when it is something else. Messages are passed on
+//! whatever becomes of the file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{History, HistoryError, Keeping};
+use crate::proto::Message;
+use crate::values::{NodeId, WallTime};
+
+/// The history of an agent, whether it works or not.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    /// `None`: nothing is kept, and nothing is wrong.
+    path: Option<PathBuf>,
+    open: Option<History>,
+    trouble: Option<String>,
+    /// When to try again, in seconds since some start.
+    retry: u64,
+    /// What was added last is in the file.
+    kept: bool,
+    /// How much is kept.
+    pub(crate) keeping: Keeping,
+}
+
+/// Seconds between one attempt to open a failing history and the next.
+const RETRY: u64 = 30;
+
+impl Keeper {
+    /// Opens the history. What goes wrong is told by `warn`, here and later.
+    pub(crate) fn open(path: PathBuf, keeping: Keeping, warn: &mut dyn FnMut(String)) -> Self {
+        let mut keeper = Self { path: Some(path), keeping, ..Self::nowhere() };
+        keeper.reopen(0, warn);
+        keeper
+    }
+
+    /// Keeps nothing.
+    pub(crate) fn nowhere() -> Self {
+        let keeping = Keeping::default();
+        Self { path: None, open: None, trouble: None, retry: 0, kept: false, keeping }
+    }
+
+    fn reopen(&mut self, now: u64, warn: &mut dyn FnMut(String)) {
+        let Some(path) = self.path.clone() else { return };
+        match History::open(&path) {
+            Ok(history) => {
+                self.open = Some(history);
+                if self.trouble.take().is_some() {
+                    warn("the history works again".to_owned());
+                }
+            }
+            Err(error) if is_damaged(&error) => self.begin_anew(&path, &error, now, warn),
+            Err(error) => self.fail(&error, now, warn),
+        }
+    }
+
+    /// Puts a damaged file aside, and begins a new one.
+    fn begin_anew(
+        &mut self,
+        path: &Path,
+        error: &HistoryError,
+        now: u64,
+        warn: &mut dyn FnMut(String),
+    ) {
+        let aside = path.with_extension("damaged");
+        let moved = fs::rename(path, &aside);
+        for ending in ["db-wal", "db-shm"] {
+            let _ = fs::remove_file(path.with_extension(ending));
+        }
+        warn(format!(
+            "the history {} is damaged ({error}); it was put aside as {}",
+            path.display(),
+            aside.display()
+        ));
+        match moved.map_err(HistoryError::from).and_then(|()| History::open(path)) {
+            Ok(history) => self.open = Some(history),
+            Err(error) => self.fail(&error, now, warn),
+        }
+    }
+
+    fn fail(&mut self, error: &HistoryError, now: u64, warn: &mut dyn FnMut(String)) {
+        self.open = None;
+        self.retry = now + RETRY;
+        let trouble = error.to_string();
+        if self.trouble.as_ref() != Some(&trouble) {
+            warn(format!(
+                "the history{} can't be written ({trouble}): messages are passed on and NOT kept; \
+                 make room, or mend the permissions; it is tried again every {RETRY} s",
+                self.path.as_ref().map(|path| format!(" {}", path.display())).unwrap_or_default()
+            ));
+        }
+        self.trouble = Some(trouble);
+    }
+
+    /// Keeps messages if it can. Returns for each whether it is new, as far as can be told.
+    pub(crate) fn add(
+        &mut self,
+        messages: &[(&Message, Option<NodeId>)],
+        wall: WallTime,
+        now: u64,
+        warn: &mut dyn FnMut(String),
+    ) -> Vec<bool> {
+        if self.open.is_none() && now >= self.retry {
+            self.reopen(now, warn);
+        }
+        self.kept = false;
+        // Twice: a damage may show only now, though the file could be opened.
+        for _ in 0..2 {
+            let Some(history) = &mut self.open else { break };
+            match history.add(messages, self.keeping, wall) {
+                Ok(new) => {
+                    self.kept = true;
+                    return new;
+                }
+                Err(error) => {
+                    self.open = None;
+                    match self.path.clone() {
+                        Some(path) if is_damaged(&error) => {
+                            self.begin_anew(&path, &error, now, warn);
+                        }
+                        _ => self.fail(&error, now, warn),
+                    }
+                }
+            }
+        }
+        vec![true; messages.len()]
+    }
+
+    /// Whether the messages that were added last are in the file. Only then is what [`Keeper::add`]
+    /// said of them sure.
+    pub(crate) fn has_kept(&self) -> bool {
+        self.kept
+    }
+
+    /// How many messages are kept.
+    pub(crate) fn count(&self) -> Option<u64> {
+        self.open.as_ref().and_then(|history| history.count().ok())
+    }
+
+    /// What is wrong, if anything is.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.trouble.clone()
+    }
+}
+
+fn is_damaged(error: &HistoryError) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    let HistoryError::Database(error) = error else { return false };
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+}
+
+#[cfg(test)]
+mod tests;
