@@ -1,14 +1,21 @@
-//! What was said, in a database (`SQLite`): messages in joined channels and direct ones.
+//! What was said, in a database (`SQLite`): messages in joined channels and direct ones, and the
+//! datagrams by which what is signed was said in channels.
 //!
 //! A message is in the file before anyone is told of it: whatever a `listen` has shown survives a
-//! `kill -9`. All messages of one turn share a transaction. What is signed is kept once, whoever
-//! sends it again and after whatever restart, so [`History::add`] also tells what is new.
+//! `kill -9`. All messages and entries of one turn share a transaction. What is signed is kept once,
+//! whoever sends it again and after whatever restart, so [`History::add`] also tells what is new.
 //!
 //! ```text
 //!   messages   one row each; a signed one is unique by (author, epoch, channel, seq)
 //!   words      the index of their texts (FTS5), kept by triggers
+//!   entries    an author's own datagram, with several messages, one, or a part of one; unique by
+//!              (channel, author, epoch, number of its first message)
+//!   logs       what of each (channel, author, epoch) the entries have, kept by triggers
+//!
+//!   ids of messages and entries are from one count: 1 entry, 2 message, 3 entry, 4 entry, …
 //! ```
 
+mod entries;
 mod keeper;
 mod query;
 mod schema;
@@ -18,9 +25,9 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use crate::proto::Message;
+use crate::proto::{Kept, Message};
 use crate::values::{ChannelName, Json, NodeId, WallTime};
 
 pub(crate) use keeper::Keeper;
@@ -86,42 +93,28 @@ impl History {
         Ok(Self { db, added: PRUNE_EVERY })
     }
 
-    /// Keeps messages, all or none. Returns for each whether it is new.
+    /// Keeps messages, each with whom this node told it, and entries of channels' logs: all or none.
+    /// Returns for each message whether it is new. What an entry carries need not be among the
+    /// messages: a part of a long one completes none.
     pub(crate) fn add(
         &mut self,
         messages: &[(&Message, Option<NodeId>)],
+        entries: &[&Kept],
         keeping: Keeping,
         now: WallTime,
     ) -> Result<Vec<bool>, HistoryError> {
-        let change = self.db.transaction()?;
-        let mut new = Vec::with_capacity(messages.len());
-        {
-            let mut insert = change.prepare_cached(
-                "INSERT OR IGNORE INTO messages (channel, author, peer, nick, epoch, seq, at,
-                    arrived, text, data, level, verified)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-            )?;
-            for (message, peer) in messages {
-                let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-                let added = insert.execute(params![
-                    message.channel.as_ref().map_or("", ChannelName::as_str),
-                    message.from.map(|id| id.0),
-                    peer.map(|id| id.0),
-                    message.nick.raw(),
-                    number(message.epoch),
-                    number(message.seq),
-                    number(message.at.unwrap_or(now).0),
-                    number(now.0),
-                    message.text.raw(),
-                    message.data.as_ref().map(Json::as_str),
-                    message.level.as_str(),
-                    message.verified,
-                ])?;
-                new.push(added > 0);
-            }
-        }
+        let change = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut id: i64 = change.query_row(
+            "SELECT max(ifnull((SELECT max(id) FROM messages), 0),
+                ifnull((SELECT max(id) FROM entries), 0)) + 1",
+            [],
+            |row| row.get(0),
+        )?;
+        // So that an entry is forgotten before what it says, and never offered to others after it.
+        entries::write(&change, &mut id, entries, now)?;
+        let new = write(&change, &mut id, messages, now)?;
         change.commit()?;
-        self.added += u32::try_from(messages.len()).unwrap_or(u32::MAX);
+        self.added += u32::try_from(messages.len() + entries.len()).unwrap_or(u32::MAX);
         if self.added >= PRUNE_EVERY {
             self.added = 0;
             self.prune(keeping, now)?;
@@ -152,6 +145,42 @@ impl History {
             self.db.query_row("SELECT count(*) FROM messages", [], |row| row.get(0))?;
         Ok(count.unsigned_abs())
     }
+}
+
+/// Writes messages from this id on. Returns for each whether it was not there yet.
+fn write(
+    change: &Transaction,
+    id: &mut i64,
+    messages: &[(&Message, Option<NodeId>)],
+    now: WallTime,
+) -> Result<Vec<bool>, HistoryError> {
+    let mut insert = change.prepare_cached(
+        "INSERT OR IGNORE INTO messages (id, channel, author, peer, nick, epoch, seq, at, arrived,
+            text, data, level, verified)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    )?;
+    let mut new = Vec::with_capacity(messages.len());
+    for (message, peer) in messages {
+        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let added = insert.execute(params![
+            *id,
+            message.channel.as_ref().map_or("", ChannelName::as_str),
+            message.from.map(|id| id.0),
+            peer.map(|id| id.0),
+            message.nick.raw(),
+            number(message.epoch),
+            number(message.seq),
+            number(message.at.unwrap_or(now).0),
+            number(now.0),
+            message.text.raw(),
+            message.data.as_ref().map(Json::as_str),
+            message.level.as_str(),
+            message.verified,
+        ])?;
+        *id += i64::from(added > 0);
+        new.push(added > 0);
+    }
+    Ok(new)
 }
 
 /// For nobody but its owner.

@@ -312,7 +312,7 @@ impl Server {
             return Vec::new();
         }
         let (log, up) = (self.log, self.node.now().since(self.started).as_secs());
-        self.history.add(said, Clock::wall(), up, &mut |warning| log.warn(&warning))
+        self.history.add(said, &[], Clock::wall(), up, &mut |warning| log.warn(&warning))
     }
 
     /// What the agent itself has to do with it.

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{History, HistoryError, Keeping};
-use crate::proto::Message;
+use crate::proto::{Kept, Message};
 use crate::values::{NodeId, WallTime};
 
 /// The history of an agent, whether it works or not.
@@ -94,10 +94,12 @@ impl Keeper {
         self.trouble = Some(trouble);
     }
 
-    /// Keeps messages if it can. Returns for each whether it is new, as far as can be told.
+    /// Keeps messages, each with whom this node told it, and entries of channels' logs, if it can.
+    /// Returns for each message whether it is new, as far as can be told.
     pub(crate) fn add(
         &mut self,
         messages: &[(&Message, Option<NodeId>)],
+        entries: &[&Kept],
         wall: WallTime,
         now: u64,
         warn: &mut dyn FnMut(String),
@@ -109,7 +111,7 @@ impl Keeper {
         // Twice: a damage may show only now, though the file could be opened.
         for _ in 0..2 {
             let Some(history) = &mut self.open else { break };
-            match history.add(messages, self.keeping, wall) {
+            match history.add(messages, entries, self.keeping, wall) {
                 Ok(new) => {
                     self.kept = true;
                     return new;
@@ -128,7 +130,7 @@ impl Keeper {
         vec![true; messages.len()]
     }
 
-    /// Whether the messages that were added last are in the file. Only then is what [`Keeper::add`]
+    /// Whether what was added last is in the file. Only then is what [`Keeper::add`]
     /// said of them sure.
     pub(crate) fn has_kept(&self) -> bool {
         self.kept
