@@ -6,9 +6,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::entries::Stretch;
 use super::{History, HistoryError, Keeping};
 use crate::proto::{Kept, Message};
-use crate::values::{NodeId, WallTime};
+use crate::values::{ChannelName, Epoch, NodeId, WallTime};
 
 /// The history of an agent, whether it works or not.
 #[derive(Debug)]
@@ -144,6 +145,42 @@ impl Keeper {
     /// What is wrong, if anything is.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.trouble.clone()
+    }
+}
+
+/// What a node reads that serves those who come later: nothing, where the history does not work.
+#[cfg_attr(not(test), expect(dead_code, reason = "for the node that serves those who come later"))]
+impl Keeper {
+    /// See [`History::entries`].
+    pub(crate) fn entries(
+        &self,
+        channel: &ChannelName,
+        author: NodeId,
+        epoch: Epoch,
+        from: u64,
+        to: u64,
+        most: usize,
+    ) -> Vec<Kept> {
+        self.read(|history| history.entries(channel, author, epoch, from, to, most))
+    }
+
+    /// See [`History::logs`].
+    pub(crate) fn logs(&self, channel: &ChannelName, most: usize) -> Vec<Stretch> {
+        self.read(|history| history.logs(channel, most))
+    }
+
+    /// See [`History::latest`].
+    pub(crate) fn latest(&self, channel: &ChannelName, messages: usize) -> Vec<Stretch> {
+        self.read(|history| history.latest(channel, messages))
+    }
+
+    /// See [`History::resumes`].
+    pub(crate) fn resumes(&self, channel: &ChannelName, most: usize) -> Vec<(NodeId, Epoch, u64)> {
+        self.read(|history| history.resumes(channel, most))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&History) -> Result<Vec<T>, HistoryError>) -> Vec<T> {
+        self.open.as_ref().and_then(|history| read(history).ok()).unwrap_or_default()
     }
 }
 

@@ -78,3 +78,89 @@ fn numbers_that_no_datagram_can_have_are_not_kept() {
     rig.add(&[entry(1, u64::MAX / 2, 1..=span), entry(1, 1, u64::MAX / 2..=u64::MAX / 2)]);
     assert_eq!(rig.ids("entries").len(), 2);
 }
+
+#[test]
+fn the_entries_that_carry_any_of_the_numbers_are_found_as_they_came() {
+    let mut rig = Rig::new("of-log");
+    let log = [entry(1, 1, 1..=3), entry(1, 1, 4..=4), entry(1, 1, 5..=9), entry(1, 1, 12..=12)];
+    let others = [
+        entry(2, 1, 1..=9),
+        entry(1, 2, 1..=9),
+        Kept { channel: ChannelName::lobby(), ..entry(1, 1, 2..=9) },
+    ];
+    // What was lost comes last.
+    rig.add(&[log[3].clone(), log[0].clone(), log[2].clone()]);
+    rig.add(&others);
+    rig.add(&log[1..2]);
+    let history = &rig.history;
+    let find =
+        |from, to, most| history.entries(&ops(), NodeId([1; 32]), 1, from, to, most).unwrap();
+    assert_eq!(find(1, u64::MAX, 9), log);
+    assert_eq!(find(3, 5, 9), log[..3]);
+    assert_eq!(find(3, 12, 2), log[..2]);
+    assert_eq!(find(9, 9, 9), log[2..3]);
+    assert!(find(10, 11, 9).is_empty() && find(13, u64::MAX, 9).is_empty());
+    assert!(find(5, 4, 9).is_empty() && find(1, 9, 0).is_empty());
+    assert!(history.entries(&ops(), NodeId([1; 32]), u64::MAX, 1, 9, 9).unwrap().is_empty());
+    assert!(
+        history.entries(&"web".parse().unwrap(), NodeId([1; 32]), 1, 1, 9, 9).unwrap().is_empty()
+    );
+}
+
+#[test]
+fn the_longest_entry_is_found_by_its_last_number() {
+    let mut rig = Rig::new("longest");
+    let span = SPAN as u64;
+    let longest = entry(1, 1, 101..=100 + span);
+    rig.add(&[entry(1, 1, 1..=100), longest.clone()]);
+    let last = 100 + span;
+    let found = rig.history.entries(&ops(), NodeId([1; 32]), 1, last, last, 9).unwrap();
+    assert_eq!(found, [longest]);
+}
+
+#[test]
+fn logs_are_told_with_what_there_is_of_them_the_liveliest_first() {
+    let mut rig = Rig::new("logs");
+    rig.add(&[entry(1, 1, 7..=9), entry(2, 5, 1..=2), entry(1, 4, 3..=3)]);
+    rig.add(&[Kept { channel: ChannelName::lobby(), ..entry(9, 9, 1..=1) }]);
+    // Old ones that are heard only now, and one that is heard again, which is no news.
+    rig.add(&[entry(1, 1, 2..=4), entry(1, 4, 3..=3)]);
+    let [one, two] = [1, 2].map(|author| NodeId([author; 32]));
+    let logs = [(one, 1, 2, 9), (one, 4, 3, 3), (two, 5, 1, 2)];
+    assert_eq!(rig.history.logs(&ops(), 9).unwrap(), logs);
+    assert_eq!(rig.history.logs(&ops(), 2).unwrap(), logs[..2]);
+    assert_eq!(rig.history.resumes(&ops(), 2).unwrap(), [(one, 1, 9), (one, 4, 3)]);
+    assert!(rig.history.logs(&"web".parse().unwrap(), 9).unwrap().is_empty());
+}
+
+#[test]
+fn what_was_said_last_is_a_stretch_of_each_log_that_has_some_of_it() {
+    let mut rig = Rig::new("latest");
+    let [one, two] = [1, 2].map(|author| NodeId([author; 32]));
+    rig.add(&[entry(1, 1, 1..=5), entry(2, 7, 1..=1), entry(1, 1, 6..=8), entry(2, 7, 2..=2)]);
+    rig.add(&[Kept { channel: ChannelName::lobby(), ..entry(9, 9, 1..=50) }]);
+    let latest = |messages| rig.history.latest(&ops(), messages).unwrap();
+    assert!(latest(0).is_empty());
+    assert_eq!(latest(1), [(two, 7, 2, 2)]);
+    for messages in [2, 3, 4] {
+        assert_eq!(latest(messages), [(two, 7, 2, 2), (one, 1, 6, 8)]);
+    }
+    assert_eq!(latest(5), [(two, 7, 1, 2), (one, 1, 6, 8)]);
+    for messages in [6, 10, usize::MAX] {
+        assert_eq!(latest(messages), [(two, 7, 1, 2), (one, 1, 1, 8)]);
+    }
+}
+
+#[test]
+fn no_question_is_answered_by_looking_at_everything() {
+    let rig = Rig::new("plans");
+    for question in [OF_LOG, NEWEST, RECENT] {
+        let mut select = rig.history.db.prepare(&format!("EXPLAIN QUERY PLAN {question}")).unwrap();
+        // The values are of no matter to the plan.
+        let none = rusqlite::params_from_iter(vec![1; select.parameter_count()]);
+        let steps = select.query_map(none, |row| row.get::<_, String>("detail")).unwrap();
+        for step in steps.map(Result::unwrap) {
+            assert!(step.starts_with("SEARCH ") && step.contains(" USING INDEX "), "{step}");
+        }
+    }
+}

@@ -52,6 +52,10 @@ fn without_a_place_for_it_messages_are_passed_on_and_the_user_is_told_once() {
     }
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(keeper.trouble().is_some() && keeper.count().is_none());
+    let lobby = ChannelName::lobby();
+    assert!(keeper.entries(&lobby, NodeId([1; 32]), 1, 1, 9, 9).is_empty());
+    assert!(keeper.logs(&lobby, 9).is_empty() && keeper.resumes(&lobby, 9).is_empty());
+    assert!(keeper.latest(&lobby, 9).is_empty());
     fs::remove_dir(folder.db()).unwrap();
     keeper
         .add(&[(&a_message(), None)], &[], WallTime(1), 200, &mut |warning| warnings.push(warning));
