@@ -13,10 +13,12 @@
 //!   logs       what of each (channel, author, epoch) the entries have, kept by triggers
 //!
 //!   ids of messages and entries are from one count: 1 entry, 2 message, 3 entry, 4 entry, …
+//!       so both are forgotten in the order in which they came: what is too old, then the oldest
 //! ```
 
 mod entries;
 mod keeper;
+mod pruning;
 mod query;
 mod schema;
 
@@ -33,28 +35,23 @@ use crate::values::{ChannelName, Json, NodeId, WallTime};
 pub(crate) use keeper::Keeper;
 pub(crate) use query::{Query, query};
 
+use pruning::{PRUNE_EVERY, prune};
+
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Keeping {
-    /// Days that messages are kept.
+    /// Days that messages, and the entries that they came in, are kept.
     pub(crate) days: u32,
     /// MiB of the file, its indices included.
     pub(crate) mebibytes: u32,
 }
 
 impl Default for Keeping {
-    /// 90 days and 256 MiB: of messages of 200 bytes, some 400,000.
+    /// 90 days and 256 MiB: of messages of 200 bytes, each with its datagram, some 240,000.
     fn default() -> Self {
         Self { days: 90, mebibytes: 256 }
     }
 }
-
-/// Messages between one look at the limits and the next.
-const PRUNE_EVERY: u32 = 1_000;
-
-/// Messages that are forgotten at each look at most, so that no turn of the agent takes long: twice
-/// as many as may have come since the last one.
-const PRUNE: u32 = 2 * PRUNE_EVERY;
 
 /// How long another process may hold the file.
 const BUSY: Duration = Duration::from_secs(2);
@@ -77,7 +74,8 @@ pub(crate) enum HistoryError {
 #[derive(Debug)]
 pub(crate) struct History {
     db: Connection,
-    added: u32,
+    /// Messages and entries since the last look at the limits.
+    added: usize,
 }
 
 impl History {
@@ -104,6 +102,10 @@ impl History {
         now: WallTime,
     ) -> Result<Vec<bool>, HistoryError> {
         let change = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let is_due = self.added >= PRUNE_EVERY;
+        if is_due {
+            prune(&change, keeping, now)?;
+        }
         let mut id: i64 = change.query_row(
             "SELECT max(ifnull((SELECT max(id) FROM messages), 0),
                 ifnull((SELECT max(id) FROM entries), 0)) + 1",
@@ -114,29 +116,9 @@ impl History {
         entries::write(&change, &mut id, entries, now)?;
         let new = write(&change, &mut id, messages, now)?;
         change.commit()?;
-        self.added += u32::try_from(messages.len() + entries.len()).unwrap_or(u32::MAX);
-        if self.added >= PRUNE_EVERY {
-            self.added = 0;
-            self.prune(keeping, now)?;
-        }
+        let added = messages.len() + entries.len();
+        self.added = if is_due { added } else { self.added + added };
         Ok(new)
-    }
-
-    /// Forgets what is too old, and the oldest while the file is too large. What is freed is used
-    /// again, so the file stays as large as it ever was.
-    fn prune(&self, keeping: Keeping, now: WallTime) -> Result<(), HistoryError> {
-        let oldest = now.0.saturating_sub(u64::from(keeping.days) * 86_400_000).cast_signed();
-        let most = i64::from(keeping.mebibytes) << 20;
-        let pragma = |name| self.db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        let pages = pragma("page_count")? - pragma("freelist_count")?;
-        // `arrived` is the host's clock, which may have jumped; the order of arrival has not.
-        let before = if pages * pragma("page_size")? > most { i64::MAX } else { oldest };
-        self.db.execute(
-            "DELETE FROM messages WHERE arrived < ?1
-                AND id IN (SELECT id FROM messages ORDER BY id LIMIT ?2)",
-            params![before, PRUNE],
-        )?;
-        Ok(())
     }
 
     /// How many messages there are.

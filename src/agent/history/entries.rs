@@ -171,4 +171,4 @@ fn numbers(entry: &Kept) -> Option<(i64, i64, i64)> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -110,47 +110,6 @@ fn it_is_searched_by_channel_time_and_words() {
 }
 
 #[test]
-fn what_is_too_old_goes_with_its_words() {
-    let folder = Folder::new("old");
-    let mut history = History::open(&folder.db()).unwrap();
-    history.add(&[(&said(1, "ancient"), None)], &[], Keeping::default(), WallTime(1)).unwrap();
-    history
-        .add(&[(&said(2, "new"), None)], &[], Keeping::default(), WallTime(92 * 86_400_000))
-        .unwrap();
-    history.prune(Keeping::default(), WallTime(92 * 86_400_000)).unwrap();
-    assert_eq!(texts(&folder.db(), &all()), ["new"]);
-    assert!(texts(&folder.db(), &Query { words: Some("ancient".into()), ..all() }).is_empty());
-}
-
-#[test]
-fn the_oldest_go_while_the_file_is_too_large_and_their_room_is_used_again() {
-    let keeping = Keeping { mebibytes: 1, ..Keeping::default() };
-    let folder = Folder::new("large");
-    let mut history = History::open(&folder.db()).unwrap();
-    let mut sizes = Vec::new();
-    for round in 0..20_u64 {
-        let messages: Vec<Message> = (0..u64::from(PRUNE_EVERY))
-            .map(|i| said(round * 1_000 + i, &"x".repeat(200)))
-            .collect();
-        let messages: Vec<_> = messages.iter().map(|message| (message, None)).collect();
-        history.add(&messages, &[], keeping, WallTime(round)).unwrap();
-        history.prune(keeping, WallTime(round)).unwrap();
-        let pages: i64 = history.db.pragma_query_value(None, "page_count", |r| r.get(0)).unwrap();
-        sizes.push(pages * 4_096);
-    }
-    assert!(sizes[19] < 3 << 20, "{sizes:?}");
-    let left = texts(&folder.db(), &Query { limit: 100_000, ..Query::default() }).len();
-    assert!((1_000..5_000).contains(&left), "{left} are left");
-    let mut last = 0;
-    query(&folder.db(), &Query { limit: 1, ..Query::default() }, |message, _| {
-        last = message.seq;
-        true
-    })
-    .unwrap();
-    assert_eq!(last, 19_999);
-}
-
-#[test]
 fn what_a_newer_program_wrote_is_not_touched() {
     let folder = Folder::new("newer");
     let history = History::open(&folder.db()).unwrap();

@@ -5,7 +5,11 @@ use crate::agent::objects::tests::a_message;
 use crate::values::{ChannelName, NodeId};
 
 /// An entry of this log in #ops.
-fn entry(author: u8, epoch: u64, numbers: std::ops::RangeInclusive<u64>) -> Kept {
+pub(in super::super) fn entry(
+    author: u8,
+    epoch: u64,
+    numbers: std::ops::RangeInclusive<u64>,
+) -> Kept {
     let (from, to) = numbers.into_inner();
     Kept {
         channel: ops(),
@@ -17,7 +21,7 @@ fn entry(author: u8, epoch: u64, numbers: std::ops::RangeInclusive<u64>) -> Kept
     }
 }
 
-fn ops() -> ChannelName {
+pub(in super::super) fn ops() -> ChannelName {
     "ops".parse().unwrap()
 }
 
