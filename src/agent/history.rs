@@ -18,11 +18,11 @@
 
 mod entries;
 mod keeper;
+mod place;
 mod pruning;
 mod query;
 mod schema;
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -35,6 +35,7 @@ use crate::values::{ChannelName, Json, NodeId, WallTime};
 pub(crate) use keeper::Keeper;
 pub(crate) use query::{Query, query};
 
+use place::{Lost, Place};
 use pruning::{PRUNE_EVERY, prune};
 
 /// How much is kept.
@@ -74,6 +75,7 @@ pub(crate) enum HistoryError {
 #[derive(Debug)]
 pub(crate) struct History {
     db: Connection,
+    place: Place,
     /// Messages and entries since the last look at the limits.
     added: usize,
 }
@@ -81,14 +83,29 @@ pub(crate) struct History {
 impl History {
     /// Opens the file, or makes it, and brings it to the present form.
     pub(crate) fn open(path: &Path) -> Result<Self, HistoryError> {
-        make_private(path)?;
+        place::make_private(path)?;
         let mut db = Connection::open(path)?;
         db.busy_timeout(BUSY)?;
         db.pragma_update(None, "journal_mode", "wal")?;
         // What the process wrote survives its death; only a power cut may cost the last moments.
         db.pragma_update(None, "synchronous", "normal")?;
         schema::migrate(&mut db)?;
-        Ok(Self { db, added: PRUNE_EVERY })
+        let place = Place::of(path);
+        Ok(Self { db, place, added: PRUNE_EVERY })
+    }
+
+    /// What has become of the file, if its path does not name it any more.
+    pub(crate) fn lost(&self) -> Option<Lost> {
+        self.place.lost()
+    }
+
+    /// Gives up a file that was moved or removed: what it has is in it and in no other, wherever it
+    /// is now.
+    pub(crate) fn leave(self) {
+        // Nobody may have it any more; then there is nothing to write.
+        let _ = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        drop(self.db);
+        self.place.clear();
     }
 
     /// Keeps messages, each with whom this node told it, and entries of channels' logs: all or none.
@@ -163,15 +180,6 @@ fn write(
         new.push(added > 0);
     }
     Ok(new)
-}
-
-/// For nobody but its owner.
-fn make_private(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    if let Some(folder) = path.parent() {
-        crate::node::create_private(folder)?;
-    }
-    fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
 }
 
 #[cfg(test)]

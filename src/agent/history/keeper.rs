@@ -3,10 +3,10 @@
 //! What goes wrong is told once, and again only when it is something else. Messages are passed on
 //! whatever becomes of the file.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::entries::Stretch;
+use super::place::{self, Lost};
 use super::{History, HistoryError, Keeping};
 use crate::proto::{Kept, Message};
 use crate::values::{ChannelName, Epoch, NodeId, WallTime};
@@ -20,6 +20,8 @@ pub(crate) struct Keeper {
     trouble: Option<String>,
     /// When to try again, in seconds since some start.
     retry: u64,
+    /// When to look again whether the file is where it was.
+    look: u64,
     /// What was added last is in the file.
     kept: bool,
     /// How much is kept.
@@ -28,6 +30,9 @@ pub(crate) struct Keeper {
 
 /// Seconds between one attempt to open a failing history and the next.
 const RETRY: u64 = 30;
+
+/// Seconds between one look whether the file is where it was and the next.
+const LOOK: u64 = 2;
 
 impl Keeper {
     /// Opens the history. What goes wrong is told by `warn`, here and later.
@@ -40,7 +45,7 @@ impl Keeper {
     /// Keeps nothing.
     pub(crate) fn nowhere() -> Self {
         let keeping = Keeping::default();
-        Self { path: None, open: None, trouble: None, retry: 0, kept: false, keeping }
+        Self { path: None, open: None, trouble: None, retry: 0, look: 0, kept: false, keeping }
     }
 
     fn reopen(&mut self, now: u64, warn: &mut dyn FnMut(String)) {
@@ -57,6 +62,25 @@ impl Keeper {
         }
     }
 
+    /// Begins anew where the file is not what its path names any more.
+    fn look(&mut self, now: u64, warn: &mut dyn FnMut(String)) {
+        if now < self.look {
+            return;
+        }
+        self.look = now + LOOK;
+        let Some(lost) = self.open.as_ref().and_then(History::lost) else { return };
+        let what = match lost {
+            Lost::Removed => "removed while the agent was writing it; a new one is begun",
+            Lost::Replaced => "replaced while the agent was writing it; the one there is goes on",
+        };
+        let path = self.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        warn(format!("the history {path} was {what}"));
+        if let Some(history) = self.open.take() {
+            history.leave();
+        }
+        self.reopen(now, warn);
+    }
+
     /// Puts a damaged file aside, and begins a new one.
     fn begin_anew(
         &mut self,
@@ -65,11 +89,7 @@ impl Keeper {
         now: u64,
         warn: &mut dyn FnMut(String),
     ) {
-        let aside = path.with_extension("damaged");
-        let moved = fs::rename(path, &aside);
-        for ending in ["db-wal", "db-shm"] {
-            let _ = fs::remove_file(path.with_extension(ending));
-        }
+        let (aside, moved) = place::put_aside(path);
         warn(format!(
             "the history {} is damaged ({error}); it was put aside as {}",
             path.display(),
@@ -108,6 +128,7 @@ impl Keeper {
         if self.open.is_none() && now >= self.retry {
             self.reopen(now, warn);
         }
+        self.look(now, warn);
         self.kept = false;
         // Twice: a damage may show only now, though the file could be opened.
         for _ in 0..2 {
