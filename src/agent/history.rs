@@ -2,8 +2,9 @@
 //! datagrams by which what is signed was said in channels.
 //!
 //! A message is in the file before anyone is told of it: whatever a `listen` has shown survives a
-//! `kill -9`. All messages and entries of one turn share a transaction. What is signed is kept once,
-//! whoever sends it again and after whatever restart, so [`History::add`] also tells what is new.
+//! `kill -9`, but for the time in which the file can't be written, see [`Keeper`]. All messages and
+//! entries of one turn share a transaction. What is signed is kept once, whoever sends it again and
+//! after whatever restart, so [`History::add`] also tells what is new.
 //!
 //! ```text
 //!   messages   one row each; a signed one is unique by (author, epoch, channel, seq)
@@ -16,6 +17,7 @@
 //!       so both are forgotten in the order in which they came: what is too old, then the oldest
 //! ```
 
+mod backlog;
 mod entries;
 mod keeper;
 mod place;
@@ -54,8 +56,11 @@ impl Default for Keeping {
     }
 }
 
-/// How long another process may hold the file.
+/// How long another program may hold the file while this one waits for it and does nothing else.
 const BUSY: Duration = Duration::from_secs(2);
+
+/// The same, while an agent's turn waits for it.
+const BUSY_IN_TURN: Duration = Duration::from_millis(100);
 
 /// Why the history can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -85,13 +90,19 @@ impl History {
     pub(crate) fn open(path: &Path) -> Result<Self, HistoryError> {
         place::make_private(path)?;
         let mut db = Connection::open(path)?;
-        db.busy_timeout(BUSY)?;
+        db.busy_timeout(BUSY_IN_TURN)?;
         db.pragma_update(None, "journal_mode", "wal")?;
         // What the process wrote survives its death; only a power cut may cost the last moments.
         db.pragma_update(None, "synchronous", "normal")?;
         schema::migrate(&mut db)?;
         let place = Place::of(path);
         Ok(Self { db, place, added: PRUNE_EVERY })
+    }
+
+    /// Waits longer from now on if another program has the file.
+    fn be_patient(&self) {
+        // It can't fail but for a connection that is closed.
+        let _ = self.db.busy_timeout(BUSY);
     }
 
     /// What has become of the file, if its path does not name it any more.
@@ -108,9 +119,9 @@ impl History {
         self.place.clear();
     }
 
-    /// Keeps messages, each with whom this node told it, and entries of channels' logs: all or none.
-    /// Returns for each message whether it is new. What an entry carries need not be among the
-    /// messages: a part of a long one completes none.
+    /// Keeps messages, each with whom this node told it, and entries of channels' logs: all or
+    /// none. Returns for each message whether it is new. What an entry carries need not be among
+    /// the messages: a part of a long one completes none.
     pub(crate) fn add(
         &mut self,
         messages: &[(&Message, Option<NodeId>)],

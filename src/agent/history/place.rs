@@ -54,8 +54,8 @@ impl Place {
         }
     }
 
-    /// Removes what is left beside a file that is not there any more, lest it is taken for a part of
-    /// the next one.
+    /// Removes what is left beside a file that is not there any more, lest it is taken for a part
+    /// of the next one.
     pub(super) fn clear(&self) {
         for (path, ours) in beside(&self.path).iter().zip(self.beside) {
             if ours.is_some() && identity(path).ok() == ours {

@@ -1,8 +1,8 @@
 //! What is forgotten: what is too old, and the oldest while the file is too large.
 //!
 //! Messages and entries go together, in the order in which they came, so that what is offered to
-//! others and what is shown here reach equally far back. Each step is bounded. What is freed is used
-//! again, so the file stays as large as it ever was.
+//! others and what is shown here reach equally far back. Each step is bounded. What is freed is
+//! used again, so the file stays as large as it ever was.
 
 use rusqlite::{Transaction, params};
 
