@@ -3,8 +3,9 @@
 //! What holds always:
 //! - A message that is signed starts a hook at most once, also over a restart: it is in the history
 //!   before the hook starts, and one that is there already starts none. Where the history can't be
-//!   written, such a message starts no hook, and that is counted and said. An agent that is killed
-//!   between the two has started none, and won't.
+//!   written, such a message starts no hook, and that is counted and said; where another program has
+//!   locked it, the hook waits until the message is in it. An agent that ends between the two has
+//!   started none, and won't.
 //! - No shell, and nothing from the network in an argument but where a placeholder stands.
 //! - So many run at a time, so much waits, each has its time; what is more is dropped, counted and
 //!   said, and so is what fails. The log gets a line for a hook's first failure and then one in a

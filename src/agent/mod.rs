@@ -7,14 +7,15 @@
 //!        ▼                           ▼
 //!   server ── session (one each)   ◀── one mio poll ──▶  node: engine, sockets, timers
 //!        │
-//!        ├── history    SQLite: what was said
+//!        ├── history    SQLite: what was said, and the datagrams that said so
 //!        ├── hooks      commands run for what happens, by the runner
 //!        ├── gateway    callers with nothing but nc: a thread of its own
 //!        └── kept       memberships, nick, tags: what survives a restart
 //! ```
 //!
-//! What was said is in the history before any client hears of it. No client holds the node up:
-//! what waits for one is bounded, and one that does not read is cut off.
+//! What was said is in the history before any client hears of it, if the file can be written. No
+//! client holds the node up: what waits for one is bounded, and one that does not read is cut off.
+//! Nor does whoever has locked the history.
 
 mod asking;
 mod client;
@@ -28,6 +29,7 @@ pub(crate) mod history;
 pub(crate) mod hooks;
 mod inquiry;
 mod kept;
+mod late;
 pub(crate) mod log;
 pub(crate) mod objects;
 #[cfg(test)]

@@ -283,15 +283,17 @@ impl Server {
         let profile = &self.profile;
         let counted = self.node.stats().protocol.rows();
         let gateways = self.gateway.as_ref().map(Gateway::counters);
+        let lost = [("history_lost", self.history.lost())];
         let counters: BTreeMap<String, u64> = counted
             .iter()
             .chain(gateways.iter().flatten())
+            .chain(&lost)
             .filter(|(_, count)| *count > 0)
             .map(|&(name, count)| (name.to_owned(), count))
             .collect();
         Status {
             pid: std::process::id(),
-            up: self.node.now().since(self.started).as_secs(),
+            up: self.up(),
             peers: self.node.peer_count(),
             clients: self.clients(),
             history: self.history.count(),

@@ -18,6 +18,7 @@ use super::gateway::{self, Gateway};
 use super::history::Keeper;
 use super::hooks::Hooks;
 use super::kept::{Kept, Store};
+use super::late::is_signed;
 use super::log::Log;
 use super::objects::{self, Clocks};
 use super::protocol::Reply;
@@ -172,7 +173,9 @@ impl Server {
             let hurry = !self.busy.is_empty() && !self.node.is_congested();
             let idle = self.sessions.is_empty() && self.gateway.is_none() && !self.crowded;
             let nap = if idle { IDLE_TURN } else { TURN }.min(self.log.nap());
-            let patience = nap.min(self.asking.next().since(self.node.now()));
+            let patience = nap
+                .min(self.asking.next().since(self.node.now()))
+                .min(self.history.patience(self.up()));
             let turn = self.node.turn(if hurry { Duration::ZERO } else { patience })?;
             for guest in turn.ready {
                 self.take_in(guest)?;
@@ -180,6 +183,7 @@ impl Server {
             if self.crowded {
                 self.accept()?;
             }
+            self.catch_up();
             self.notices(turn.notices);
             self.serve();
             self.conclude_due();
@@ -283,6 +287,7 @@ impl Server {
             .collect();
         let mut new = self.keep(&said).into_iter();
         let (kept, clocks, log) = (self.history.has_kept(), self.clocks(), self.log);
+        let has_to_wait = self.history.has_to_wait();
         for notice in notices {
             let speaker = match &notice {
                 Notice::Event(Event::Message(_)) => {
@@ -301,7 +306,10 @@ impl Server {
                 _ => None,
             };
             self.note(&notice);
-            self.hooks.on(&notice, kept, clocks, log);
+            // Of what is signed and can't be written yet, `catch_up` tells the hooks.
+            if !(has_to_wait && is_signed(&notice)) {
+                self.hooks.on(&notice, kept, clocks, log);
+            }
             self.spread(&notice, speaker);
         }
     }
@@ -311,8 +319,14 @@ impl Server {
         if said.is_empty() {
             return Vec::new();
         }
-        let (log, up) = (self.log, self.node.now().since(self.started).as_secs());
-        self.history.add(said, Clock::wall(), up, &mut |warning| log.warn(&warning))
+        self.catch_up();
+        let (log, up) = (self.log, self.up());
+        self.history.add(said, &[], Clock::wall(), up, &mut |warning| log.warn(&warning))
+    }
+
+    /// Seconds since the agent began.
+    pub(super) fn up(&self) -> u64 {
+        self.node.now().since(self.started).as_secs()
     }
 
     /// What the agent itself has to do with it.
@@ -381,5 +395,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
+        let log = self.log;
+        self.history.close(Clock::wall(), &mut |warning| log.warn(&warning));
     }
 }

@@ -258,6 +258,25 @@ fn a_damaged_history_is_put_aside_and_a_full_disk_costs_only_the_history() {
     assert!(!status[0]["status"]["trouble"].is_null(), "{status:?}");
 }
 
+#[test]
+fn a_history_that_is_removed_under_the_agent_is_begun_anew() {
+    let lab = lab_or_skip!(2);
+    let [speaker, host] = [1, 2].map(|i| lab.host(i));
+    let agent = host.agent(&[]);
+    let listener = host.client(&["listen", "--json"]);
+    listener.wait_for_complaint("that it listens", |line| line.contains("listening"));
+    speaker.say("before");
+    listener.wait_message("before");
+    fs::remove_file(host.state("history.db")).unwrap();
+    // It looks every few seconds, when there is something to be kept.
+    eventually("the agent finds that its history is gone", || {
+        speaker.say("after");
+        host.state("history.db").exists().then_some(())
+    });
+    agent.wait_for_complaint("that it was removed", |line| line.contains("removed"));
+    assert_eq!(texts(&history(&host, &["--limit", "1"])), ["after"]);
+}
+
 /// An agent whose state is on a file system that is nearly full.
 #[track_caller]
 fn full_disk(host: &Host) -> Running {

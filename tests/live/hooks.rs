@@ -398,3 +398,26 @@ fn a_history_that_can_not_be_written_keeps_hooks_from_running_twice_and_says_so(
     assert!(reports.lines.so_far().iter().all(|line| line == "unsigned"));
     assert_eq!(counts(&host)["not_kept"], 1);
 }
+
+#[test]
+fn a_hook_waits_for_a_history_that_another_program_has_locked_and_runs_once() {
+    let lab = lab_or_skip!(2);
+    let (host, other) = (lab.host(1), lab.host(2));
+    let reports = Reports::of(&host);
+    host.configure(&format!("{ON_MESSAGE}{}", reports.script("echo \"$COOEE_TEXT\"")));
+    let _agent = host.configured_agent();
+    other.say("before");
+    reports.wait("before");
+    let listener = host.start_program(&[env!("CARGO_BIN_EXE_cooee"), "listen", "--json"]);
+    listener.wait_for_complaint("that it listens", |line| line.contains("listening"));
+    let db = rusqlite::Connection::open(host.state("history.db")).unwrap();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    other.say("during");
+    listener.wait_message("during");
+    drop(db);
+    reports.wait("during");
+    other.say("after");
+    reports.wait("after");
+    assert_eq!(reports.lines.so_far(), ["before", "during", "after"]);
+    assert_eq!(counts(&host)["not_kept"], 0);
+}

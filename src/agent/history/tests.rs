@@ -1,11 +1,14 @@
+use std::fs;
+use std::path::PathBuf;
+
 use super::*;
 use crate::agent::objects::tests::a_message;
 
 /// A folder of a test's own, gone with it.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let name = format!("cooee-history-{}-{name}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let _ = fs::remove_dir_all(&path);
@@ -13,7 +16,7 @@ impl Folder {
         Self(path)
     }
 
-    fn db(&self) -> PathBuf {
+    pub(super) fn db(&self) -> PathBuf {
         self.0.join("history.db")
     }
 }
@@ -24,11 +27,11 @@ impl Drop for Folder {
     }
 }
 
-fn said(seq: u64, text: &str) -> Message {
+pub(super) fn said(seq: u64, text: &str) -> Message {
     Message { seq, text: text.into(), ..a_message() }
 }
 
-fn texts(path: &Path, wanted: &Query) -> Vec<String> {
+pub(super) fn texts(path: &Path, wanted: &Query) -> Vec<String> {
     let mut texts = Vec::new();
     query(path, wanted, |message, _| {
         texts.push(message.text.raw().to_owned());
@@ -38,7 +41,7 @@ fn texts(path: &Path, wanted: &Query) -> Vec<String> {
     texts
 }
 
-fn all() -> Query {
+pub(super) fn all() -> Query {
     Query { limit: 100, ..Query::default() }
 }
 
@@ -48,12 +51,12 @@ fn what_was_said_is_read_again_as_it_was_and_once() {
     let now = WallTime(1_795_383_250_000);
     let message = a_message();
     let mut history = History::open(&folder.db()).unwrap();
-    assert_eq!(history.add(&[(&message, None)], Keeping::default(), now).unwrap(), [true]);
+    assert_eq!(history.add(&[(&message, None)], &[], Keeping::default(), now).unwrap(), [true]);
     drop(history);
     let mut history = History::open(&folder.db()).unwrap();
     let other = said(10, "another");
     assert_eq!(
-        history.add(&[(&message, None), (&other, None)], Keeping::default(), now).unwrap(),
+        history.add(&[(&message, None), (&other, None)], &[], Keeping::default(), now).unwrap(),
         [false, true]
     );
     let mut read = Vec::new();
@@ -74,7 +77,7 @@ fn what_is_not_signed_is_never_taken_for_a_repetition() {
     let real = a_message();
     for message in [&claim, &claim, &by_hand, &by_hand, &real] {
         assert_eq!(
-            history.add(&[(message, None)], Keeping::default(), WallTime(5)).unwrap(),
+            history.add(&[(message, None)], &[], Keeping::default(), WallTime(5)).unwrap(),
             [true]
         );
     }
@@ -88,10 +91,12 @@ fn it_is_searched_by_channel_time_and_words() {
     let day = 86_400_000;
     for (seq, text) in [(1, "the build is green"), (2, "deploy DONE"), (3, "the deploy is \"red\"")]
     {
-        history.add(&[(&said(seq, text), None)], Keeping::default(), WallTime(seq * day)).unwrap();
+        history
+            .add(&[(&said(seq, text), None)], &[], Keeping::default(), WallTime(seq * day))
+            .unwrap();
     }
     let lobby = Message { channel: Some(ChannelName::lobby()), ..said(1, "hello lobby") };
-    history.add(&[(&lobby, None)], Keeping::default(), WallTime(4 * day)).unwrap();
+    history.add(&[(&lobby, None)], &[], Keeping::default(), WallTime(4 * day)).unwrap();
     let find = |wanted: Query| texts(&folder.db(), &wanted);
     assert_eq!(find(all()).len(), 4);
     assert_eq!(find(Query { limit: 2, ..all() }), ["the deploy is \"red\"", "hello lobby"]);
@@ -106,103 +111,59 @@ fn it_is_searched_by_channel_time_and_words() {
 }
 
 #[test]
-fn what_is_too_old_goes_with_its_words() {
-    let folder = Folder::new("old");
-    let mut history = History::open(&folder.db()).unwrap();
-    history.add(&[(&said(1, "ancient"), None)], Keeping::default(), WallTime(1)).unwrap();
-    history.add(&[(&said(2, "new"), None)], Keeping::default(), WallTime(92 * 86_400_000)).unwrap();
-    history.prune(Keeping::default(), WallTime(92 * 86_400_000)).unwrap();
-    assert_eq!(texts(&folder.db(), &all()), ["new"]);
-    assert!(texts(&folder.db(), &Query { words: Some("ancient".into()), ..all() }).is_empty());
-}
-
-#[test]
-fn the_oldest_go_while_the_file_is_too_large_and_their_room_is_used_again() {
-    let keeping = Keeping { mebibytes: 1, ..Keeping::default() };
-    let folder = Folder::new("large");
-    let mut history = History::open(&folder.db()).unwrap();
-    let mut sizes = Vec::new();
-    for round in 0..20_u64 {
-        let messages: Vec<Message> = (0..u64::from(PRUNE_EVERY))
-            .map(|i| said(round * 1_000 + i, &"x".repeat(200)))
-            .collect();
-        let messages: Vec<_> = messages.iter().map(|message| (message, None)).collect();
-        history.add(&messages, keeping, WallTime(round)).unwrap();
-        history.prune(keeping, WallTime(round)).unwrap();
-        let pages: i64 = history.db.pragma_query_value(None, "page_count", |r| r.get(0)).unwrap();
-        sizes.push(pages * 4_096);
-    }
-    assert!(sizes[19] < 3 << 20, "{sizes:?}");
-    let left = texts(&folder.db(), &Query { limit: 100_000, ..Query::default() }).len();
-    assert!((1_000..5_000).contains(&left), "{left} are left");
-    let mut last = 0;
-    query(&folder.db(), &Query { limit: 1, ..Query::default() }, |message, _| {
-        last = message.seq;
-        true
-    })
-    .unwrap();
-    assert_eq!(last, 19_999);
-}
-
-#[test]
-fn a_damaged_file_is_put_aside_and_a_new_one_begun() {
-    let folder = Folder::new("damaged");
-    fs::write(folder.db(), b"this is no database, though it is long enough to be one".repeat(99))
-        .unwrap();
-    let mut warnings = Vec::new();
-    let mut keeper =
-        Keeper::open(folder.db(), Keeping::default(), &mut |warning| warnings.push(warning));
-    let new = keeper.add(&[(&a_message(), None)], WallTime(1), 1, &mut |_| {});
-    assert_eq!((new, keeper.count()), (vec![true], Some(1)));
-    assert!(warnings[0].contains("damaged") && folder.db().with_extension("damaged").exists());
-}
-
-#[test]
-fn a_damage_that_shows_only_when_it_is_written_is_told_and_costs_no_new_message() {
-    let folder = Folder::new("pages");
-    let mut history = History::open(&folder.db()).unwrap();
-    let many: Vec<Message> = (0..2_000).map(|n| said(n, &"many words ".repeat(20))).collect();
-    let many: Vec<_> = many.iter().map(|message| (message, None)).collect();
-    history.add(&many, Keeping::default(), WallTime(1)).unwrap();
-    drop(history);
-    // All but the first page, by which the file is known for a database.
-    let mut bytes = fs::read(folder.db()).unwrap();
-    bytes[4_096..].fill(0xa5);
-    fs::write(folder.db(), bytes).unwrap();
-    let mut warnings = Vec::new();
-    let mut keeper =
-        Keeper::open(folder.db(), Keeping::default(), &mut |warning| warnings.push(warning));
-    let late = said(9_999, "late");
-    let new = keeper.add(&[(&late, None)], WallTime(2), 1, &mut |warning| warnings.push(warning));
-    assert_eq!((new, keeper.has_kept(), keeper.count()), (vec![true], true, Some(1)));
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("put aside"), "{warnings:?}");
-    assert_eq!(texts(&folder.db(), &all()), ["late"]);
-}
-
-#[test]
-fn without_a_place_for_it_messages_are_passed_on_and_the_user_is_told_once() {
-    let folder = Folder::new("nowhere");
-    fs::create_dir(folder.db()).unwrap();
-    let mut warnings = Vec::new();
-    let mut keeper =
-        Keeper::open(folder.db(), Keeping::default(), &mut |warning| warnings.push(warning));
-    for second in 1..100 {
-        let warn = &mut |warning| warnings.push(warning);
-        assert_eq!(keeper.add(&[(&a_message(), None)], WallTime(1), second, warn), [true]);
-    }
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(keeper.trouble().is_some() && keeper.count().is_none());
-    fs::remove_dir(folder.db()).unwrap();
-    keeper.add(&[(&a_message(), None)], WallTime(1), 200, &mut |warning| warnings.push(warning));
-    assert_eq!((warnings.len(), keeper.count()), (2, Some(1)));
-}
-
-#[test]
 fn what_a_newer_program_wrote_is_not_touched() {
     let folder = Folder::new("newer");
     let history = History::open(&folder.db()).unwrap();
-    history.db.pragma_update(None, "user_version", VERSION + 1).unwrap();
+    history.db.pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
     drop(history);
     assert!(matches!(History::open(&folder.db()), Err(HistoryError::Newer(_))));
+}
+
+/// A database as version 1 made it, with these texts as messages 1, 2, ….
+fn version_1(path: &Path, texts: &[&str]) {
+    let db = Connection::open(path).unwrap();
+    db.pragma_update(None, "journal_mode", "wal").unwrap();
+    db.execute_batch(schema::MIGRATIONS[0]).unwrap();
+    db.pragma_update(None, "user_version", 1).unwrap();
+    for (seq, text) in (1..).zip(texts) {
+        db.execute(
+            "INSERT INTO messages (channel, author, nick, epoch, seq, at, arrived, text, level,
+                verified) VALUES ('ops', ?1, 'ada', ?2, ?3, 5, 6, ?4, 'info', TRUE)",
+            params![a_message().from.map(|id| id.0), a_message().epoch.cast_signed(), seq, text],
+        )
+        .unwrap();
+    }
+}
+
+#[test]
+fn what_version_1_wrote_is_there_is_found_and_is_known_after_the_migration() {
+    let folder = Folder::new("migration");
+    version_1(&folder.db(), &["the build is green", "deploy done"]);
+    let mut history = History::open(&folder.db()).unwrap();
+    assert_eq!(schema::version(&history.db).unwrap(), 2);
+    assert_eq!(texts(&folder.db(), &all()), ["the build is green", "deploy done"]);
+    let search = Query { words: Some("deploy".into()), ..all() };
+    assert_eq!(texts(&folder.db(), &search), ["deploy done"]);
+    let again = Message { data: None, ..said(2, "deploy done") };
+    let new = said(3, "deploy undone");
+    let both = [(&again, None), (&new, None)];
+    assert_eq!(
+        history.add(&both, &[], Keeping::default(), WallTime(7)).unwrap(),
+        [false, true],
+        "what was kept is no news"
+    );
+    assert_eq!(texts(&folder.db(), &search), ["deploy done", "deploy undone"]);
+    drop(history);
+    assert_eq!(History::open(&folder.db()).unwrap().count().unwrap(), 3, "and it is done once");
+}
+
+#[test]
+fn two_agents_that_open_an_old_history_at_once_bring_it_to_the_present_form_once() {
+    let folder = Folder::new("race");
+    version_1(&folder.db(), &["kept"]);
+    let open = || History::open(&folder.db()).and_then(|history| history.count()).unwrap();
+    std::thread::scope(|scope| {
+        let both = [scope.spawn(open), scope.spawn(open)];
+        assert_eq!(both.map(|opened| opened.join().unwrap()), [1, 1]);
+    });
 }

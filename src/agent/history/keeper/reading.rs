@@ -1,0 +1,43 @@
+//! What a node reads that serves those who come later: nothing, where the history does not work.
+//! What waits to be written is not among it yet.
+
+use super::super::entries::Stretch;
+use super::super::{History, HistoryError};
+use super::Keeper;
+use crate::proto::Kept;
+use crate::values::{ChannelName, Epoch, NodeId};
+
+#[cfg_attr(not(test), expect(dead_code, reason = "for the node that serves those who come later"))]
+impl Keeper {
+    /// See [`History::entries`].
+    pub(crate) fn entries(
+        &self,
+        channel: &ChannelName,
+        author: NodeId,
+        epoch: Epoch,
+        from: u64,
+        to: u64,
+        most: usize,
+    ) -> Vec<Kept> {
+        self.read(|history| history.entries(channel, author, epoch, from, to, most))
+    }
+
+    /// See [`History::logs`].
+    pub(crate) fn logs(&self, channel: &ChannelName, most: usize) -> Vec<Stretch> {
+        self.read(|history| history.logs(channel, most))
+    }
+
+    /// See [`History::latest`].
+    pub(crate) fn latest(&self, channel: &ChannelName, messages: usize) -> Vec<Stretch> {
+        self.read(|history| history.latest(channel, messages))
+    }
+
+    /// See [`History::resumes`].
+    pub(crate) fn resumes(&self, channel: &ChannelName, most: usize) -> Vec<(NodeId, Epoch, u64)> {
+        self.read(|history| history.resumes(channel, most))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&History) -> Result<Vec<T>, HistoryError>) -> Vec<T> {
+        self.open.as_ref().and_then(|history| read(history).ok()).unwrap_or_default()
+    }
+}
