@@ -29,6 +29,7 @@ fn datagrams(body: Body, count: usize, packed: bool, identity: &Identity) -> (Ve
         nick: "bench".into(),
         channel: ChannelName::lobby(),
         seq: Some(1),
+        confirm: false,
         payload: Payload::Whole(Vec::new()),
     };
     let room = entry.room(1_200);

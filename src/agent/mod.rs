@@ -34,6 +34,7 @@ pub(crate) mod log;
 pub(crate) mod objects;
 #[cfg(test)]
 mod page;
+mod past;
 pub(crate) mod protocol;
 mod reload;
 mod requests;

@@ -231,6 +231,7 @@ pub(crate) fn notice(notice: &Notice, clocks: Clocks) -> Option<String> {
         },
         Notice::Event(
             Event::Entry(_)
+            | Event::Fetch { .. }
             | Event::Expecting { .. }
             | Event::Receipt { .. }
             | Event::Told { .. }

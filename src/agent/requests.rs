@@ -165,7 +165,7 @@ impl Server {
             verified: true,
             history: false,
         };
-        self.keep(&[(&told, Some(to))]);
+        self.keep(&[(&told, Some(to))], &[]);
     }
 
     fn listen_for(

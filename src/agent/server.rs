@@ -26,7 +26,7 @@ use super::reload::{Configuration, Source};
 use super::session::Session;
 use crate::net::Clock;
 use crate::node::{Guest, LocalNode, Notice};
-use crate::proto::{Event, Message};
+use crate::proto::{Event, Kept as Entry, Message};
 use crate::values::{ChannelName, Group, Instant, NodeId};
 use crate::wire::Profile;
 
@@ -104,6 +104,7 @@ impl Server {
         options.node.profile = profile.clone();
         options.node.channels.clone_from(&channels);
         options.node.echo = true;
+        options.node.keep = true;
         options.node.key = Some("agent".to_owned());
         let (group, sealed) = (options.node.group, options.node.secret.is_some());
         let history = match in_folder("history.db") {
@@ -116,7 +117,7 @@ impl Server {
         let gateway = gateway.transpose().inspect_err(|_| {
             let _ = fs::remove_file(&options.socket);
         })?;
-        let callers = options.node.clone();
+        let callers = crate::node::Options { keep: false, recall: 0, ..options.node.clone() };
         let started = LocalNode::start(options.node);
         let node = match started {
             Ok(node) => node,
@@ -161,6 +162,9 @@ impl Server {
         }
         server.node.watch(&mut server.listener, LISTENER, Interest::READABLE)?;
         server.node.watch(&mut server.signals.stream, SIGNALS, Interest::READABLE)?;
+        for channel in server.members.keys().cloned().collect::<Vec<_>>() {
+            server.resume(&channel);
+        }
         server.join_for_hooks();
         Ok(server)
     }
@@ -258,6 +262,7 @@ impl Server {
         *members += 1;
         if *members == 1 {
             self.node.join(channel);
+            self.resume(channel);
         }
     }
 
@@ -285,7 +290,14 @@ impl Server {
                 _ => None,
             })
             .collect();
-        let mut new = self.keep(&said).into_iter();
+        let entries: Vec<&Entry> = notices
+            .iter()
+            .filter_map(|notice| match notice {
+                Notice::Event(Event::Entry(entry)) => Some(entry),
+                _ => None,
+            })
+            .collect();
+        let mut new = self.keep(&said, &entries).into_iter();
         let (kept, clocks, log) = (self.history.has_kept(), self.clocks(), self.log);
         let has_to_wait = self.history.has_to_wait();
         for notice in notices {
@@ -305,7 +317,14 @@ impl Server {
                 }
                 _ => None,
             };
+            // What was said before this agent came is kept, and news to nobody.
+            if matches!(&notice, Notice::Event(Event::Message(message)) if message.history) {
+                continue;
+            }
             self.note(&notice);
+            if let Notice::Event(Event::Fetch { ticket, channel, past }) = &notice {
+                self.fetch(*ticket, channel, *past);
+            }
             // Of what is signed and can't be written yet, `catch_up` tells the hooks.
             if !(has_to_wait && is_signed(&notice)) {
                 self.hooks.on(&notice, kept, clocks, log);
@@ -314,14 +333,19 @@ impl Server {
         }
     }
 
-    /// Keeps messages, each with whom it was told. Returns for each whether it is new.
-    pub(super) fn keep(&mut self, said: &[(&Message, Option<NodeId>)]) -> Vec<bool> {
-        if said.is_empty() {
+    /// Keeps messages, each with whom it was told, and entries. Returns for each message whether it is
+    /// new.
+    pub(super) fn keep(
+        &mut self,
+        said: &[(&Message, Option<NodeId>)],
+        entries: &[&Entry],
+    ) -> Vec<bool> {
+        if said.is_empty() && entries.is_empty() {
             return Vec::new();
         }
         self.catch_up();
         let (log, up) = (self.log, self.up());
-        self.history.add(said, &[], Clock::wall(), up, &mut |warning| log.warn(&warning))
+        self.history.add(said, entries, Clock::wall(), up, &mut |warning| log.warn(&warning))
     }
 
     /// Seconds since the agent began.

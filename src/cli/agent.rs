@@ -35,7 +35,7 @@ pub(super) fn serve(
     let socket = socket.to_owned();
     let log = Log::from_environment(settings.quiet, settings.verbose);
     let folder = settings.node.state_dir.clone();
-    let node = settings.node;
+    let node = crate::node::Options { recall: settings.recall, ..settings.node };
     let options = AgentOptions { node, socket, folder, log, configuration, source, gateway };
     Server::start(options)?.run()?;
     Ok(Exit::Done)
@@ -68,6 +68,7 @@ fn configuration(settings: &Settings) -> Configuration {
         ("tcp", format!("{:?}", settings.gateway.tcp)),
         ("tcp-public", settings.gateway.public.to_string()),
         ("tcp-idle", format!("{:?}", settings.gateway.idle)),
+        ("recall", settings.recall.to_string()),
     ];
     Configuration {
         profile: node.profile.clone(),

@@ -9,7 +9,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueHint};
 
 use super::{duration, help, sim};
 use crate::agent::Need;
-use crate::values::{ChannelName, Json, Level, Nick};
+use crate::values::{ChannelName, Json, Level, Nick, limits};
 
 /// A command line.
 #[derive(Debug, Parser)]
@@ -209,6 +209,10 @@ pub(super) struct Listen {
     /// Stop after this time; with --count, fewer messages by then are exit code 1
     #[arg(long = "for", value_name = "D", value_parser = duration::parse)]
     pub(super) lasting: Option<Duration>,
+    /// First print up to N messages that were said in each channel before
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true,
+          value_parser = clap::value_parser!(u32).range(..=i64::from(limits::RECALL)))]
+    pub(super) history: u32,
     /// Print also who comes and goes, and what happens to the links
     #[arg(long)]
     pub(super) events: bool,

@@ -65,6 +65,8 @@ pub(super) struct File {
 pub(super) struct History {
     days: Option<NonZeroU32>,
     mebibytes: Option<NonZeroU32>,
+    /// How many of a channel's last messages are fetched from others when it is joined.
+    pub(super) recall: Option<u32>,
 }
 
 impl History {

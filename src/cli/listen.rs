@@ -10,6 +10,7 @@ use super::hub::{Happening, Hub};
 use super::options::Settings;
 use super::output::text::Style;
 use super::output::{Out, json, note};
+use super::past;
 use super::session::{self, Role};
 use crate::agent::Door;
 use crate::node::{Notice, Stopped};
@@ -31,7 +32,8 @@ pub(super) fn run(args: args::Listen, mut settings: Settings) -> Result<Exit, Fa
         return Err(Failure::Usage(cause));
     }
     let mut about = About::of(&settings, &channels);
-    settings.node.channels = channels;
+    settings.node.channels.clone_from(&channels);
+    settings.node.recall = args.history;
     let hub = Hub::new();
     let exec = args.exec.map(|words| Exec::new(words, args.exec_timeout)).transpose()?;
     let killer = exec.as_ref().map(Exec::killer);
@@ -53,7 +55,10 @@ pub(super) fn run(args: args::Listen, mut settings: Settings) -> Result<Exit, Fa
         exec: exec.as_ref(),
         left: args.count,
     };
-    let ended = listener.announce(&about).and_then(|()| listener.listen(&hub, until));
+    let ended = listener
+        .announce(&about)
+        .and_then(|()| listener.past(&channels, args.history))
+        .and_then(|()| listener.listen(&hub, until));
     let left = listener.left;
     if let Some(exec) = exec {
         match &ended {
@@ -133,9 +138,23 @@ impl Listener<'_> {
         Ok(())
     }
 
+    /// Prints what the agent knows of the past; a node of the command's own fetches it from others.
+    fn past(&mut self, channels: &[ChannelName], count: u32) -> Result<(), Failure> {
+        if count > 0 && self.node.agents_nick().is_some() {
+            for message in past::last(self.settings, channels, count) {
+                self.show(&message)?;
+            }
+        }
+        Ok(())
+    }
+
     fn listen(&mut self, hub: &Hub, until: Option<Instant>) -> Result<End, Failure> {
         loop {
             match hub.next(until) {
+                // It is neither counted nor acted upon.
+                Happening::Notice(Notice::Event(Event::Message(message))) if message.history => {
+                    self.show(&message)?;
+                }
                 Happening::Notice(Notice::Event(Event::Message(message))) => {
                     self.message(&message)?;
                     if let Some(left) = &mut self.left {
@@ -162,11 +181,17 @@ impl Listener<'_> {
                 return Ok(());
             }
         }
-        if self.settings.json {
-            self.out.line(&json::message(message, clocks))
-        } else {
-            self.out.line(&self.style.message(message, clocks.wall()))
-        }
+        self.show(message)
+    }
+
+    fn show(&mut self, message: &Message) -> Result<(), Failure> {
+        let clocks = self.node.clocks();
+        let line = match (self.settings.json, message.history) {
+            (true, _) => json::message(message, clocks),
+            (false, true) => self.style.quiet(self.style.dated(message, None)),
+            (false, false) => self.style.message(message, clocks.wall()),
+        };
+        self.out.line(&line)
     }
 
     fn notice(&mut self, notice: &Notice) -> Result<(), Failure> {

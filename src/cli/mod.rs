@@ -25,6 +25,7 @@ mod listen;
 mod options;
 mod output;
 mod pages;
+mod past;
 mod peers;
 mod say;
 mod session;

@@ -27,6 +27,9 @@ use crate::wire::Profile;
 /// Bytes of the longest secret.
 const SECRET: usize = 4_096;
 
+/// Messages of a channel that are brought back when it is joined, unless configured.
+const RECALL: u32 = 50;
+
 /// What a command goes by.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option on its own")]
@@ -46,6 +49,8 @@ pub(super) struct Settings {
     pub(super) hooks: HookOptions,
     /// How much the agent keeps of what was said.
     pub(super) keeping: Keeping,
+    /// How many of a channel's last messages the agent and the chat bring back.
+    pub(super) recall: u32,
     /// The agent's line gateway, but for what is typed.
     pub(super) gateway: gateway::Defaults,
     /// Print JSON.
@@ -298,6 +303,11 @@ pub(super) fn resolve(typed: &Globals, around: &Surroundings) -> Result<Settings
     settings.node.profile = profile(&layers, &file, around)?;
     let home = around.var("HOME").map(PathBuf::from);
     settings.keeping = file.history.keeping();
+    settings.recall = file.history.recall.unwrap_or(RECALL);
+    if settings.recall > limits::RECALL {
+        let why = format_args!("at most {} are brought back", limits::RECALL);
+        return Err(wrong(&format!("[history] recall in {}", layers.file.display()), why));
+    }
     settings.hooks = hooks::options(file.hooks, &file.on, home.as_deref())
         .map_err(|why| wrong(&format!("[[on]] in {}", layers.file.display()), why))?;
     if !settings.hooks.hooks.is_empty() && anyone_can_write(&layers.file) {

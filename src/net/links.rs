@@ -32,6 +32,8 @@ pub struct Interface {
     pub multicast: bool,
     /// It leads to one other host, as most tunnels do.
     pub point_to_point: bool,
+    /// It is a radio, on which multicast is slow and takes everybody's time.
+    pub wireless: bool,
 }
 
 /// An interface that a node uses, with the address that it sends from there.
@@ -45,6 +47,8 @@ pub struct Link {
     pub addr: Ipv4Addr,
     /// The length in bits of the network part of `addr`.
     pub prefix: u8,
+    /// It is a radio.
+    pub wireless: bool,
 }
 
 impl Link {
@@ -106,7 +110,18 @@ const INNER: [&str; 12] = [
 pub fn interfaces() -> io::Result<Vec<Interface>> {
     let mut all = listed()?;
     all.sort_by_key(|interface| interface.link);
+    // One file lists those of this network namespace; where it is not there, none is known to be.
+    if let Ok(list) = std::fs::read_to_string("/proc/net/wireless") {
+        for interface in &mut all {
+            interface.wireless = radios(&list).any(|name| name == interface.name);
+        }
+    }
     Ok(all)
+}
+
+/// The names in a list as Linux' `/proc/net/wireless` has it.
+fn radios(list: &str) -> impl Iterator<Item = &str> {
+    list.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim()))
 }
 
 #[cfg(unix)]
@@ -132,6 +147,7 @@ fn listed() -> io::Result<Vec<Interface>> {
                 loopback: found.is_loopback(),
                 multicast: true,
                 point_to_point: found.is_p2p(),
+                wireless: false,
             });
             all.len() - 1
         });
@@ -206,7 +222,8 @@ fn link(interface: &Interface, wanted: Option<Ipv4Addr>) -> Option<Link> {
         .or_else(|| interface.addrs.first().copied())?;
     let at = interface.addrs.iter().position(|a| *a == addr);
     let prefix = at.and_then(|at| interface.prefixes.get(at)).copied().unwrap_or(32);
-    Some(Link { id: interface.link, name: interface.name.clone(), addr, prefix })
+    let (name, wireless) = (interface.name.clone(), interface.wireless);
+    Some(Link { id: interface.link, name, addr, prefix, wireless })
 }
 
 fn leads_inside(name: &str) -> bool {
@@ -253,6 +270,7 @@ mod tests {
             loopback: flags.contains('l'),
             multicast: flags.contains('m'),
             point_to_point: flags.contains('p'),
+            wireless: false,
         };
         for (addr, prefix) in words.filter_map(|word| word.split_once('/')) {
             interface.addrs.push(addr.parse().unwrap());
@@ -353,12 +371,23 @@ mod tests {
             name: "eth0".into(),
             addr: addr.into(),
             prefix,
+            wireless: false,
         };
         let lan = link([10, 77, 0, 1], 24);
         assert!(lan.is_neighbour([10, 77, 0, 200].into()));
         assert!(!lan.is_neighbour([10, 77, 1, 200].into()));
         assert!(link([10, 77, 0, 1], 0).is_neighbour([1, 1, 1, 1].into()));
         assert!(!link([10, 77, 0, 1], 32).is_neighbour([10, 77, 0, 2].into()));
+    }
+
+    #[test]
+    fn radios_are_told_by_the_systems_list() {
+        let list = "Inter-| sta-|   Quality        |   Discarded packets               | Missed | WE\n \
+                    face | tus | link level noise |  nwid  crypt   frag  retry   misc | beacon | 22\n\
+                    wlp3s0: 0000   70.  -40.  -256        0      0      0      0      5        0\n  \
+                    wlan1: 0000   20.  -80.  -256        0      0      0      0      5        0\n";
+        assert_eq!(radios(list).collect::<Vec<_>>(), ["wlp3s0", "wlan1"]);
+        assert_eq!(radios("").count(), 0);
     }
 
     #[test]

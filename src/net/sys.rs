@@ -85,6 +85,7 @@ fn without_addresses(index: u32, name: &str, flags: libc::c_uint) -> Interface {
         loopback: has(libc::IFF_LOOPBACK),
         multicast: has(libc::IFF_MULTICAST),
         point_to_point: has(libc::IFF_POINTOPOINT),
+        wireless: false,
     }
 }
 

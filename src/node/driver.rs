@@ -19,7 +19,7 @@ use mio::{Events, Poll, Token};
 use super::notices::Notice;
 use crate::net::{self, Changes, Clock, Drained, Interface, Link, LinkFailure, Sockets, Transmit};
 use crate::proto::{self, Command, Counters, Destination, Engine, Input, Output};
-use crate::values::{Instant, LinkId};
+use crate::values::{Instant, LinkId, limits};
 use crate::wire::{Hearing, Packet};
 
 /// The tokens of the waker and of the system's word of changes; the sockets have those behind them.
@@ -139,9 +139,18 @@ impl Driver {
             stopped: None,
             _lock: lock,
         };
-        let ids: Vec<LinkId> = driver.sockets.links().iter().map(|link| link.id).collect();
-        driver.engine.handle(clock.now(), Input::Links(&ids));
+        driver.tell_links();
         driver
+    }
+
+    /// Tells the engine which links there are, and how fast it may speak over them.
+    fn tell_links(&mut self) {
+        let links = self.sockets.links();
+        let ids: Vec<LinkId> = links.iter().map(|link| link.id).collect();
+        let wireless = links.iter().any(|link| link.wireless);
+        let rate = if wireless { limits::SAY_RATE_WIRELESS } else { limits::SAY_RATE };
+        self.engine.handle(self.clock.now(), Input::Command(Command::Pace(rate)));
+        self.engine.handle(self.clock.now(), Input::Links(&ids));
     }
 
     /// Hands a command to the engine. It is carried out, together with all others since the last
@@ -391,8 +400,7 @@ impl Driver {
             failures.extend(self.sockets.rejoin(link));
         }
         self.report(failures);
-        let ids: Vec<LinkId> = links.iter().map(|link| link.id).collect();
-        self.engine.handle(self.clock.now(), Input::Links(&ids));
+        self.tell_links();
     }
 
     /// Notes where a cable was pulled, and returns the links where it is back.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::driver::{self, Driver};
 use super::{Notice, Options, StartError, Stats, Stopped, start};
-use crate::proto::{Command, Outgoing, PeerInfo};
+use crate::proto::{Command, Kept, KeptLog, Outgoing, PeerInfo};
 use crate::values::{ChannelName, Epoch, Instant, NodeId};
 use crate::wire::Profile;
 
@@ -159,6 +159,22 @@ impl LocalNode {
     /// Leaves a channel.
     pub fn leave(&mut self, channel: &ChannelName) {
         self.driver.command(Command::Leave(channel.clone()));
+    }
+
+    /// Tells, right after a channel was joined, how far an earlier run of this node got in whose
+    /// logs there: see [`Command::Resume`].
+    pub fn resume(&mut self, channel: &ChannelName, logs: Vec<(NodeId, Epoch, u64)>) {
+        self.driver.command(Command::Resume { channel: channel.clone(), logs });
+    }
+
+    /// Answers an [`crate::proto::Event::Fetch`] for entries.
+    pub fn found(&mut self, ticket: u64, entries: Vec<Kept>) {
+        self.driver.command(Command::Found { ticket, entries });
+    }
+
+    /// Answers an [`crate::proto::Event::Fetch`] for logs.
+    pub fn recalled(&mut self, ticket: u64, logs: Vec<KeptLog>) {
+        self.driver.command(Command::Recalled { ticket, logs });
     }
 
     /// Says something in a channel, joined or not.

@@ -15,6 +15,7 @@ use super::confirms::Confirms;
 use super::direct::Direct;
 use super::discovery::Discovery;
 use super::event::{Command, Event, Input, Output, PeerInfo, Refusal};
+use super::fetches::Fetches;
 use super::flow::Flow;
 use super::guard::{Counters, Guard};
 use super::heads::{Casts, Heads};
@@ -84,6 +85,7 @@ pub struct Engine {
     pub(super) receipts: Receipts,
     pub(super) recalls: Recalls,
     pub(super) orphans: Orphans,
+    pub(super) fetches: Fetches,
     /// When anybody was heard last, with something genuine.
     pub(super) heard: Instant,
     pub(super) authors: Authors,
@@ -144,6 +146,7 @@ impl Engine {
             receipts: Receipts::default(),
             recalls: Recalls::default(),
             orphans: Orphans::new(),
+            fetches: Fetches::default(),
             heard: now,
             authors: Authors::new(),
             assemblies: Assemblies::new(),
@@ -283,6 +286,8 @@ impl Engine {
         match command {
             Command::Join(name) => self.join(name),
             Command::Leave(name) => self.leave(&name),
+            Command::Found { ticket, entries } => self.found(ticket, &entries),
+            Command::Recalled { ticket, logs } => self.recalled(ticket, &logs),
             Command::Resume { channel, logs } => self.resume(&channel, &logs),
             Command::Say(channel, what) => self.say(channel, crate::wire::Body::Say, what),
             Command::Cast(channel, what) => self.say(channel, crate::wire::Body::Cast, what),
@@ -297,6 +302,7 @@ impl Engine {
             Command::Answer { question, what, exit, last } => {
                 self.answer(question, what, exit, last);
             }
+            Command::Pace(rate) => self.flow.set_rate(rate, self.now),
             Command::Profile(profile) => self.set_profile(profile),
             Command::Stop => self.stop(),
         }

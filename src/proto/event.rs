@@ -44,6 +44,20 @@ pub enum Command {
         /// Whose log, of which run, and the number up to which everything is known here.
         logs: Vec<(NodeId, Epoch, u64)>,
     },
+    /// Gives what an [`Event::Fetch`] asked for: entries.
+    Found {
+        /// The ticket.
+        ticket: u64,
+        /// The entries that are kept, as far as they were asked for.
+        entries: Vec<Kept>,
+    },
+    /// Gives what an [`Event::Fetch`] asked for: logs.
+    Recalled {
+        /// The ticket.
+        ticket: u64,
+        /// The logs.
+        logs: Vec<KeptLog>,
+    },
     /// Says something in a channel.
     Say(ChannelName, Outgoing),
     /// Asks everyone present in a channel to confirm what this node has said there so far. What
@@ -99,6 +113,8 @@ pub enum Command {
         /// [`crate::values::limits::ANSWERS`].
         last: bool,
     },
+    /// Says so many bytes a second in channels at most, see [`crate::values::limits::SAY_RATE`].
+    Pace(u64),
     /// Replaces what the node says of itself.
     Profile(Arc<Profile>),
     /// Says goodbye and stops.
@@ -161,6 +177,17 @@ pub enum Event {
     /// An entry of a log is shown next, or is this node's own and goes out; only where
     /// [`super::Config::keep`] asks for it.
     Entry(Kept),
+    /// A peer wants something of the past that is not in this node's memory, but may be among the
+    /// entries that its user has kept; only where [`super::Config::keep`] is set. A
+    /// [`Command::Found`] or [`Command::Recalled`] is due.
+    Fetch {
+        /// To be given back.
+        ticket: u64,
+        /// In which channel.
+        channel: ChannelName,
+        /// What.
+        past: Past,
+    },
     /// Nobody has what is missing of somebody's log, or it is too far back: the rest is shown
     /// without it.
     Gap {
@@ -369,6 +396,44 @@ pub struct Message {
     pub verified: bool,
     /// Whether it was said before this node took part in the channel.
     pub history: bool,
+}
+
+/// What a peer wants of the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Past {
+    /// Entries that carry these numbers.
+    Entries {
+        /// Whose.
+        author: NodeId,
+        /// In which run of the author.
+        epoch: Epoch,
+        /// The first number.
+        from: u64,
+        /// The last number.
+        to: u64,
+    },
+    /// The logs in which the last so many messages are.
+    Logs {
+        /// How many; 0: just any logs, the latest first.
+        last: u32,
+        /// For how long the peer has been in the channel.
+        since: Duration,
+    },
+}
+
+/// What is kept of an author's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptLog {
+    /// Whose it is.
+    pub author: NodeId,
+    /// In which run of the author.
+    pub epoch: Epoch,
+    /// The first number that is kept, or of interest.
+    pub from: u64,
+    /// The last one.
+    pub to: u64,
+    /// The last one that came before the peer was in the channel; below `from` if none did.
+    pub before: u64,
 }
 
 /// An entry of an author's log in a channel, to be kept for those who come later.

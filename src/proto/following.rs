@@ -50,11 +50,11 @@ impl Engine {
         if !self.is_authentic(arrival) {
             return;
         }
-        self.authors.note_run(author);
         if self.logs.get(&name).is_none() {
             let done = self.first_wanted(&name, seq - 1);
             self.logs.follow(&name, Log::new(done, self.now), self.now);
         }
+        self.authors.note_run(author);
         self.take_entry(arrival, &name, span, entry);
     }
 
@@ -173,8 +173,8 @@ impl Engine {
         if !may || !self.is_authentic(arrival) {
             return;
         }
-        self.authors.note_run(head.from);
         self.learn_head(&name, head.seq, None);
+        self.authors.note_run(head.from);
         let from = (arrival.source, arrival.link, self.now);
         self.logs.update(&name, self.now, |log| {
             log.source = Some(from);
@@ -227,14 +227,14 @@ impl Engine {
     /// Of a log that is met for the first time and goes up to `head`, as far as is known: up to
     /// where it is of no interest here.
     fn first_wanted(&self, name: &LogName, head: u64) -> u64 {
-        if self.logs.has_forgotten() {
+        if self.logs.has_forgotten() && !self.authors.is_new_run(name.author) {
             return head; // it may be one of those that were followed already
         }
         if self.recalls.is_new(&name.channel, self.now) {
             // This node came just now. Who was met afterwards has said how far its logs go.
             let peer = self.peers.get(name.author.id).filter(|p| p.epoch == name.author.epoch);
             let joined = self.recalls.joined(&name.channel);
-            if !peer.is_some_and(|peer| peer.since >= joined) {
+            if peer.is_none_or(|peer| peer.since < joined) {
                 return head;
             }
         }

@@ -57,6 +57,11 @@ impl Authors {
         self.epochs.peek(&id).is_some_and(|&latest| epoch < latest)
     }
 
+    /// Whether nothing was heard of this run of an author who is known from earlier ones.
+    pub(crate) fn is_new_run(&self, author: Sender) -> bool {
+        self.epochs.peek(&author.id).is_some_and(|&latest| latest < author.epoch)
+    }
+
     /// An author has said something in this run, and it is genuine.
     pub(crate) fn note_run(&mut self, author: Sender) {
         let latest = self.epochs.entry(&author.id, || author.epoch);

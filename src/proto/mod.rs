@@ -44,6 +44,7 @@ mod direct;
 mod discovery;
 mod engine;
 mod event;
+mod fetches;
 mod finding;
 mod flow;
 mod following;
@@ -77,8 +78,8 @@ mod window;
 pub use config::Config;
 pub use engine::Engine;
 pub use event::{
-    Answer, AnswerEnd, Command, Destination, Event, Input, Kept, Message, Outgoing, Output,
-    PeerInfo, PeerState, Question, Refusal, TellError,
+    Answer, AnswerEnd, Command, Destination, Event, Input, Kept, KeptLog, Message, Outgoing,
+    Output, Past, PeerInfo, PeerState, Question, Refusal, TellError,
 };
 #[cfg(feature = "cli")]
 pub(crate) use guard::Bucket;

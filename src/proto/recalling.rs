@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::engine::{Arrival, Engine};
-use super::event::{Event, Message};
+use super::event::{Event, KeptLog, Message, Past};
+use super::fetches::Wanted;
 use super::following::is_in;
 use super::log::Log;
 use super::logs::LogName;
@@ -107,14 +108,54 @@ impl Engine {
         }
         let since = self.now - Duration::from_millis(recall.since);
         let rows = self.rows(&recall.channel, recall.last, since);
+        let (channel, nonce) = (recall.channel.clone(), recall.nonce);
+        let (source, link) = (arrival.source, arrival.link);
+        let wanted = Wanted::Logs { channel, nonce, source, link, rows };
+        if !self.config.keep {
+            return self.tell_logs(wanted);
+        }
+        // Where there is no room to look it up, the asker asks somebody else.
+        let Some(ticket) = self.fetches.begin(wanted) else { return };
+        let since = Duration::from_millis(recall.since);
+        let past = Past::Logs { last: recall.last.min(limits::RECALL), since };
+        self.event(Event::Fetch { ticket, channel: recall.channel.clone(), past });
+    }
+
+    /// The logs that were asked for have been looked up.
+    pub(super) fn recalled(&mut self, ticket: u64, logs: &[KeptLog]) {
+        let Some(mut wanted) = self.fetches.end(ticket) else { return };
+        if let Wanted::Logs { rows, .. } = &mut wanted {
+            for log in logs.iter().filter(|log| log.from > 0 && log.from <= log.to) {
+                let author = Sender { id: log.author, epoch: log.epoch };
+                match rows.iter_mut().find(|row| row.author == author) {
+                    Some(row) => {
+                        row.from = if row.from == 0 { log.from } else { row.from.min(log.from) };
+                        row.to = row.to.max(log.to);
+                        row.before = row.before.max(log.before).min(row.to);
+                    }
+                    None => rows.push(Stretch {
+                        author,
+                        from: log.from,
+                        to: log.to,
+                        before: log.before.min(log.to),
+                    }),
+                }
+            }
+        }
+        self.tell_logs(wanted);
+    }
+
+    /// Answers the question which logs there are.
+    fn tell_logs(&mut self, wanted: Wanted) {
+        let Wanted::Logs { channel, nonce, source, link, rows } = wanted else { return };
         let room = LogsPage::room(self.datagram_limit()).max(1);
         let pages = rows.len().div_ceil(room).clamp(1, timing::PAGES as usize) as u32;
         for page in 0..pages {
             let logs = rows.iter().skip(page as usize * room).take(room).copied().collect();
-            let (from, channel) = (self.sender(), recall.channel.clone());
-            let page = LogsPage { from, re: recall.nonce, channel, page: (page, pages), logs };
+            let (from, channel) = (self.sender(), channel.clone());
+            let page = LogsPage { from, re: nonce, channel, page: (page, pages), logs };
             let bytes = page.encode(&self.config.identity);
-            self.reply(bytes, arrival.source, arrival.link);
+            self.reply(bytes, source, link);
         }
     }
 
@@ -243,7 +284,8 @@ impl Engine {
         let mut missing = Vec::new();
         let mut left = u64::from(self.config.recall) * 2;
         for row in rows {
-            if row.author == self.sender() {
+            // What an earlier run of this node has said comes from nobody else.
+            if row.author.id == self.id() {
                 continue;
             }
             let name = LogName { channel: channel.clone(), author: row.author };
@@ -268,7 +310,7 @@ impl Engine {
     /// A peer knows a log so far: what is missing here of it is asked for, of that peer.
     fn catch_up(&mut self, channel: &ChannelName, whom: NodeId, row: &Stretch) {
         let name = LogName { channel: channel.clone(), author: row.author };
-        if row.author == self.sender() {
+        if row.author.id == self.id() {
             return;
         }
         if self.logs.get(&name).is_none() {

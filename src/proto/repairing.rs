@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::engine::{Arrival, Engine};
-use super::event::{Destination, Event};
+use super::event::{Destination, Event, Kept, Past};
+use super::fetches::Wanted;
 use super::following::is_in;
 use super::log::Bytes;
 use super::logs::LogName;
@@ -12,7 +13,7 @@ use super::repairs::Way;
 use super::sending::destination;
 use super::timing;
 use crate::values::{ChannelName, NodeId, limits};
-use crate::wire::{Got, Head, Hearing, Span, Want};
+use crate::wire::{Got, Head, Hearing, Sender, Span, Want};
 
 /// Entries that one request brings at most.
 const ENTRIES: usize = limits::ASKED_AT_ONCE as usize;
@@ -44,7 +45,9 @@ impl Engine {
         let misses = self.logs.get(&name).is_some_and(|log| !log.gaps.is_empty());
         // A visitor is not in the list of peers; nor is who can't be known to be where it says.
         let known = self.peers.get(want.from.id).is_some();
-        if !known || !(misses || mine || !held.is_empty()) || !self.is_authentic(arrival) {
+        let may_have = self.config.keep && arrival.via == Hearing::Unicast;
+        let concerns = misses || mine || may_have || !held.is_empty();
+        if !known || !concerns || !self.is_authentic(arrival) {
             return;
         }
         if misses && arrival.via == Hearing::Multicast {
@@ -56,12 +59,51 @@ impl Engine {
         if !held.is_empty() {
             self.repairs.asked(want.from.id, self.now);
         }
+        if self.config.keep && !mine && arrival.via == Hearing::Unicast {
+            self.look_up(arrival, want, &held);
+        }
         for (span, bytes) in held {
             if !self.guard.allows_repair(want.from.id, self.now) {
                 self.counters.repairs_over_rate += 1;
                 return;
             }
             self.repair(arrival, want, (&name, span), bytes);
+        }
+    }
+
+    /// What is not in memory may be among what this node's user has kept.
+    fn look_up(&mut self, arrival: &Arrival<'_>, want: &Want, held: &[(Span, Bytes)]) {
+        let missing = want.gaps.iter().find(|gap| {
+            let covers = |span: &Span| span.from <= gap.to && gap.from <= span.to;
+            let there = held.iter().map(|(span, _)| *span).filter(covers);
+            there.map(Span::count).sum::<u64>() < gap.count()
+        });
+        let (Some(gap), Some(to)) = (missing, self.proven_address(arrival, want.from.id)) else {
+            return;
+        };
+        let by = want.from.id;
+        let Some(ticket) = self.fetches.begin(Wanted::Entries { by, to }) else { return };
+        let to = gap.to.min(gap.from + limits::ASKED_AT_ONCE - 1);
+        let (author, epoch) = (want.author.id, want.author.epoch);
+        let past = Past::Entries { author, epoch, from: gap.from, to };
+        self.event(Event::Fetch { ticket, channel: want.channel.clone(), past });
+    }
+
+    /// Entries that a peer asked for have been looked up.
+    pub(super) fn found(&mut self, ticket: u64, entries: &[Kept]) {
+        let Some(Wanted::Entries { by, to }) = self.fetches.end(ticket) else { return };
+        for kept in entries.iter().take(ENTRIES) {
+            let author = Sender { id: kept.author, epoch: kept.epoch };
+            let name = LogName { channel: kept.channel.clone(), author };
+            if !self.repairs.send_to((&name, kept.from), by, self.now) {
+                continue;
+            }
+            if !self.guard.allows_repair(by, self.now) {
+                self.counters.repairs_over_rate += 1;
+                return;
+            }
+            self.counters.repairs += 1;
+            self.transmit(Arc::clone(&kept.bytes), to);
         }
     }
 
@@ -107,8 +149,8 @@ impl Engine {
         } else {
             if !self.is_author_there(name) || want.attempt >= timing::OTHERS_AFTER {
                 let listeners = self.listeners(&name.channel, None);
-                let wait = timing::first_request(listeners, &mut self.rng);
-                self.repairs.wait(entry, now + wait, now);
+                let at = now + timing::first_request(listeners, &mut self.rng);
+                self.repairs.wait(entry, at, now);
             }
             return;
         }

@@ -183,6 +183,7 @@ impl Style {
                 Event::Message(_)
                 | Event::Said(_)
                 | Event::Entry(_)
+                | Event::Fetch { .. }
                 | Event::Expecting { .. }
                 | Event::Receipt { .. }
                 | Event::Settled { .. }

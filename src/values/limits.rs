@@ -57,6 +57,9 @@ pub const WANTED_SPANS: usize = 32;
 /// Logs of authors who are gone that the members of a channel compare with each other: the latest.
 pub const ORPHANS: usize = 64;
 
+/// Requests for the past that are looked up at a time in what this node's user has kept.
+pub const FETCHES: usize = 64;
+
 /// Messages of the past that one node asks another for.
 pub const RECALL: u32 = 1_000;
 
@@ -207,6 +210,10 @@ pub const NEWCOMER_BURST: u32 = 64;
 /// Bytes a second that one node says in channels, beyond [`SAY_BURST`]: some 16 Mbit/s of a LAN, and
 /// a third of what a slow host can check and keep. `cast` is not held to it.
 pub const SAY_RATE: u64 = 2_000_000;
+
+/// The same where one of its links is a radio: multicast goes out there at one of the lowest rates
+/// (IEEE 802.11: a basic rate, often 1 to 6 Mbit/s), and nobody else can send meanwhile.
+pub const SAY_RATE_WIRELESS: u64 = 100_000;
 
 /// Bytes that it says at once: they fit into the receive buffer that a stock system grants.
 pub const SAY_BURST: u64 = 128 << 10;

@@ -40,8 +40,12 @@ pub enum DecodeError {
     Member(&'static str),
 }
 
+/// `["author",run,from,to,before]`
+type LogRow = (String, u64, u64, u64, u64);
+
 /// Every member of every type. Which of them a type needs is checked afterwards.
 #[derive(Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a member of the wire's own")]
 struct Members<'a> {
     cooee: Option<u64>,
     #[serde(rename = "type")]
@@ -100,7 +104,7 @@ struct Members<'a> {
     last: Option<u32>,
     page: Option<u32>,
     pages: Option<u32>,
-    logs: Option<Vec<(String, u64, u64, u64, u64)>>,
+    logs: Option<Vec<LogRow>>,
     since: Option<u64>,
     heads: Option<Vec<(String, u64, String)>>,
     sig: Option<IgnoredAny>,
@@ -301,8 +305,8 @@ impl Members<'_> {
             Some("unicast") => Some(Hearing::Unicast),
             Some(_) => return Err(DecodeError::Member("hears")),
         };
-        let heads = self.heads.unwrap_or_default();
-        if heads.len() > limits::CHANNELS {
+        let spoken = self.heads.unwrap_or_default();
+        if spoken.len() > limits::CHANNELS {
             return Err(DecodeError::Member("heads"));
         }
         let logs = |(name, head, digest): (String, u64, String)| -> Result<ChannelLogs> {
@@ -328,7 +332,7 @@ impl Members<'_> {
             channels,
             channels_at,
             channels_of,
-            logs: heads.into_iter().map(logs).collect::<Result<_>>()?,
+            logs: spoken.into_iter().map(logs).collect::<Result<_>>()?,
             visitor: self.visitor,
             summary,
             attempt: self.attempt,
@@ -480,8 +484,7 @@ impl Members<'_> {
     }
 
     fn logs(self) -> Result<LogsPage> {
-        type Row = (String, u64, u64, u64, u64);
-        let stretch = |(author, epoch, from, to, before): Row| -> Result<Stretch> {
+        let stretch = |(author, epoch, from, to, before): LogRow| -> Result<Stretch> {
             let id = need(id(Some(&author), "logs")?, "logs")?;
             let span = span((from.max(1), to), "logs")?;
             if before > to {

@@ -29,6 +29,10 @@ const OF_LOG: &str = "
 const NEWEST: &str = "
     SELECT author, epoch, first, last FROM entries WHERE channel = ?1 ORDER BY id DESC";
 
+/// The same, with the time of their arrival.
+const NEWEST_SINCE: &str = "
+    SELECT author, epoch, first, arrived FROM entries WHERE channel = ?1 ORDER BY id DESC LIMIT ?2";
+
 /// Logs of a channel, that of the newest entry first.
 const RECENT: &str = "
     SELECT author, epoch, first, last FROM logs WHERE channel = ?1 ORDER BY newest DESC LIMIT ?2";
@@ -113,6 +117,30 @@ impl History {
             (*low, *high) = (first.min(*low), last.max(*high));
         }
         Ok(stretches)
+    }
+}
+
+impl History {
+    /// The first number of each log of a channel that arrived since then, looking at no more than
+    /// the `most` newest entries.
+    pub(crate) fn since(
+        &self,
+        channel: &ChannelName,
+        since: WallTime,
+        most: usize,
+    ) -> Result<Vec<(NodeId, Epoch, u64)>, HistoryError> {
+        let mut select = self.db.prepare_cached(NEWEST_SINCE)?;
+        let mut rows = select.query(params![channel.as_str(), counted(most)])?;
+        let mut firsts: BTreeMap<(NodeId, Epoch), u64> = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            if number(row, 3)? < since.0 {
+                break;
+            }
+            let first = number(row, 2)?;
+            let lowest = firsts.entry((NodeId(row.get(0)?), number(row, 1)?)).or_insert(first);
+            *lowest = first.min(*lowest);
+        }
+        Ok(firsts.into_iter().map(|((author, epoch), first)| (author, epoch, first)).collect())
     }
 }
 

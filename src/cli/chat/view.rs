@@ -25,6 +25,9 @@ impl View {
     pub(super) fn message(&mut self, message: &Message, clocks: Clocks) -> Result<(), Failure> {
         let line = match self {
             Self::Json(_) => json::message(message, clocks),
+            Self::Lines(_, style) | Self::Terminal(_, style) if message.history => {
+                style.quiet(style.dated(message, None))
+            }
             Self::Lines(_, style) | Self::Terminal(_, style) => {
                 style.message(message, clocks.wall())
             }

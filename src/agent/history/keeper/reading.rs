@@ -5,9 +5,8 @@ use super::super::entries::Stretch;
 use super::super::{History, HistoryError};
 use super::Keeper;
 use crate::proto::Kept;
-use crate::values::{ChannelName, Epoch, NodeId};
+use crate::values::{ChannelName, Epoch, NodeId, WallTime};
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for the node that serves those who come later"))]
 impl Keeper {
     /// See [`History::entries`].
     pub(crate) fn entries(
@@ -35,6 +34,16 @@ impl Keeper {
     /// See [`History::resumes`].
     pub(crate) fn resumes(&self, channel: &ChannelName, most: usize) -> Vec<(NodeId, Epoch, u64)> {
         self.read(|history| history.resumes(channel, most))
+    }
+
+    /// See [`History::since`].
+    pub(crate) fn since(
+        &self,
+        channel: &ChannelName,
+        since: WallTime,
+        most: usize,
+    ) -> Vec<(NodeId, Epoch, u64)> {
+        self.read(|history| history.since(channel, since, most))
     }
 
     fn read<T>(&self, read: impl FnOnce(&History) -> Result<Vec<T>, HistoryError>) -> Vec<T> {
