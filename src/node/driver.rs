@@ -95,6 +95,7 @@ pub(super) struct Driver {
     /// Links without a carrier at the last look: the cable is out.
     idle: BTreeSet<LinkId>,
     reported_drops: u64,
+    seen_drops: u64,
     next_report: Instant,
     next_look: Instant,
     /// When the engine wants to be called again, as far as is known.
@@ -132,6 +133,7 @@ impl Driver {
             failing: BTreeMap::new(),
             idle: BTreeSet::new(),
             reported_drops: 0,
+            seen_drops: 0,
             next_report: clock.now(),
             next_look: clock.now() + LOOK_AT_LINKS,
             wake: Instant::ZERO,
@@ -188,6 +190,14 @@ impl Driver {
             if self.receive(token)? == Drained::More {
                 self.busy.insert(token);
             }
+        }
+        if !self.busy.is_empty() {
+            self.engine.handle(self.clock.now(), Input::Command(Command::Behind));
+        }
+        let drops = self.sockets.kernel_drops();
+        if drops > self.seen_drops {
+            self.seen_drops = drops;
+            self.engine.handle(self.clock.now(), Input::Command(Command::Strained));
         }
         if changed {
             self.expect_changes();

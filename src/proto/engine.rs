@@ -17,12 +17,13 @@ use super::discovery::Discovery;
 use super::event::{Command, Event, Input, Output, PeerInfo, Refusal};
 use super::fetches::Fetches;
 use super::flow::Flow;
-use super::guard::{Counters, Guard};
+use super::guard::{Bucket, Counters, Guard};
 use super::heads::{Casts, Heads};
 use super::inbox::{Assemblies, Authors};
 use super::logs::Logs;
 use super::orphans::Orphans;
 use super::outbox::Outbox;
+use super::patience::Patience;
 use super::peers::Peers;
 use super::pending::Pending;
 use super::recalls::Recalls;
@@ -86,6 +87,14 @@ pub struct Engine {
     pub(super) recalls: Recalls,
     pub(super) orphans: Orphans,
     pub(super) fetches: Fetches,
+    /// What this node misses may be waiting to be read, until then.
+    pub(super) behind: Instant,
+    /// This node can't keep up, until then.
+    pub(super) strained: Instant,
+    /// How long answers to requests for repair are waited for.
+    pub(super) patience: Patience,
+    /// Requests for repair that this node may send.
+    pub(super) asks: Bucket,
     /// When anybody was heard last, with something genuine.
     pub(super) heard: Instant,
     pub(super) authors: Authors,
@@ -147,6 +156,10 @@ impl Engine {
             recalls: Recalls::default(),
             orphans: Orphans::new(),
             fetches: Fetches::default(),
+            behind: Instant::ZERO,
+            strained: Instant::ZERO,
+            patience: Patience::new(),
+            asks: Bucket::full(now, limits::ASK_BURST),
             heard: now,
             authors: Authors::new(),
             assemblies: Assemblies::new(),
@@ -302,6 +315,8 @@ impl Engine {
             Command::Answer { question, what, exit, last } => {
                 self.answer(question, what, exit, last);
             }
+            Command::Behind => self.behind = self.now + timing::UNREAD,
+            Command::Strained => self.strained = self.now + timing::STRAIN,
             Command::Pace(rate) => self.flow.set_rate(rate, self.now),
             Command::Profile(profile) => self.set_profile(profile),
             Command::Stop => self.stop(),
@@ -423,11 +438,25 @@ impl Engine {
         let authentic = arrival.packet.is_authentic();
         if authentic {
             self.heard = self.now;
+            self.hear(arrival);
         } else {
             self.counters.bad_signature += 1;
             self.guard.note_bad(arrival.source, self.now);
         }
         authentic
+    }
+
+    /// Something genuine has come by multicast. If it is its sender's own, that one is heard so:
+    /// where much is lost, announcements alone would be too few to tell.
+    fn hear(&mut self, arrival: &Arrival<'_>) {
+        let from = arrival.packet.datagram().ok().and_then(Datagram::from);
+        let (Some(from), Hearing::Multicast) = (from, arrival.via) else { return };
+        let (now, size) = (self.now, self.size());
+        let Some(peer) = self.peers.get_mut(from.id) else { return };
+        if peer.epoch == from.epoch && peer.paths.has(arrival.link, arrival.source) {
+            let heard = peer.reach.hear_multicast(now, size, false);
+            self.on_multicast_heard(heard, from.id);
+        }
     }
 
     /// Does what is due.
@@ -478,7 +507,7 @@ impl Engine {
             self.asked.next(),
             self.outbox.next,
             self.heads.next(),
-            self.logs.next(),
+            self.logs.next().max(self.behind),
             self.repairs.next(),
             self.confirms.next(),
             self.receipts.next(),

@@ -113,6 +113,12 @@ pub enum Command {
         /// [`crate::values::limits::ANSWERS`].
         last: bool,
     },
+    /// Tells that more has arrived than this node has read so far: what it misses may be there
+    /// already, so for a moment it asks for nothing.
+    Behind,
+    /// Tells that the system has dropped datagrams, because this node does not read them fast enough:
+    /// for a while it asks for less.
+    Strained,
     /// Says so many bytes a second in channels at most, see [`crate::values::limits::SAY_RATE`].
     Pace(u64),
     /// Replaces what the node says of itself.

@@ -81,6 +81,11 @@ impl Flow {
         }
     }
 
+    /// An entry goes out again.
+    pub(crate) fn repaired(&mut self, bytes: usize, now: Instant) {
+        (self.owed, self.at) = (self.owed(now) + bytes as u64, now);
+    }
+
     /// A listener asks for what it misses, from `lowest` on.
     pub(crate) fn wanted(&mut self, channel: &ChannelName, by: NodeId, lowest: u64, now: Instant) {
         let Some(window) = self.windows.get_mut(channel) else { return };

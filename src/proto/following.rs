@@ -67,9 +67,13 @@ impl Engine {
                 // Nobody sends again what nobody knows of: this is the author itself.
                 log.source = Some(from);
             }
-            log.take(span, bytes, room, now, ask)
+            let taken = log.take(span, bytes, room, now, ask);
+            (taken, log.answered.take())
         });
-        let taken = taken.unwrap_or(Taken::Duplicate);
+        let (taken, answered) = taken.unwrap_or((Taken::Duplicate, None));
+        if let Some(after) = answered {
+            self.patience.answered(after);
+        }
         self.counters.early_refused += u64::from(taken == Taken::Refused);
         if is_new(taken) {
             self.store.add(name, span, bytes, now);
@@ -243,6 +247,9 @@ impl Engine {
 
     /// Asks for what is missing, and gives up what has been asked for long enough.
     pub(super) fn follow_when_due(&mut self) {
+        if self.now < self.behind {
+            return;
+        }
         while let Some(name) = self.logs.due(self.now) {
             let Some(log) = self.logs.get(&name) else { return };
             if gives_up(log) <= self.now {
@@ -276,7 +283,12 @@ impl Engine {
 
     fn ask_for(&mut self, name: &LogName) {
         let now = self.now;
+        if !self.asks.take(now, limits::ASK_RATE, limits::ASK_BURST) {
+            self.logs.update(name, now, |log| log.gaps.put_off(now, now + timing::ASK_LATER));
+            return;
+        }
         let listeners = self.listeners(&name.channel, Some(name.author.id));
+        let patience = (self.patience.get(), now < self.strained);
         let Some(log) = self.logs.get(name) else { return };
         let room = limits::ASKED_AT_ONCE.saturating_sub(log.gaps.on_their_way(now));
         let due = log.gaps.due(now, room);
@@ -284,13 +296,16 @@ impl Engine {
         let rng = &mut self.rng;
         self.logs.update(name, now, |log| {
             for (span, _) in &due {
-                let next = |tries| now + timing::ask_again(tries, rtt, listeners, rng);
-                log.gaps.asked(*span, next);
+                let next = |tries| now + timing::ask_again(tries, rtt, listeners, patience, rng);
+                log.gaps.asked(*span, now, next);
             }
             // What had no room waits for its turn.
             log.gaps.put_off(now, now + timing::ASK_LATER);
         });
         let Some(attempt) = due.iter().map(|(_, gap)| gap.tries).max() else { return };
+        if attempt > 0 {
+            self.patience.unanswered();
+        }
         let gaps = due.into_iter().map(|(span, _)| span).collect();
         let (channel, author) = (name.channel.clone(), name.author);
         let want = Want { from: self.sender(), channel, author, attempt, gaps };

@@ -15,8 +15,9 @@ pub(crate) struct Gap {
     to: u64,
     /// When it became known.
     pub(crate) since: Instant,
-    /// How often it was asked for, by this node or by another.
+    /// How often it was asked for, by this node or by another, and when last.
     pub(crate) tries: u8,
+    pub(crate) asked: Instant,
     /// When it is to be asked for next.
     pub(crate) next: Instant,
 }
@@ -33,12 +34,16 @@ impl Gaps {
             Some(mut last) if last.get().to + 1 == span.from && last.get().tries == 0 => {
                 last.get_mut().to = span.to;
             }
-            _ => drop(self.0.insert(span.from, Gap { to: span.to, since: now, tries: 0, next })),
+            _ => {
+                let gap = Gap { to: span.to, since: now, tries: 0, asked: now, next };
+                self.0.insert(span.from, gap);
+            }
         }
     }
 
-    /// Notes that these numbers have come; whether any of them was missing.
-    pub(crate) fn fill(&mut self, span: Span) -> bool {
+    /// Notes that these numbers have come; the gap in which the first of them was missing, if any.
+    pub(crate) fn fill(&mut self, span: Span) -> Option<Gap> {
+        let first = self.overlapping(span).next().map(|(_, gap)| gap);
         let cut: Vec<u64> = self.overlapping(span).map(|(from, _)| from).collect();
         for from in &cut {
             let Some(gap) = self.0.remove(from) else { continue };
@@ -49,7 +54,7 @@ impl Gaps {
                 self.0.insert(span.to + 1, gap);
             }
         }
-        !cut.is_empty()
+        first
     }
 
     fn overlapping(&self, span: Span) -> impl Iterator<Item = (u64, Gap)> {
@@ -94,7 +99,7 @@ impl Gaps {
 
     /// These numbers have been asked for, as far as they are missing: they are left alone until the
     /// time that `next` says for so many tries.
-    pub(crate) fn asked(&mut self, span: Span, mut next: impl FnMut(u8) -> Instant) {
+    pub(crate) fn asked(&mut self, span: Span, now: Instant, mut next: impl FnMut(u8) -> Instant) {
         let hit: Vec<(u64, Gap)> = self.overlapping(span).collect();
         for (from, gap) in hit {
             // What was not asked for stays as it is.
@@ -111,7 +116,7 @@ impl Gaps {
                 self.0.insert(last + 1, gap);
             }
             let tries = gap.tries.saturating_add(1);
-            self.0.insert(first, Gap { to: last, tries, next: next(tries), ..gap });
+            self.0.insert(first, Gap { to: last, tries, asked: now, next: next(tries), ..gap });
         }
     }
 
@@ -181,10 +186,10 @@ mod tests {
                     }
                     1 => {
                         let any = (from..=from + more).any(|n| missing.contains(&n));
-                        prop_assert_eq!(gaps.fill(span(from, from + more)), any);
+                        prop_assert_eq!(gaps.fill(span(from, from + more)).is_some(), any);
                         missing.retain(|n| !(from..=from + more).contains(n));
                     }
-                    _ => gaps.asked(span(from, from + more), |_| at(9)),
+                    _ => gaps.asked(span(from, from + more), at(5), |_| at(9)),
                 }
                 prop_assert_eq!(&numbers(&gaps), &missing);
                 let ends: Vec<(u64, u64)> = gaps.0.iter().map(|(f, g)| (*f, g.to)).collect();
@@ -201,11 +206,11 @@ mod tests {
         assert!(gaps.due(at(0), 100).is_empty());
         let due: Vec<Span> = gaps.due(at(1), 4).into_iter().map(|(span, _)| span).collect();
         assert_eq!(due, [span(1, 4)]);
-        gaps.asked(span(1, 4), |tries| at(10 * u64::from(tries)));
+        gaps.asked(span(1, 4), at(1), |tries| at(10 * u64::from(tries)));
         assert_eq!(gaps.next(), at(1));
         let due: Vec<Span> = gaps.due(at(1), 100).into_iter().map(|(span, _)| span).collect();
         assert_eq!(due, [span(5, 9)]);
-        gaps.asked(span(5, 9), |_| at(30));
+        gaps.asked(span(5, 9), at(1), |_| at(30));
         assert_eq!(gaps.next(), at(10));
         gaps.hurry(at(2));
         assert_eq!(gaps.next(), at(2));

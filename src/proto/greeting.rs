@@ -238,7 +238,7 @@ impl Engine {
         self.on_multicast_heard(news.heard, id);
     }
 
-    fn on_multicast_heard(&mut self, heard: Heard, id: NodeId) {
+    pub(super) fn on_multicast_heard(&mut self, heard: Heard, id: NodeId) {
         match heard {
             Heard::AsBefore => {}
             Heard::Something => self.reminder.want(),

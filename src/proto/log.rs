@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::gaps::Gaps;
 use crate::values::{Instant, LinkId, NodeId, limits};
@@ -52,6 +53,8 @@ pub(crate) struct Log {
     early_bytes: usize,
     long: Long,
     pub(crate) gaps: Gaps,
+    /// How long after it was asked for the last entry that was missing came, if that is known.
+    pub(crate) answered: Option<Duration>,
     /// When a gap was filled or became known last.
     pub(crate) progress: Instant,
     /// Where the author itself was heard last, with something signed.
@@ -73,6 +76,7 @@ impl Log {
             early_bytes: 0,
             long: Long::default(),
             gaps: Gaps::default(),
+            answered: None,
             progress: now,
             source: None,
             holder: None,
@@ -150,8 +154,10 @@ impl Log {
             }
         }
         self.learn(span.from - 1, now, ask);
-        if self.gaps.fill(span) {
+        if let Some(gap) = self.gaps.fill(span) {
             self.progress = now;
+            // Of what was asked for more than once it is not known which request brought it (Karn).
+            self.answered = (gap.tries == 1).then(|| now.since(gap.asked));
         }
         self.head = self.head.max(span.to);
         if next {

@@ -58,6 +58,7 @@ mod logs;
 mod orphans;
 mod outbox;
 mod paths;
+mod patience;
 mod peers;
 mod pending;
 mod reach;

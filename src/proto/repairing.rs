@@ -112,10 +112,12 @@ impl Engine {
         let now = self.now;
         let rtt = self.peers.get(name.author.id).and_then(|peer| peer.rtt);
         let listeners = self.listeners(&name.channel, Some(name.author.id));
+        let patience = (self.patience.get(), now < self.strained);
         let rng = &mut self.rng;
         self.logs.update(name, now, |log| {
             for gap in &want.gaps {
-                log.gaps.asked(*gap, |tries| now + timing::ask_again(tries, rtt, listeners, rng));
+                let next = |tries| now + timing::ask_again(tries, rtt, listeners, patience, rng);
+                log.gaps.asked(*gap, now, next);
             }
         });
     }
@@ -133,7 +135,11 @@ impl Engine {
         let alone = self.proven_address(arrival, by);
         if name.author == self.sender() {
             let all = self.listeners(&name.channel, Some(by)) > 0 || alone.is_none();
-            match (self.repairs.send_own(entry, by, now), alone) {
+            let (way, length) = (self.repairs.send_own(entry, by, now), bytes.len());
+            if way != Way::Nobody {
+                self.flow.repaired(length, now); // the less is said that is new
+            }
+            match (way, alone) {
                 (Way::Nobody, _) => return,
                 (Way::All, _) if all => self.broadcast(bytes, Some(&name.channel)),
                 (_, Some(to)) => self.transmit(bytes, to),
@@ -147,7 +153,7 @@ impl Engine {
             }
             self.transmit(bytes, to);
         } else {
-            if !self.is_author_there(name) || want.attempt >= timing::OTHERS_AFTER {
+            if self.may_stand_in(name, want.attempt) {
                 let listeners = self.listeners(&name.channel, None);
                 let at = now + timing::first_request(listeners, &mut self.rng);
                 self.repairs.wait(entry, at, now);
@@ -167,14 +173,18 @@ impl Engine {
         peer.paths.best().filter(|path| path.proven).and_then(|_| destination(peer))
     }
 
-    /// Whether the author of a log can answer for itself.
-    fn is_author_there(&self, name: &LogName) -> bool {
-        let peer = self.peers.get(name.author.id);
-        if peer.is_some_and(|peer| peer.epoch == name.author.epoch) {
-            return true;
-        }
+    /// Whether somebody else than the author may send what was asked for so often: when it is gone,
+    /// silent, or does not answer for long.
+    fn may_stand_in(&self, name: &LogName, attempt: u8) -> bool {
+        let peer = self.peers.get(name.author.id).filter(|p| p.epoch == name.author.epoch);
         let source = self.logs.get(name).and_then(|log| log.source);
-        source.is_some_and(|(_, _, at)| self.now.since(at) < timing::PASSING)
+        let heard = source.map(|(_, _, at)| at);
+        let silent = |time| heard.is_none_or(|at| self.now.since(at) > time);
+        match peer {
+            None => silent(timing::PASSING),
+            Some(_) if silent(timing::SILENT) => attempt >= timing::OTHERS_AFTER,
+            Some(_) => attempt >= timing::OTHERS_AT_LAST,
+        }
     }
 
     /// Sends others' entries that nobody else has sent.

@@ -120,21 +120,38 @@ const OVERTAKEN: Duration = Duration::from_micros(500);
 /// three times what a datagram takes to all of them, so that most hear the first one in time.
 const REQUEST_SPREAD: Duration = Duration::from_micros(1_200);
 
-/// A request that brought nothing is repeated after this time, half as much more with each, up to
-/// [`ASK_AGAIN_MOST`].
-const ASK_AGAIN: Duration = Duration::from_millis(12);
+/// A request that brought nothing is repeated after this time, or longer where answers take longer;
+/// after half as much more with each, up to [`ASK_AGAIN_MOST`].
+pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(12);
 const ASK_AGAIN_MOST: Duration = Duration::from_millis(500);
+
+/// The longest wait before the first repetition.
+pub(crate) const PATIENCE_MOST: Duration = Duration::from_millis(250);
+
+/// How long a node asks for nothing after it has noticed that there is more to be read.
+pub(crate) const UNREAD: Duration = Duration::from_millis(5);
+
+/// How long a node that can't keep up asks for less, after it was told so last.
+pub(crate) const STRAIN: Duration = Duration::from_secs(1);
+
+/// How much longer it waits before it asks again: what it asked for waits to be read.
+pub(crate) const STRAINED: u32 = 8;
 
 /// What has no room among the numbers that are asked for waits so long.
 pub(crate) const ASK_LATER: Duration = Duration::from_millis(5);
 
 /// An entry that was sent again is not sent again for this time. Less than [`ASK_AGAIN`], so that
 /// nobody asks in vain.
-pub(crate) const REPAIR_HOLD: Duration = Duration::from_millis(5);
-const _: () = assert!(REPAIR_HOLD.as_micros() < ASK_AGAIN.as_micros());
+pub(crate) const REPAIR_HOLD: Duration = Duration::from_millis(8);
+const _: () = assert!(REPAIR_HOLD.as_micros() < ASK_AGAIN.as_micros() * 3 / 4);
 
-/// While the author is there, others send its entries only when they are asked for so often.
+/// While the author is there, others send its entries only when they are asked for so often; or,
+/// while it says more and more, so that it is only slow, so often.
 pub(crate) const OTHERS_AFTER: u8 = 4;
+pub(crate) const OTHERS_AT_LAST: u8 = 8;
+
+/// An author that has said nothing new for this time may be dead.
+pub(crate) const SILENT: Duration = Duration::from_millis(500);
 
 /// An author who only passes through is taken for present so long after it was heard.
 pub(crate) const PASSING: Duration = Duration::from_secs(2);
@@ -245,9 +262,10 @@ pub(crate) fn ask_again(
     tries: u8,
     rtt: Option<Duration>,
     listeners: usize,
+    (patience, strained): (Duration, bool),
     rng: &mut Rng,
 ) -> Duration {
-    let least = ASK_AGAIN + rtt.unwrap_or_default() * 4;
+    let least = (patience + rtt.unwrap_or_default() * 4) * if strained { STRAINED } else { 1 };
     let factor = 1.5_f64.powi(i32::from(tries.clamp(1, 12)) - 1);
     let wait = least.mul_f64(factor).min(ASK_AGAIN_MOST);
     // The random part keeps those apart who heard the same request.

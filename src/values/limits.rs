@@ -123,6 +123,13 @@ pub const OUTBOX: usize = 64 << 10;
 /// Entries of which it is remembered that they were sent again.
 pub const REPAIRED: usize = 8_192;
 
+/// Requests for repair that one node sends in a second; [`ASK_BURST`] at once. What has no room goes
+/// with the next.
+pub const ASK_RATE: u32 = 200;
+
+/// See [`ASK_RATE`].
+pub const ASK_BURST: u32 = 50;
+
 /// Requests for repair that are read of one address in a second; [`WANT_BURST`] at once. Further
 /// ones are dropped.
 pub const WANT_RATE: u32 = 400;
@@ -132,13 +139,13 @@ pub const WANT_BURST: u32 = 400;
 
 /// Entries a second that one node sends again; [`REPAIR_BURST`] at once. Further ones have to be
 /// asked for again.
-pub const REPAIR_RATE: u32 = 4_000;
+pub const REPAIR_RATE: u32 = 2_000;
 
 /// See [`REPAIR_RATE`].
 pub const REPAIR_BURST: u32 = 1_000;
 
 /// The same for one that asks.
-pub const REPAIR_RATE_OF_ONE: u32 = 2_000;
+pub const REPAIR_RATE_OF_ONE: u32 = 1_000;
 
 /// See [`REPAIR_RATE_OF_ONE`].
 pub const REPAIR_BURST_OF_ONE: u32 = 500;
