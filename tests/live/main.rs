@@ -18,6 +18,7 @@ mod agent_service;
 mod asking;
 mod channels;
 mod control;
+mod delivery;
 mod examples;
 mod finding;
 mod gateway;

@@ -1,0 +1,200 @@
+//! What was said arrives: in order, once, at everyone who was there, whatever is lost on the way and
+//! whoever has died meanwhile; and those who come late are told.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::host::Host;
+use crate::lab::lab_or_skip;
+use crate::lines::eventually;
+use crate::running::Running;
+
+/// Waits until each of these has met all the others.
+#[track_caller]
+fn all_meet(listeners: &[Running], hosts: &[Host]) {
+    for (listener, own) in listeners.iter().zip(hosts) {
+        for other in hosts.iter().filter(|other| other.nick() != own.nick()) {
+            listener.wait_event("joined", other.nick());
+        }
+    }
+}
+
+/// The texts that a listener has shown of each author, history apart, in their order.
+fn heard(listener: &Running) -> BTreeMap<String, Vec<String>> {
+    let mut heard: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for message in listener.json_so_far(|object| object["event"] == "message") {
+        if message["history"] != true {
+            let author = message["from"]["nick"].as_str().unwrap().to_owned();
+            heard.entry(author).or_default().push(message["text"].as_str().unwrap().to_owned());
+        }
+    }
+    heard
+}
+
+/// `count` messages of an author, some of them long.
+fn messages(author: &str, count: usize) -> Vec<String> {
+    let length = |n: usize| if n % 10 == 9 { 20_000 } else { 20 + n % 400 };
+    (0..count).map(|n| format!("{author} {n} {}", "x".repeat(length(n)))).collect()
+}
+
+#[test]
+fn everything_arrives_in_order_and_once_where_every_host_loses_a_fifth() {
+    let lab = lab_or_skip!(4);
+    let hosts = lab.hosts();
+    let mut listeners: Vec<Running> =
+        hosts.iter().map(|host| host.cooee(&["chat", "--json"])).collect();
+    all_meet(&listeners, &hosts);
+    for number in 1..=hosts.len() {
+        lab.lan(&["loss", &number.to_string(), "20"]);
+    }
+    let count = 60;
+    for (listener, host) in listeners.iter_mut().zip(&hosts) {
+        for message in messages(host.nick(), count) {
+            listener.type_line(&message);
+        }
+    }
+    for (listener, own) in listeners.iter().zip(&hosts) {
+        for author in hosts.iter().filter(|author| author.nick() != own.nick()) {
+            let all = messages(author.nick(), count);
+            listener.wait_message(all.last().unwrap());
+            assert_eq!(heard(listener)[author.nick()], all);
+        }
+    }
+}
+
+#[test]
+fn a_host_whose_cable_was_out_has_everything_soon_after() {
+    let lab = lab_or_skip!(3);
+    let hosts = lab.hosts();
+    let listeners: Vec<Running> = hosts.iter().map(|host| host.listen(&["--events"])).collect();
+    all_meet(&listeners, &hosts);
+    let mut speaker = hosts[0].user("speaker").cooee(&["chat", "--json"]);
+    listeners[2].wait_event("joined", "speaker");
+    speaker.wait_event("joined", "host3");
+    speaker.type_line("before");
+    listeners[2].wait_message("before");
+    lab.lan(&["link", "3", "unplug"]);
+    listeners[1].wait_event("dead", "host3");
+    let texts: Vec<String> = (0..100).map(|n| format!("meanwhile {n}")).collect();
+    speaker.type_all(texts.clone().into_iter());
+    listeners[1].wait_message("meanwhile 99");
+    lab.lan(&["link", "3", "up"]);
+    listeners[2].wait_message("meanwhile 99");
+    let mut all = vec!["before".to_owned()];
+    all.extend(texts);
+    assert_eq!(heard(&listeners[2])["speaker"], all);
+}
+
+#[test]
+fn what_anybody_has_of_an_author_that_was_killed_all_get() {
+    let lab = lab_or_skip!(4);
+    let hosts = lab.hosts();
+    let listeners: Vec<Running> =
+        hosts[..3].iter().map(|host| host.listen(&["--events"])).collect();
+    let mut author = hosts[3].cooee(&["chat", "--json"]);
+    for listener in &listeners {
+        listener.wait_event("joined", "host4");
+    }
+    for host in &hosts[..3] {
+        author.wait_event("joined", host.nick());
+    }
+    for number in 1..=3 {
+        lab.lan(&["loss", &number.to_string(), "30"]);
+    }
+    for n in 0..100 {
+        author.type_line(&format!("last words {n}"));
+    }
+    // As soon as the first of it is anywhere.
+    listeners[0].wait_message("last words 0");
+    author.kill();
+    for listener in &listeners {
+        listener.wait_event("dead", "host4");
+    }
+    // By then nothing is missing any more that anybody has.
+    let each: Vec<Vec<String>> =
+        listeners.iter().map(|l| heard(l).remove("host4").unwrap()).collect();
+    assert!(each.iter().all(|texts| *texts == each[0]), "{each:#?}");
+}
+
+fn history(host: &Host) -> Vec<Value> {
+    host.ask_agent(&["history", "--json", "--limit", "10000"]).json()
+}
+
+#[test]
+fn an_agent_that_comes_late_gets_the_last_messages_though_their_author_is_gone() {
+    let lab = lab_or_skip!(3);
+    let [author, keeper, late] = [1, 2, 3].map(|number| lab.host(number));
+    let _keeper = keeper.agent(&[]);
+    let mut chat = author.cooee(&["chat", "--json"]);
+    chat.wait_event("joined", "host2");
+    chat.type_all((0..500).map(|n| format!("long ago {n}")));
+    eventually("the keeper has it all", || (history(&keeper).len() == 500).then_some(()));
+    drop(chat);
+    // It has them from its history only: it has started again.
+    keeper.ask_agent(&["stop"]).exits(0);
+    let _keeper = eventually("the keeper starts again", || Some(keeper.agent(&[])));
+    let _late = late.agent(&[]);
+    eventually("the late one has the last fifty", || (history(&late).len() >= 50).then_some(()));
+    let texts: Vec<String> =
+        history(&late).iter().map(|m| m["text"].as_str().unwrap().to_owned()).collect();
+    let last: Vec<String> = (450..500).map(|n| format!("long ago {n}")).collect();
+    assert_eq!(texts, last);
+    assert!(history(&late).iter().all(|message| message["verified"] == true));
+    // What is said from now on is no history, and comes behind it.
+    let listener = late.client(&["listen", "--json", "--history", "2"]);
+    listener.wait_message("long ago 499");
+    author.say("and now");
+    listener.wait_message("and now");
+    let texts = listener.texts();
+    assert_eq!(texts, ["long ago 498", "long ago 499", "and now"]);
+}
+
+#[test]
+fn an_agent_that_was_away_gets_what_it_missed() {
+    let lab = lab_or_skip!(3);
+    let [author, keeper, away] = [1, 2, 3].map(|number| lab.host(number));
+    let _keeper = keeper.agent(&[]);
+    let agent = away.agent(&[]);
+    let mut chat = author.cooee(&["chat", "--json"]);
+    for nick in ["host2", "host3"] {
+        chat.wait_event("joined", nick);
+    }
+    chat.type_line("before");
+    eventually("it is heard", || (history(&away).len() == 1).then_some(()));
+    agent.kill();
+    chat.type_all((0..200).map(|n| format!("missed {n}")));
+    eventually("the keeper has it all", || (history(&keeper).len() == 201).then_some(()));
+    drop(chat);
+    let _agent = away.agent(&[]);
+    eventually("what was missed is there", || (history(&away).len() == 201).then_some(()));
+    let texts: Vec<String> =
+        history(&away).iter().map(|m| m["text"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(texts[0], "before");
+    assert_eq!(texts[1..], (0..200).map(|n| format!("missed {n}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_newcomer_is_shown_the_last_messages_in_the_chat_and_not_by_listen() {
+    let lab = lab_or_skip!(3);
+    let [author, chatter, listener] = [1, 2, 3].map(|number| lab.host(number));
+    let mut first = author.cooee(&["chat", "--json"]);
+    let _other = author.user("other").listen(&[]);
+    first.wait_event("joined", "other");
+    for n in 0..3 {
+        first.type_line(&format!("old {n}"));
+    }
+    let chat = chatter.cooee(&["chat", "--json"]);
+    let old = chat.wait_message("old 2");
+    assert_eq!((&old["history"], &old["verified"]), (&true.into(), &true.into()));
+    assert_eq!(chat.texts(), ["old 0", "old 1", "old 2"]);
+    let listening = listener.listen(&["--events"]);
+    listening.wait_event("joined", "host1");
+    first.wait_event("joined", "host3");
+    // Longer than it takes to fetch what there is, if it did.
+    listening.no_event_for(Duration::from_secs(2), "message", "host1");
+    first.type_line("new");
+    listening.wait_message("new");
+    assert_eq!(listening.texts(), ["new"]);
+}
