@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::objects::asking::{self, Read};
 use super::objects::{Clocks, read};
 use super::protocol::{About, Line, Reply};
+use super::survey::Need;
 use crate::net::Clock;
 use crate::node::{Feeder, Notice, Notices, feed};
 use crate::proto::{Event, Outgoing, PeerInfo, TellError};
@@ -231,6 +232,28 @@ impl Client {
         let mut channel = Channel::open(&self.path)?;
         channel.stream.get_ref().set_read_timeout(Some(wait + PATIENCE))?;
         write(channel.stream.get_mut(), line)?;
+        Ok(Lines(channel))
+    }
+
+    /// Has everyone in a channel confirm what was said there. It goes on the connection on which it was
+    /// said, so behind it; whatever is asked for afterwards has another one.
+    pub(crate) fn confirm(
+        &self,
+        channel: &ChannelName,
+        need: Need,
+        wait: Duration,
+    ) -> Result<Lines, ClientError> {
+        let line = Line {
+            verb: "confirm".to_owned(),
+            channel: Some(channel.as_str().to_owned()),
+            need: Some(need.to_string()).filter(|need| !need.is_empty()),
+            wait_ms: Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            ..Line::default()
+        };
+        let next = Channel::open(&self.path)?;
+        let mut channel = std::mem::replace(&mut *lock(&self.requests), next);
+        channel.stream.get_ref().set_read_timeout(Some(wait + PATIENCE))?;
+        write(channel.stream.get_mut(), &line)?;
         Ok(Lines(channel))
     }
 

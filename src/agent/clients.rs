@@ -122,6 +122,7 @@ impl Server {
         self.busy.remove(&client);
         self.telling.retain(|_, (who, _)| *who != client);
         self.forget_asking(client);
+        self.forget_confirming(client);
         for waiting in self.saying.values_mut().flatten().filter(|who| **who == client) {
             *waiting = usize::MAX;
         }

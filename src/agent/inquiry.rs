@@ -112,7 +112,7 @@ fn through(client: &Client, wanted: Wanted) -> Result<Lines, ClientError> {
 }
 
 /// The agent says no in a reply.
-fn refused(line: &str) -> Result<(), ClientError> {
+pub(super) fn refused(line: &str) -> Result<(), ClientError> {
     match serde_json::from_str::<Reply>(line) {
         Ok(Reply { ok: false, error, .. }) => {
             Err(ClientError::Refused(error.unwrap_or_else(|| "it gives no reason".to_owned())))

@@ -2,6 +2,7 @@
 //! never renamed, and always in the order in which they stand here.
 
 pub(crate) mod asking;
+pub(crate) mod confirming;
 pub(crate) mod read;
 
 use std::collections::BTreeMap;

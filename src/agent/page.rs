@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::clients::CLIENTS;
-use super::objects::{Clocks, asking, read};
+use super::objects::{Clocks, asking, confirming, read};
 use super::protocol::{self, LINE, Reply};
 use crate::values::{Instant, WallTime, limits};
 
@@ -79,7 +79,9 @@ fn the_lines_that_the_agent_writes_are_read_by_its_own_client() {
     for line in PAGE.lines().filter_map(|line| line.strip_prefix("← ")) {
         let value: Value = line.parse().unwrap();
         if value["event"].is_string() {
-            let read = read::notice(line, clocks).is_some() || asking::read(line).is_some();
+            let read = read::notice(line, clocks).is_some()
+                || asking::read(line).is_some()
+                || confirming::read(line).is_some();
             assert!(read, "{line}");
             continue;
         }
@@ -98,6 +100,8 @@ fn the_limits_on_the_page_are_those_of_the_code() {
         format!("a list of names, at most {};", limits::CHANNELS),
         format!("| `text` | up to {} KiB", limits::TEXT / 1_024),
         format!("any JSON, up to {} KiB", limits::DATA / 1_024),
+        format!("At most {} such requests", limits::CONFIRMS),
+        format!("has gone out: 5,000 if missing, at most {},000 |", limits::CONFIRM_TIME.as_secs()),
         format!("at most {} of each, and {} bytes", limits::TAGS, limits::TAG_BYTES),
     ] {
         assert!(PAGE.contains(&said), "{said}");

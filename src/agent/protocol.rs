@@ -26,7 +26,7 @@ use crate::values::{ChannelName, Json, Level, Nick, limits};
 /// character written as `\uXXXX`, with room to spare.
 pub(crate) const LINE: usize = 1 << 20;
 
-/// How long answers are waited for unless said otherwise.
+/// How long answers and receipts are waited for unless said otherwise.
 pub(crate) const WAIT: Duration = Duration::from_secs(5);
 
 /// A request as written.
@@ -91,6 +91,9 @@ pub(crate) enum Request {
     /// Put a question to all peers, those with these tags, or one; send the answers as they come,
     /// and then what came of it.
     Ask(Inquiry),
+    /// Have everyone in a channel confirm what was said there; send the receipts as they come, and
+    /// then what came of it.
+    Confirm { channel: ChannelName, need: Need, wait: Duration },
     /// Send others' questions from now on; this client answers them.
     Answer,
     /// Answer a question; without `what`, give no answer, or no more.
@@ -169,6 +172,8 @@ fn request(line: Line) -> Result<Request, String> {
         None => Err("the member 'channel' is missing".to_owned()),
     };
     let keep = line.keep.unwrap_or(false);
+    let need = line.need.as_ref().map(|need| need.parse()).transpose();
+    let wait = line.wait_ms.map_or(WAIT, Duration::from_millis);
     Ok(match line.verb.as_str() {
         "hello" => Request::Hello,
         "peers" => Request::Peers,
@@ -185,9 +190,14 @@ fn request(line: Line) -> Result<Request, String> {
             what: what(&line)?,
             to: line.to,
             filter: Filter::with_tags(line.tags.unwrap_or_default()),
-            need: line.need.map(|need| need.parse()).transpose()?.unwrap_or_default(),
-            wait: line.wait_ms.map_or(WAIT, Duration::from_millis).min(limits::QUESTION_TIME),
+            need: need?.unwrap_or_default(),
+            wait: wait.min(limits::QUESTION_TIME),
         }),
+        "confirm" => Request::Confirm {
+            channel: channel(line.channel.as_ref())?,
+            need: need?.unwrap_or(Need::All),
+            wait: wait.min(limits::CONFIRM_TIME),
+        },
         "answer" => Request::Answer,
         "reply" => {
             let question = line.question.ok_or("the member 'question' is missing")?;
@@ -395,6 +405,15 @@ mod tests {
         let Ok(Request::Ask(inquiry)) = asked else { panic!("{asked:?}") };
         assert_eq!((inquiry.need, inquiry.wait), (Need::Percent(50), WAIT));
         assert_eq!((inquiry.filter.tags().len(), &inquiry.what), (2, &hi));
+        let all = Request::Confirm { channel: ChannelName::lobby(), need: Need::All, wait: WAIT };
+        assert_eq!(of(r#"{"do":"confirm"}"#), Ok(all));
+        let some = Request::Confirm {
+            channel: "ops".parse().unwrap(),
+            need: Need::Percent(80),
+            wait: limits::CONFIRM_TIME,
+        };
+        let line = r#"{"do":"confirm","channel":"ops","need":"80%","wait_ms":3600000}"#;
+        assert_eq!(of(line), Ok(some));
         let reply = |what, last| Request::Reply { question: 7, what, exit: None, last };
         assert_eq!(of(r#"{"do":"reply","question":7,"text":"hi"}"#), Ok(reply(Some(hi), true)));
         assert_eq!(of(r#"{"do":"reply","question":7,"pass":true}"#), Ok(reply(None, true)));
@@ -412,6 +431,7 @@ mod tests {
             (r#"{"do":"nick","nick":"a\u001bb"}"#, "which is not allowed"),
             (r#"{"do":"say","level":"loud"}"#, "not a level"),
             (r#"{"do":"ask","need":"none"}"#, "write a number"),
+            (r#"{"do":"confirm","need":"none"}"#, "write a number"),
             (r#"{"do":"reply","text":"x"}"#, "'question' is missing"),
             (
                 r#"{"do":"say","data":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"#,

@@ -65,6 +65,9 @@ impl Server {
                 Err(why) => Err(why),
             },
             Request::Ask(inquiry) => self.ask(client, n, inquiry),
+            Request::Confirm { channel, need, wait } => {
+                self.confirm(client, n, &channel, (need, wait))
+            }
             Request::Answer => {
                 self.add_answerer(client);
                 Ok(Reply::done(n))

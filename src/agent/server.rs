@@ -13,6 +13,7 @@ use mio::Interest;
 use mio::net::UnixListener;
 
 use super::asking::Asking;
+use super::confirming::Confirming;
 use super::entrance::{AgentError, AgentOptions, Signals, listen, raise_limit};
 use super::gateway::{self, Gateway};
 use super::history::Keeper;
@@ -77,6 +78,7 @@ pub(crate) struct Server {
     /// Who waits for the outcome of which direct message: client and its number for it.
     pub(super) telling: BTreeMap<u64, (usize, Option<u64>)>,
     pub(super) asking: Asking,
+    pub(super) confirming: Confirming,
     pub(super) started: Instant,
     pub(super) stopping: bool,
     pub(super) gateway: Option<Gateway>,
@@ -153,6 +155,7 @@ impl Server {
             saying: BTreeMap::new(),
             telling: BTreeMap::new(),
             asking: Asking::default(),
+            confirming: Confirming::default(),
             stopping: false,
             gateway: None,
             shown_callers: (None, Instant::ZERO),
@@ -177,9 +180,9 @@ impl Server {
             let hurry = !self.busy.is_empty() && !self.node.is_congested();
             let idle = self.sessions.is_empty() && self.gateway.is_none() && !self.crowded;
             let nap = if idle { IDLE_TURN } else { TURN }.min(self.log.nap());
-            let patience = nap
-                .min(self.asking.next().since(self.node.now()))
-                .min(self.history.patience(self.up()));
+            let due = self.asking.next().min(self.confirming.next());
+            let patience =
+                nap.min(due.since(self.node.now())).min(self.history.patience(self.up()));
             let turn = self.node.turn(if hurry { Duration::ZERO } else { patience })?;
             for guest in turn.ready {
                 self.take_in(guest)?;
@@ -191,6 +194,7 @@ impl Server {
             self.notices(turn.notices);
             self.serve();
             self.conclude_due();
+            self.confirm_due();
             self.flush();
             self.show_callers();
             self.log.alive(self.node.now());
@@ -379,7 +383,10 @@ impl Server {
             Notice::Dropped { count, .. } => self.log.warn(&format!(
                 "this host could not keep up, and the kernel has dropped {count} datagrams"
             )),
-            Notice::Event(event) => self.note_asking(event),
+            Notice::Event(event) => {
+                self.note_asking(event);
+                self.note_confirming(event);
+            }
             Notice::Missed(_) => {}
         }
     }

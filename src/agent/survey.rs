@@ -49,6 +49,17 @@ impl FromStr for Need {
     }
 }
 
+impl Need {
+    /// How many that is where so many are there.
+    pub(crate) fn of(self, all: usize) -> usize {
+        match self {
+            Self::Count(count) => count,
+            Self::Percent(share) => (all * share).div_ceil(100),
+            Self::Answerers | Self::All => all,
+        }
+    }
+}
+
 /// As [`Need::from_str`] reads it; nothing for what needs not be said.
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,12 +148,8 @@ impl Survey {
     }
 
     fn expected(&self) -> usize {
-        match self.need {
-            Need::Answerers => self.asked.len() - self.without,
-            Need::Count(count) => count,
-            Need::Percent(share) => (self.asked.len() * share).div_ceil(100),
-            Need::All => self.asked.len(),
-        }
+        let without = if self.need == Need::Answerers { self.without } else { 0 };
+        self.need.of(self.asked.len() - without)
     }
 
     /// Whether there is nothing to wait for any more.

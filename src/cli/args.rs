@@ -192,9 +192,17 @@ pub(super) struct Say {
     /// Tell it to this peer alone, encrypted: its nick, its id, or the first characters of its id
     #[arg(long, value_name = "PEER", conflicts_with = "channel")]
     pub(super) to: Option<String>,
-    /// How long to look for peers first, at most
-    #[arg(long, value_name = "D", default_value = "1s", value_parser = duration::parse)]
-    pub(super) wait: Duration,
+    /// Wait until everyone in the channel has confirmed that it has arrived, and name who has not
+    #[arg(long)]
+    pub(super) confirm: bool,
+    /// How many have to confirm: a number, a share of those who are here, or all; fewer in time are
+    /// exit code 1 [default: all]
+    #[arg(long, value_name = "N|P%|all", requires = "confirm")]
+    pub(super) need: Option<Need>,
+    /// How long to look for peers first, at most [default: 1s]; with --confirm, how long to wait for
+    /// receipts [default: 5s]
+    #[arg(long, value_name = "D", value_parser = duration::parse)]
+    pub(super) wait: Option<Duration>,
 }
 
 /// `cooee listen`

@@ -8,8 +8,8 @@ use super::duration;
 use super::exit::{Exit, Failure};
 use super::lines;
 use super::options::Settings;
-use super::output::text::{self, Style};
-use super::output::{Out, json, note};
+use super::output::text::Style;
+use super::output::{Out, json, names, note};
 use super::session::{self, Role};
 use crate::agent::{Door, Filter, Heard, Inquiry, Need, Summary, Wanted};
 use crate::net::Clock;
@@ -126,13 +126,6 @@ fn printable(line: &str) -> String {
 
 /// Says who has not answered, and what to try.
 fn report(summary: &Summary, args: &args::Ask) -> String {
-    let names = |who: &[(_, _)]| -> String {
-        const SHOWN: usize = 20;
-        let names: Vec<String> = who.iter().take(SHOWN).map(|(_, nick)| text::name(nick)).collect();
-        let more = who.len().saturating_sub(SHOWN);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        names.join(", ") + &more
-    };
     let Summary { answers, expected, missing, without } = summary;
     if *answers == 0 && missing.is_empty() {
         let fits = if args.tag.is_empty() { "" } else { " that fits" };

@@ -43,11 +43,18 @@ Examples:
   cooee --peer 192.168.1.20 peers      where multicast is filtered";
 
 pub(super) const SAY: &str = "\
-Says something to everyone in a channel: signed, and shown once by each listener. What the network \
-loses is not sent again in this version. With --to it is told to one peer alone, encrypted, and \
-acknowledged: exit code 1 says that it did not arrive.
+Says something to everyone in a channel: signed, and shown once by each listener, in order. Who \
+misses something asks for it. The agent stays and sends it again; without one, the command itself stays until \
+everyone in the channel has it, but no longer than a second, and says who may not. With --to it is \
+told to one peer alone, encrypted, and acknowledged: exit code 1 says that it did not arrive.
 
-Several words are joined by blanks. With - each line of standard input is a message. A text has at \
+With --confirm each receipt is printed as it comes, and in the end who is missing. Exit code 1 says \
+that not everyone who is in the channel has confirmed, or fewer than --need, or that nobody is there. \
+Among more than 40 hosts it takes a command without an agent some seconds to hear of everyone. \
+With --json a receipt is an object, {\"event\":\"receipt\",\"id\",\"nick\",\"rtt_ms\"}; the last object is \
+{\"event\":\"confirmed\",\"received\":N,\"expected\":N,\"missing\":[{\"id\",\"nick\"}]}.
+
+Several words are joined by blanks. With - each line of standard input is a message, and all are confirmed together. A text has at \
 most 65536 bytes.";
 
 pub(super) const SAY_EXAMPLES: &str = "\
@@ -55,6 +62,9 @@ Examples:
   cooee say hello
   cooee say --channel ops --level warn 'disk nearly full on web1'
   cooee say --to ada 'lunch?'
+  cooee say --channel deploys --confirm 'web 1.2.3 is out'      fails unless everyone there has it
+  cooee say --confirm --need 80% --wait 10s 'reboot at noon'
+  cooee say --confirm --json hello | jq -r 'select(.event==\"confirmed\").missing[].nick'
   cooee say --data '{\"load\":0.7}' load
   uptime | cooee say -";
 

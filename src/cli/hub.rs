@@ -145,9 +145,14 @@ impl Hub {
         });
     }
 
+    /// Whether the command is to end.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
     /// The next happening; a signal goes before everything else.
     pub(super) fn next(&self, until: Option<Instant>) -> Happening {
-        if self.ended.load(Ordering::Acquire) {
+        if self.has_ended() {
             return Happening::Signal;
         }
         let next = match until {

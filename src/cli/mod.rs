@@ -4,7 +4,7 @@
 //! configuration file, defaults) and run (one file per command). A command returns how it ended
 //! (`exit`) and never ends the process itself. Commands don't call each other; what they share
 //! stands beside them: starting a node and finding whom a name means (`session`), waiting for
-//! several things at once (`hub`), printing (`output`).
+//! several things at once (`hub`), having confirmed what was said (`confirming`), printing (`output`).
 
 mod agent;
 mod answer;
@@ -13,6 +13,7 @@ mod ask;
 mod cast;
 mod chat;
 mod config;
+mod confirming;
 mod exec;
 mod exit;
 mod gateway;

@@ -11,7 +11,7 @@ use crate::node::{Node, Notice, Notices, Options, Stopped};
 use crate::proto::{Event, PeerInfo};
 use crate::talk::find::{self, Found};
 use crate::talk::text;
-use crate::values::{Escaped, NodeId};
+use crate::values::{Escaped, NodeId, limits};
 
 /// What a command is to the others on the LAN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +182,27 @@ pub(super) fn settle(
     match cause {
         Some(cause) if alone => Err(cause),
         _ => Ok(()),
+    }
+}
+
+/// Waits until everyone who is here was heard itself, and not only told of by others, as in groups of
+/// many; not much longer than it takes all of them to announce themselves once.
+pub(super) fn hear_all(node: &Node, notices: &Notices) -> Result<(), Failure> {
+    const LOOK: Duration = Duration::from_millis(50);
+    const LEAST: Duration = Duration::from_secs(3);
+    const MOST: Duration = Duration::from_secs(10);
+    let begun = Instant::now();
+    loop {
+        let peers = node.peers()?;
+        let all = Duration::from_secs(peers.len() as u64) / limits::ANNOUNCEMENTS;
+        let until = begun + (LEAST + all).min(MOST);
+        if peers.iter().all(|peer| peer.verified) || Instant::now() >= until {
+            return Ok(());
+        }
+        let next_look = Instant::now() + LOOK;
+        while Instant::now() < next_look {
+            notices.next(next_look.saturating_duration_since(Instant::now()))?;
+        }
     }
 }
 

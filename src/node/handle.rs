@@ -150,7 +150,16 @@ impl Node {
         Ok(ticket)
     }
 
-    /// Waits no longer for answers to the question with this ticket.
+    /// Asks everyone present in a channel to confirm what this node has said there so far; returns
+    /// the ticket of the [`crate::proto::Event::Expecting`] to come, which names them, and of the
+    /// [`crate::proto::Event::Receipt`] of each who has it all, until [`Node::forget`].
+    pub fn confirm(&self, channel: &ChannelName) -> Result<u64, Stopped> {
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed) + 1;
+        self.command(Command::Confirm { channel: channel.clone(), ticket })?;
+        Ok(ticket)
+    }
+
+    /// Waits no longer for answers to the question with this ticket, or for receipts.
     pub fn forget(&self, ticket: u64) -> Result<(), Stopped> {
         self.command(Command::Forget { ticket })
     }
@@ -198,7 +207,8 @@ impl Node {
         Clock::wall()
     }
 
-    /// Waits until everything that was said has left, says goodbye and ends the thread.
+    /// Waits until everything that was said has left, says goodbye and ends the thread. What is lost
+    /// on its way is not sent again then; [`Node::confirm`] tells when all have it.
     pub fn stop(self) {
         drop(self);
     }

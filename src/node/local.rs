@@ -205,7 +205,17 @@ impl LocalNode {
         ticket
     }
 
-    /// Waits no longer for answers to the question with this ticket.
+    /// Asks everyone present in a channel to confirm what this node has said there so far; returns
+    /// the ticket of the [`crate::proto::Event::Expecting`] to come, which names them, and of the
+    /// [`crate::proto::Event::Receipt`] of each who has it all, until [`LocalNode::forget`].
+    pub fn confirm(&mut self, channel: &ChannelName) -> u64 {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        self.driver.command(Command::Confirm { channel: channel.clone(), ticket });
+        ticket
+    }
+
+    /// Waits no longer for answers to the question with this ticket, or for receipts.
     pub fn forget(&mut self, ticket: u64) {
         self.driver.command(Command::Forget { ticket });
     }

@@ -210,7 +210,7 @@ pub enum Event {
     Expecting {
         /// The number from [`Command::Confirm`].
         ticket: u64,
-        /// The peers in that channel.
+        /// The peers in that channel; none if nothing was said there.
         from: Vec<NodeId>,
     },
     /// A peer has shown its user everything that was to be confirmed.

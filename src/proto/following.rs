@@ -177,6 +177,9 @@ impl Engine {
         if !may || !self.is_authentic(arrival) {
             return;
         }
+        if head.confirm {
+            self.want_last(&name, head.seq);
+        }
         self.learn_head(&name, head.seq, None);
         self.authors.note_run(head.from);
         let from = (arrival.source, arrival.link, self.now);
@@ -188,6 +191,24 @@ impl Engine {
         });
         if head.confirm {
             self.give_receipt(&name);
+        }
+    }
+
+    /// Who is expected to have the last entry of a log is to have it, though it may take all of the log
+    /// for said before it came.
+    fn want_last(&mut self, name: &LogName, seq: u64) {
+        let (now, Some(before)) = (self.now, seq.checked_sub(1)) else { return };
+        let forgotten = self.logs.has_forgotten();
+        match self.logs.get(name) {
+            None if !forgotten || self.authors.is_new_run(name.author) => {
+                let done = self.first_wanted(name, seq).min(before);
+                self.logs.follow(name, Log::new(done, now), now);
+            }
+            // Nothing of it was shown.
+            Some(log) if !forgotten && (log.lost(), log.done(), log.head()) == (seq, seq, seq) => {
+                self.logs.update(name, now, |log| *log = Log::new(before, now));
+            }
+            _ => {}
         }
     }
 

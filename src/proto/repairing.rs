@@ -236,10 +236,11 @@ impl Engine {
 
     /// Receipts for everything up to a number are asked for just now.
     pub(super) fn expect(&mut self, channel: &ChannelName, seq: u64, tickets: Vec<u64>) {
-        let present = self.peers.iter().filter(|(_, peer)| is_in(peer, channel));
+        // Where nothing was said there is nothing to confirm, for anybody.
+        let present = self.peers.iter().filter(|(_, peer)| seq > 0 && is_in(peer, channel));
         let present: BTreeSet<NodeId> = present.map(|(id, _)| id).collect();
         for ticket in tickets {
-            if seq > 0 && self.confirms.has_room() {
+            if self.confirms.has_room() {
                 self.confirms.begin(ticket, (channel.clone(), seq), present.clone(), self.now);
             }
             self.event(Event::Expecting { ticket, from: present.iter().copied().collect() });

@@ -1,6 +1,7 @@
 //! Somebody who talks in lines: under which nick, in which channels, to whom.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use super::commands::{self, Action};
 use super::find::{self, Found};
@@ -12,6 +13,10 @@ use crate::wire::Profile;
 
 /// More peers than this are counted and not named in the line about who is here.
 const NAMED: usize = 10;
+
+/// What was said longer ago has arrived, or everyone knows of it and asks for it: its number was said
+/// again several times since.
+const LATELY: Duration = Duration::from_secs(10);
 
 /// Where a conversation takes place: a way to the LAN, and lines that somebody reads.
 pub(crate) trait Place {
@@ -49,6 +54,8 @@ pub(crate) struct Conversation {
     /// Where plain lines are said.
     pub(crate) current: Option<ChannelName>,
     joined: Vec<ChannelName>,
+    /// Where something was said lately, and when.
+    said: BTreeMap<ChannelName, Instant>,
     /// Direct messages whose outcome is not known yet.
     tickets: BTreeSet<u64>,
     /// Who is away, and why.
@@ -62,6 +69,7 @@ impl Conversation {
             profile,
             current: Some(channel.clone()),
             joined: vec![channel],
+            said: BTreeMap::new(),
             tickets: BTreeSet::new(),
             away: BTreeMap::new(),
         }
@@ -70,6 +78,13 @@ impl Conversation {
     /// The channels that it takes part in.
     pub(crate) fn joined(&self) -> &[ChannelName] {
         &self.joined
+    }
+
+    /// Where something was said so short a time ago that it may not have arrived everywhere.
+    pub(crate) fn said_lately(&self) -> Vec<ChannelName> {
+        let now = Instant::now();
+        let lately = self.said.iter().filter(|(_, at)| now.duration_since(**at) < LATELY);
+        lately.map(|(channel, _)| channel.clone()).collect()
     }
 
     /// Whether the outcome of a direct message is still to come.
@@ -114,7 +129,12 @@ impl Conversation {
     pub(crate) fn act<P: Place>(&mut self, action: Action, place: &mut P) -> Result<(), P::Error> {
         match action {
             Action::Say(text) => match &self.current {
-                Some(channel) => place.say(channel, outgoing(text)),
+                Some(channel) => {
+                    let now = Instant::now();
+                    self.said.retain(|_, at| now.duration_since(*at) < LATELY);
+                    self.said.insert(channel.clone(), now);
+                    place.say(channel, outgoing(text))
+                }
                 None => place.error("you are in no channel; /join one"),
             },
             Action::Nick(nick) => self.rename(&nick, place),
@@ -323,6 +343,8 @@ mod tests {
         );
         let left = ["leave #ops", "* you have left #ops and are in no channel; /join one"];
         does(&mut talk, &mut place, "/leave ops", &left);
+        let both: [ChannelName; 2] = ["lobby", "ops"].map(|name| name.parse().unwrap());
+        assert_eq!(talk.said_lately(), both, "and may not have arrived");
         for line in ["hi", "/leave"] {
             does(&mut talk, &mut place, line, &["! you are in no channel; /join one"]);
         }
@@ -334,7 +356,7 @@ mod tests {
         let mut place = Notebook { peers: vec![a_peer()], ..Notebook::default() };
         let nobody = "! nobody here is called 'eve'; see /who";
         does(&mut talk, &mut place, "/msg eve hi", &[nobody]);
-        assert!(!talk.waits());
+        assert!(!talk.waits() && talk.said_lately().is_empty());
         let told = format!("tell {}: hi", a_peer().id.short());
         does(&mut talk, &mut place, "/msg ada hi", &[&told]);
         assert!(talk.waits());

@@ -49,7 +49,7 @@ fn cut(text: &str) -> String {
 }
 
 /// A round trip in a unit that shows what matters.
-fn round_trip(rtt: Duration) -> String {
+pub(crate) fn round_trip(rtt: Duration) -> String {
     let ms = rtt.as_secs_f64() * 1_000.0;
     match rtt.as_micros() {
         0..10_000 => format!("{ms:.2} ms"),

@@ -14,24 +14,24 @@ use crate::lines::{PATIENCE, eventually};
 use crate::running::Running;
 
 /// A connection to the agent of `host`, as a script would make it.
-struct Script(BufReader<UnixStream>);
+pub(crate) struct Script(BufReader<UnixStream>);
 
 impl Script {
     #[track_caller]
-    fn connect(host: &Host) -> Self {
+    pub(crate) fn connect(host: &Host) -> Self {
         let stream = UnixStream::connect(host.socket()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self(BufReader::new(stream))
     }
 
     #[track_caller]
-    fn send(&mut self, line: &str) {
+    pub(crate) fn send(&mut self, line: &str) {
         writeln!(self.0.get_mut(), "{line}").unwrap();
     }
 
     /// The next line; `None` at the end.
     #[track_caller]
-    fn next(&mut self) -> Option<Value> {
+    pub(crate) fn next(&mut self) -> Option<Value> {
         let mut line = String::new();
         match self.0.read_line(&mut line) {
             Ok(0) => None,
@@ -43,7 +43,7 @@ impl Script {
     }
 
     #[track_caller]
-    fn ask(&mut self, line: &str) -> Value {
+    pub(crate) fn ask(&mut self, line: &str) -> Value {
         self.send(line);
         self.next().unwrap()
     }

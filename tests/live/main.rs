@@ -17,6 +17,7 @@ mod agent;
 mod agent_service;
 mod asking;
 mod channels;
+mod confirming;
 mod control;
 mod delivery;
 mod examples;

@@ -1,6 +1,6 @@
 //! Stories of talking.
 
-use cooee::proto::{Event, TellError};
+use cooee::proto::{Command, Event, TellError};
 use cooee::sim::Faults;
 use cooee::values::{ChannelName, limits};
 
@@ -97,6 +97,64 @@ fn who_has_started_again_and_again_is_told_all_the_same() {
         story.world.run_for(secs(2));
         let told = |event: &Event| matches!(event, Event::Told { ticket, .. } if *ticket == round);
         assert_eq!(story.count(teller, told), 1, "round {round}");
+    }
+    story.end();
+}
+
+#[test]
+fn who_has_come_just_now_gets_what_it_is_to_confirm_though_much_is_lost() {
+    for seed in 0..40 {
+        let mut story = Story::with(3, Faults::default(), seed);
+        let newcomer = story.join();
+        story.world.run_for(ms(seed * 40));
+        let host = story.host();
+        let visitor = story.start(host, crate::stories::visitor());
+        story.world.run_for(ms(200));
+        let from = *story.hosts.get(3).expect("the newcomer's host");
+        story.world.host(from).input_loss = 0.5;
+        let lobby = ChannelName::lobby();
+        story.world.say(visitor, "last words");
+        story.world.command(visitor, Command::Confirm { channel: lobby, ticket: 1 });
+        story.world.run_for(secs(2));
+        let id = story.world.id(newcomer);
+        let receipt =
+            |event: &Event| matches!(event, Event::Receipt { ticket: 1, from, .. } if *from == id);
+        let (heard, receipts) =
+            (story.world.heard(newcomer, "last words"), story.count(visitor, receipt));
+        assert_eq!((heard, receipts), (1, 1), "seed {seed}");
+        story.end();
+    }
+}
+
+#[test]
+fn everyone_in_the_channel_confirms_once_and_nobody_confirms_nothing() {
+    let mut story = Story::with(12, Faults::losing(0.2), 7);
+    let author = story.nodes[0];
+    let (lobby, ops): (ChannelName, ChannelName) =
+        (ChannelName::lobby(), "ops".parse().expect("a channel"));
+    let confirm =
+        |channel: &ChannelName, ticket| Command::Confirm { channel: channel.clone(), ticket };
+    story.world.command(author, confirm(&lobby, 1));
+    for n in 0..100 {
+        story.world.say(author, &format!("line {n}"));
+    }
+    story.world.command(author, confirm(&lobby, 2));
+    story.world.command(author, confirm(&ops, 3));
+    story.world.run_for(secs(5));
+    let expected = |ticket| {
+        let of = |event: &Event| match event {
+            Event::Expecting { ticket: t, from } if *t == ticket => Some(from.len()),
+            _ => None,
+        };
+        story.world.events(author).iter().find_map(|(_, event)| of(event))
+    };
+    assert_eq!([1, 2, 3].map(expected), [Some(0), Some(11), Some(0)]);
+    let receipts = |ticket| {
+        story.count(author, |e| matches!(e, Event::Receipt { ticket: t, .. } if *t == ticket))
+    };
+    assert_eq!([1, 2, 3].map(receipts), [0, 11, 0]);
+    for &node in &story.nodes[1..] {
+        assert_eq!(story.world.heard(node, "line 99"), 1);
     }
     story.end();
 }

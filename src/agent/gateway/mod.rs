@@ -94,6 +94,9 @@ const PARTING: Duration = Duration::from_millis(500);
 /// all, the others have to be known.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How long a caller's node stays when it goes, so that what it has said last arrives.
+const CHANCE: Duration = Duration::from_secs(1);
+
 /// How long the outcome of direct messages is waited for when a caller goes.
 const OUTCOME: Duration = Duration::from_secs(5);
 

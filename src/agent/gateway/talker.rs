@@ -4,7 +4,9 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use super::output::Output;
-use super::{CHANNELS, LISTED, LOOK, OUTCOME};
+use super::{CHANCE, CHANNELS, LISTED, LOOK, OUTCOME};
+use crate::agent::roll_call::RollCall;
+use crate::agent::survey::Need;
 use crate::net::Clock;
 use crate::node::{LocalNode, Notice, Options, StartError, Stopped};
 use crate::proto::{Event, Outgoing, PeerInfo};
@@ -23,6 +25,9 @@ pub(super) struct Talker {
     looks: Option<Instant>,
     /// It goes, then at the latest.
     goes: Option<Instant>,
+    /// What it has said last is being confirmed, and waited for until then.
+    last: Vec<RollCall>,
+    parts: Option<Instant>,
 }
 
 /// What the other callers are, as far as a line about one of them needs it.
@@ -111,7 +116,7 @@ impl Talker {
         options.profile.nick = nick.as_str().into();
         let talk = Conversation::new(options.profile.clone(), ChannelName::lobby());
         let node = LocalNode::start(options)?;
-        Ok(Self { node, talk, looks: Some(now + LOOK), goes: None })
+        Ok(Self { node, talk, looks: Some(now + LOOK), goes: None, last: Vec::new(), parts: None })
     }
 
     pub(super) fn node(&self) -> &LocalNode {
@@ -129,20 +134,33 @@ impl Talker {
         self.looks.is_none() && self.goes.is_none() && !self.node.is_congested()
     }
 
-    /// Goes, as soon as it is known what became of its direct messages.
+    /// Goes, as soon as it is known what became of what it has said last.
     pub(super) fn go(&mut self, now: Instant) {
-        self.goes.get_or_insert(now + OUTCOME);
+        if self.goes.is_some() {
+            return;
+        }
+        (self.goes, self.parts) = (Some(now + OUTCOME), Some(now + CHANCE));
+        for channel in self.talk.said_lately() {
+            self.last.push(RollCall::new(self.node.confirm(&channel), Need::All, &[]));
+        }
     }
 
     /// Whether everything is said and done.
     pub(super) fn is_done(&self, now: Instant) -> bool {
-        self.goes.is_some_and(|until| now >= until || !self.talk.waits())
+        let Some(until) = self.goes else { return false };
+        now >= until || self.stays(now).is_none() && !self.talk.waits()
+    }
+
+    /// Until when it stays for what it has said last to arrive, if that has not.
+    fn stays(&self, now: Instant) -> Option<Instant> {
+        let arrived = self.last.iter().all(RollCall::is_over);
+        self.parts.filter(|until| now < *until && !arrived)
     }
 
     /// When it wants a turn even if nothing happens before.
     pub(super) fn wait(&self, now: Instant) -> Duration {
         let node = self.node.deadline().since(self.node.now());
-        [self.looks, self.goes]
+        [self.looks, self.goes, self.stays(now)]
             .into_iter()
             .flatten()
             .map(|until| until.since(now))
@@ -192,6 +210,11 @@ impl Talker {
         now: Instant,
         company: &impl Company,
     ) {
+        if let Notice::Event(event) = notice {
+            for roll in &mut self.last {
+                roll.note(event);
+            }
+        }
         if !self.talk.is_news(notice) {
             return;
         }

@@ -12,17 +12,17 @@ use crate::proto::{Answer, Question};
 use crate::values::{Json, NodeId, PeerText, WallTime};
 
 #[derive(Debug, Deserialize, Serialize)]
-struct Peer {
+pub(super) struct Peer {
     id: String,
     nick: String,
 }
 
 impl Peer {
-    fn of(id: NodeId, nick: &PeerText) -> Self {
+    pub(super) fn of(id: NodeId, nick: &PeerText) -> Self {
         Self { id: id.to_string(), nick: nick.raw().to_owned() }
     }
 
-    fn who(self) -> Option<Who> {
+    pub(super) fn who(self) -> Option<Who> {
         Some((self.id.parse().ok()?, PeerText::new(self.nick)))
     }
 }

@@ -98,6 +98,10 @@ fn what_is_to_be_said_is_words_or_data() {
     assert!(parse(&["cast", "--data", "[1]"]).is_ok());
     assert!(parse(&["say", "-"]).is_ok());
     assert!(parse(&["say", "--to", "ada", "-"]).is_ok());
+    let args = parse(&["say", "--confirm", "--need", "80%", "--wait", "10s", "-"]).unwrap();
+    let Command::Say(say) = args.command else { panic!() };
+    assert_eq!((say.confirm, say.need), (true, Some(Need::Percent(80))));
+    assert_eq!(say.wait, Some(Duration::from_secs(10)));
 }
 
 #[test]
@@ -108,6 +112,8 @@ fn what_makes_no_sense_is_refused_with_cause_and_remedy() {
         (&["say", "--channel", "a b", "x"], "use letters, digits"),
         (&["say", "--data", "{", "x"], "not valid JSON"),
         (&["say", "--to", "ada", "--channel", "ops", "x"], "cannot be used with"),
+        (&["say", "--need", "2", "x"], "--confirm"),
+        (&["say", "--confirm", "--need", "some", "x"], "write a number, such as 3"),
         (&["cast", "--to", "ada", "x"], "unexpected argument"),
         (&["peers", "--wait", "5"], "has no unit"),
         (&["listen", "--count", "0"], "0 is not in"),

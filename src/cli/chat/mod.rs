@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use self::terminal::Terminal;
 use self::view::View;
 use super::args;
+use super::confirming::{self, CHANCE, LAST_CHANCE};
 use super::exit::{Exit, Failure};
 use super::hub::{Happening, Hub};
 use super::options::Settings;
@@ -68,10 +69,15 @@ pub(super) fn run(args: args::Chat, mut settings: Settings) -> Result<Exit, Fail
         .greet(&settings, &node)
         .and_then(|()| chat.past(&settings))
         .and_then(|()| chat.run(&hub, terminal.as_ref()));
+    let said = chat.talk.said_lately();
     drop(chat);
     if let Some(terminal) = terminal {
         terminal.close();
     }
+    let ended = ended.and_then(|()| {
+        let wait = if hub.has_ended() { LAST_CHANCE } else { CHANCE };
+        confirming::linger(&node, &said, wait, &settings)
+    });
     session::stop(node, &settings);
     ended.map(|()| Exit::Done)
 }

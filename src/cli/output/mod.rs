@@ -7,8 +7,8 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::exit::Failure;
-use crate::agent::log;
 pub(super) use crate::agent::objects as json;
+use crate::agent::{Who, log};
 pub(super) use crate::talk::{table, text};
 
 /// Standard output.
@@ -33,6 +33,15 @@ impl Out {
         };
         written.and_then(|()| stdout.flush()).map_err(|e| Failure::output(&e))
     }
+}
+
+/// The names of peers, not too many of them.
+pub(super) fn names(who: &[Who]) -> String {
+    const SHOWN: usize = 20;
+    let names: Vec<String> = who.iter().take(SHOWN).map(|(_, nick)| text::name(nick)).collect();
+    let more = who.len().saturating_sub(SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    names.join(", ") + &more
 }
 
 /// Says something to the user on standard error, where nobody may be reading.
