@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use cooee::values::{ChannelName, Group, Json, Level, NodeId, Rng, WallTime};
 use cooee::wire::{
-    Ack, Ask, Body, Content, Datagram, Entry, Hearing, Identity, Inside, Matter, Packet, Payload,
-    Presence, PresenceKind, Profile, RosterPage, Secret, Sender, Summary, Tell, Told, encode_bye,
-    open_direct, seal_direct, split,
+    Ack, Ask, Body, ChannelLogs, Content, Datagram, Entry, Got, Head, Hearing, Identity, Inside,
+    LogsPage, Matter, Packet, Payload, Presence, PresenceKind, Profile, Recall, RosterPage, Secret,
+    Sender, Span, Stretch, Summary, Tell, Told, Want, encode_bye, open_direct, seal_direct, split,
 };
 
 const PAGE: &str = include_str!("../../docs/protocol.md");
@@ -102,6 +102,44 @@ fn asking() -> [(&'static str, Vec<u8>); 3] {
     ]
 }
 
+/// What holds a log together: ada's lobby, as ada and bob speak of it.
+fn logs() -> [(&'static str, Vec<u8>); 7] {
+    let (ada, bob) = (ada(), bob());
+    let (author, channel) = (sender(&ada), ChannelName::lobby());
+    let confirm =
+        Entry { confirm: true, ..entry(Body::Say, Payload::Whole(vec![content("deployed")])) };
+    let spoken = ChannelLogs { channel: channel.clone(), head: 17, digest: 0x0102_0304_0506_0708 };
+    let here = Presence { logs: vec![spoken], ..presence(PresenceKind::Here) };
+    let head = Head { from: author, channel: channel.clone(), seq: 17, confirm: false };
+    let want = Want {
+        from: sender(&bob),
+        channel: channel.clone(),
+        author,
+        attempt: 1,
+        gaps: vec![Span { from: 5, to: 7 }, Span { from: 12, to: 12 }],
+    };
+    let got = Got { from: sender(&bob), author, channel: channel.clone(), after: 4, seq: 17 };
+    let recall = Recall {
+        from: sender(&bob),
+        channel: channel.clone(),
+        nonce: 9,
+        token: 7,
+        since: 40,
+        last: 50,
+    };
+    let row = Stretch { author, from: 3, to: 17, before: 17 };
+    let page = LogsPage { from: author, re: 9, channel, page: (0, 1), logs: vec![row] };
+    [
+        ("here-heads", here.encode(&ada, 1_200, 0).0),
+        ("say-confirm", confirm.encode(&ada)),
+        ("head", head.encode(&ada)),
+        ("want", want.encode(&bob, 1_200)),
+        ("got", got.encode(&bob)),
+        ("recall", recall.encode(&bob)),
+        ("logs", page.encode(&ada)),
+    ]
+}
+
 /// Every vector as the code writes it.
 fn written() -> BTreeMap<&'static str, String> {
     let (ada, bob) = (ada(), bob());
@@ -176,6 +214,7 @@ fn written() -> BTreeMap<&'static str, String> {
     ]
     .into_iter()
     .chain(asking())
+    .chain(logs())
     .map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap()))
     .collect()
 }
