@@ -92,7 +92,7 @@ impl Engine {
             proven |= peer.paths.is_proven(answer.addr);
             if !peer.paths.is_proven(answer.addr) {
                 let nonce = self.rng.u64();
-                peer.nonce = Some((nonce, self.now));
+                peer.ask(nonce, self.now);
                 here.nonce = Some(nonce);
             }
             here.hears = self.peers.get(answer.to.id).and_then(|peer| self.hears(peer));

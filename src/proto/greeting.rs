@@ -194,7 +194,7 @@ impl Engine {
             None => (None, false),
         };
         let Some(peer) = self.peers.get_mut(id) else { return };
-        let asked_it = peer.nonce.filter(|(nonce, _)| *nonce == re).map(|(_, at)| at);
+        let asked_it = peer.asked(re);
         if let Some(asked) = asked_it.or(asked_all) {
             peer.paths.prove(arrival.link, arrival.source, now);
             let held = std::time::Duration::from_micros(presence.held.into());

@@ -57,7 +57,7 @@ pub(crate) struct Peer {
     pub(crate) paths: Paths,
     pub(crate) rtt: Option<Duration>,
     /// The number last sent to it alone, and when.
-    pub(crate) nonce: Option<(u64, Instant)>,
+    nonces: [Option<(u64, Instant)>; 2],
     /// What to show it when asking for its roster.
     pub(crate) token: Option<u64>,
     /// When it is to be asked next, while it is told of or suspect.
@@ -65,6 +65,18 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// It is asked with this number. The one before stays good: two who ask each other at the same
+    /// time ask again with the answers, and neither would know the answer to its first.
+    pub(crate) fn ask(&mut self, nonce: u64, now: Instant) {
+        self.nonces = [Some((nonce, now)), self.nonces[0]];
+    }
+
+    /// When it was asked with this number, if it was of late.
+    pub(crate) fn asked(&self, nonce: u64) -> Option<Instant> {
+        let mut asked = self.nonces.iter().flatten();
+        asked.find(|(asked, _)| *asked == nonce).map(|(_, at)| *at)
+    }
+
     pub(crate) fn new(epoch: Epoch, standing: Standing, now: Instant) -> Self {
         Self {
             epoch,
@@ -79,7 +91,7 @@ impl Peer {
             reach: Reach::default(),
             paths: Paths::default(),
             rtt: None,
-            nonce: None,
+            nonces: [None; 2],
             token: None,
             ask_at: now,
         }

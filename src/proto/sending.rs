@@ -146,7 +146,7 @@ impl Engine {
         let nonce = self.rng.u64();
         let now = self.now;
         let Some(peer) = self.peers.get_mut(id) else { return };
-        peer.nonce = Some((nonce, now));
+        peer.ask(nonce, now);
         let paths: Vec<Destination> =
             peer.paths.iter().map(|path| Destination::Address(path.addr, path.link)).collect();
         let mut presence = self.presence(PresenceKind::Hello);
