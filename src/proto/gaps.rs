@@ -121,10 +121,13 @@ impl Gaps {
         asked.map(|(from, gap)| gap.to - from + 1).sum()
     }
 
-    /// What is to be asked for now is not, until `later`.
+    /// What is to be asked for now is not, until `later`. What would be meanwhile joins it, so that
+    /// hundreds of gaps are one reason to wake up, not one each.
     pub(crate) fn put_off(&mut self, now: Instant, later: Instant) {
-        for gap in self.0.values_mut().filter(|gap| gap.next <= now) {
-            gap.next = later;
+        if self.0.values().any(|gap| gap.next <= now) {
+            for gap in self.0.values_mut().filter(|gap| gap.next < later) {
+                gap.next = later;
+            }
         }
     }
 
@@ -163,6 +166,19 @@ mod tests {
 
     fn numbers(gaps: &Gaps) -> BTreeSet<u64> {
         gaps.0.iter().flat_map(|(&from, gap)| from..=gap.to).collect()
+    }
+
+    #[test]
+    fn what_has_no_room_is_due_again_at_one_time() {
+        let (mut gaps, at) = (Gaps::default(), Instant::from_micros);
+        for n in 1..=100 {
+            gaps.open(Span { from: 2 * n, to: 2 * n }, at(0), at(n));
+        }
+        gaps.put_off(at(0), at(50));
+        assert_eq!(gaps.next(), at(1), "nothing was due");
+        gaps.put_off(at(1), at(50));
+        assert_eq!(gaps.next(), at(50));
+        assert_eq!(gaps.due(at(50), 1_000).len(), limits::WANTED_SPANS);
     }
 
     proptest! {
