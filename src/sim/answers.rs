@@ -1,11 +1,12 @@
 //! Watches that nobody can be made to flood a third party: what goes to an address that has not
 //! proven itself, as an answer, is never larger than the question.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 
 use super::host::NodeIndex;
-use crate::wire::{Datagram, Packet, PresenceKind};
+use crate::values::ChannelName;
+use crate::wire::{Datagram, Packet, PresenceKind, Sender};
 
 /// What is known of questions, and of addresses that have shown that they hear what is sent there.
 ///
@@ -14,6 +15,8 @@ use crate::wire::{Datagram, Packet, PresenceKind};
 pub(super) struct Answers {
     /// By the number in a question: who asked, and how many bytes long it was.
     questions: HashMap<u64, (Option<NodeIndex>, usize)>,
+    /// By author and channel: bytes of the shortest datagram that asked for receipts.
+    confirms: BTreeMap<(Sender, ChannelName), usize>,
     /// By token: who gave it.
     tokens: HashMap<u64, NodeIndex>,
     /// The pairs of a node and an address that has proven itself to it.
@@ -31,27 +34,38 @@ impl Answers {
     ) -> Result<(), String> {
         let length = packet.bytes().len();
         self.note_question(Some(node), length, opened);
-        let re = match opened.datagram() {
-            Ok(Datagram::Presence(presence)) => {
-                if let Some(token) = presence.token
-                    && presence.kind == PresenceKind::Here
-                {
-                    self.tokens.insert(token, node);
-                }
-                presence.re
-            }
-            Ok(Datagram::Roster(page)) => Some(page.re),
-            _ => None,
-        };
-        let Some(re) = re else { return Ok(()) };
+        if let Ok(Datagram::Presence(presence)) = opened.datagram()
+            && let Some(token) = presence.token
+            && presence.kind == PresenceKind::Here
+        {
+            self.tokens.insert(token, node);
+        }
         if self.proven.contains(&(node, to)) {
             return Ok(());
         }
-        let question = self.questions.get(&re).map_or(0, |&(_, length)| length);
-        if length > question {
-            return Err(format!("{length} bytes to {to}, unproven, answer {question} bytes"));
+        match self.question(opened) {
+            Some(question) if length > question => {
+                Err(format!("{length} bytes to {to}, unproven, answer {question} bytes"))
+            }
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// If a packet answers something, or may do so: bytes of what it answers, 0 if that is unknown.
+    fn question(&self, opened: &Packet) -> Option<usize> {
+        let asked = |re| self.questions.get(&re).map(|&(_, length)| length);
+        let length = match opened.datagram() {
+            Ok(Datagram::Presence(presence)) => asked(presence.re?),
+            Ok(Datagram::Roster(page)) => asked(page.re),
+            Ok(Datagram::Logs(page)) => asked(page.re),
+            Ok(Datagram::Got(got)) => {
+                self.confirms.get(&(got.author, got.channel.clone())).copied()
+            }
+            // A copy or a repair.
+            Ok(Datagram::Entry(_)) => None,
+            _ => return None,
+        };
+        Some(length.unwrap_or(0))
     }
 
     /// A datagram was sent to a group, or injected by the scenario.
@@ -61,9 +75,19 @@ impl Answers {
         length: usize,
         opened: &Packet,
     ) {
+        let confirm = match opened.datagram() {
+            Ok(Datagram::Entry(entry)) if entry.confirm => entry.from.zip(Some(&entry.channel)),
+            Ok(Datagram::Head(head)) if head.confirm => Some((head.from, &head.channel)),
+            _ => None,
+        };
+        if let Some((author, channel)) = confirm {
+            let shortest = self.confirms.entry((author, channel.clone())).or_insert(length);
+            *shortest = length.min(*shortest);
+        }
         let nonce = match opened.datagram() {
             Ok(Datagram::Presence(presence)) => presence.nonce,
             Ok(Datagram::Ask(ask)) => Some(ask.nonce),
+            Ok(Datagram::Recall(recall)) => Some(recall.nonce),
             _ => None,
         };
         if let Some(nonce) = nonce {
@@ -82,6 +106,7 @@ impl Answers {
             Ok(Datagram::Presence(presence)) => presence.re.is_some_and(|re| self.asked(re, node)),
             Ok(Datagram::Roster(page)) => self.asked(page.re, node),
             Ok(Datagram::Ask(ask)) => self.tokens.get(&ask.token) == Some(&node),
+            Ok(Datagram::Recall(recall)) => self.tokens.get(&recall.token) == Some(&node),
             _ => false,
         };
         if proof {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::host::{HostId, NodeIndex};
+use super::host::{HostId, NodeIndex, loses_next};
 use super::queue::Due;
 use super::tally::Kind;
 use super::world::{GROUP, World};
@@ -101,9 +101,10 @@ impl World {
         group: SocketAddrV4,
         packet: &Arc<Packet>,
     ) {
-        let from = &self.hosts[host.0];
+        let from = &mut self.hosts[host.0];
         let interface = from.interfaces[i];
-        let (mute, side) = (from.mute || !interface.up, from.side);
+        let (mute, side) =
+            (from.mute || !interface.up || loses_next(&mut from.lose_out), from.side);
         let lan = &self.lans[interface.lan.0];
         let (now, faults) = (self.now, lan.faults);
         let mut arrivals = Vec::new();
@@ -111,6 +112,7 @@ impl World {
             let at = self.nodes[member.node.0].host;
             let life = self.nodes[member.node.0].life;
             let receiver = &self.hosts[at.0];
+            let before = arrivals.len();
             let delivery = |after: Duration| {
                 let link = receiver.interfaces[member.interface].link;
                 let (to, via, packet) = (member.node, Hearing::Multicast, Arc::clone(packet));
@@ -126,6 +128,10 @@ impl World {
             }
             let fate = faults.fate(receiver.input_loss, &mut self.rng);
             arrivals.extend(fate.into_iter().flatten().map(delivery));
+            let receiver = &mut self.hosts[at.0];
+            if loses_next(&mut receiver.lose_in) {
+                arrivals.truncate(before);
+            }
         }
         for (at, delivery) in arrivals {
             self.schedule(at, Due::Delivery(delivery));
@@ -141,10 +147,15 @@ impl World {
     ) {
         let IpAddr::V4(ip) = to.ip() else { return };
         let Some(&(at, j)) = self.by_ip.get(&ip) else { return };
+        let lost = at != host
+            && (loses_next(&mut self.hosts[host.0].lose_out)
+                || loses_next(&mut self.hosts[at.0].lose_in));
         let from = &self.hosts[host.0];
         let receiver = &self.hosts[at.0];
         let (near, far) = (from.interfaces[i], receiver.interfaces[j]);
-        let fate = if at == host {
+        let fate = if lost {
+            [None; 2]
+        } else if at == host {
             [Some(LOOP), None]
         } else if near.up && far.up && near.lan == far.lan && from.side == receiver.side {
             self.lans[near.lan.0].faults.fate(receiver.input_loss, &mut self.rng)

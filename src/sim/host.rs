@@ -33,6 +33,10 @@ pub struct Host {
     pub interfaces: Vec<Interface>,
     /// How likely a datagram is lost on its way in, on top of what the LAN loses.
     pub input_loss: f64,
+    /// So many of the next datagrams to it are lost.
+    pub lose_in: u32,
+    /// So many of the next datagrams of its own are lost on their way out, and reach nobody else.
+    pub lose_out: u32,
     /// Multicast does not reach it.
     pub deaf: bool,
     /// Its multicast reaches nobody else.
@@ -40,6 +44,13 @@ pub struct Host {
     /// Hosts hear only those on their own side of a partition.
     pub side: u8,
     pub(super) nodes: Vec<NodeIndex>,
+}
+
+/// Whether the next datagram is one of those that are to be lost; counts it if so.
+pub(super) fn loses_next(left: &mut u32) -> bool {
+    let loses = *left > 0;
+    *left -= u32::from(loses);
+    loses
 }
 
 /// How a node is started.
