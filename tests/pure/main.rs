@@ -4,10 +4,15 @@
 
 mod asking;
 mod coming;
+mod delivery;
+mod delivery_hostile;
+mod delivery_table;
 mod finding;
 mod floors;
 mod golden;
 mod hostile;
+mod recalling;
+mod receipts;
 mod stories;
 mod swarm;
 mod talking;

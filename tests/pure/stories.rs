@@ -44,6 +44,24 @@ impl Story {
         story
     }
 
+    /// So many hosts that have known each other for a while, on a quiet LAN; what they were told
+    /// of each other's coming is not kept.
+    pub(crate) fn quietly(count: usize, seed: u64) -> Self {
+        let mut story = Self::with(0, Faults::default(), seed);
+        story.world.keep_events = false;
+        for _ in 0..count {
+            let host = story.host();
+            let node = story.world.add_node(host, Spec::default());
+            let at = story.world.now() + story.world.rng().up_to(secs(1));
+            story.world.start_at(node, at);
+            story.nodes.push(node);
+        }
+        story.world.run_for(secs(8));
+        assert!(story.all_know_all());
+        story.world.keep_events = true;
+        story
+    }
+
     /// A further host.
     pub(crate) fn host(&mut self) -> HostId {
         let host = self.world.add_host(&[self.lan]);

@@ -1,0 +1,109 @@
+//! Stories of those who come late, and are told what was said.
+
+use cooee::proto::Message;
+use cooee::sim::{Faults, NodeIndex, Spec};
+
+use crate::delivery::{messages, numbered};
+use crate::stories::{Story, ms, secs};
+
+fn curious() -> Spec {
+    Spec { recall: 50, ..Spec::default() }
+}
+
+/// What a node was shown of the past.
+fn past(story: &Story, node: NodeIndex) -> Vec<&str> {
+    let past: Vec<&Message> = messages(story, node).filter(|message| message.history).collect();
+    assert!(past.iter().all(|message| message.verified));
+    past.iter().map(|message| message.text.raw()).collect()
+}
+
+/// Five hosts, one of which has said 500 messages.
+fn told(faults: Faults, seed: u64) -> (Story, Vec<String>) {
+    let mut story = Story::with(5, faults, seed);
+    let texts = numbered("old", 500);
+    let author = story.nodes[0];
+    for text in &texts {
+        story.world.say(author, text);
+        story.world.run_for(ms(2));
+    }
+    story.world.run_for(secs(2));
+    (story, texts)
+}
+
+#[test]
+fn a_late_comer_gets_the_last_of_what_was_said_as_history_in_order() {
+    for loss in [0.0, 0.2] {
+        let (mut story, texts) = told(Faults::losing(loss), 1);
+        let host = story.host();
+        let late = story.start(host, curious());
+        story.world.run_for(if loss > 0.0 { secs(4) } else { ms(500) });
+        assert_eq!(past(&story, late), texts[450..]);
+        assert_eq!(messages(&story, late).count(), 50, "and nothing else");
+        story.everyone_hears_everyone("now");
+        story.end();
+    }
+}
+
+#[test]
+fn the_past_is_told_though_its_author_is_gone_and_an_hour_later_as_well() {
+    for crashes in [false, true] {
+        let (mut story, texts) = told(Faults::default(), 2);
+        let author = story.nodes[0];
+        if crashes {
+            story.world.crash(author);
+        } else {
+            story.world.stop(author);
+        }
+        for wait in [secs(1), secs(20), secs(3_600)] {
+            story.world.run_for(wait);
+            let host = story.host();
+            let late = story.start(host, curious());
+            story.world.run_for(secs(1));
+            assert_eq!(past(&story, late), texts[450..], "{wait:?} after, crash: {crashes}");
+            assert_eq!(messages(&story, late).count(), 50);
+        }
+        story.world.run_for(secs(5));
+        story.everyone_hears_everyone("now");
+        story.end();
+    }
+}
+
+#[test]
+fn who_does_not_want_the_past_is_not_told_of_it() {
+    let (mut story, _) = told(Faults::default(), 3);
+    let here = story.join();
+    story.world.stop(story.nodes[0]);
+    let gone = story.join();
+    story.world.run_for(secs(20));
+    for late in [here, gone] {
+        assert_eq!(messages(&story, late).count(), 0);
+    }
+    story.everyone_hears_everyone("now");
+    story.end();
+}
+
+#[test]
+fn what_is_said_while_somebody_comes_is_either_past_or_present_and_nothing_is_missing() {
+    for seed in 1..=5 {
+        let mut story = Story::with(4, Faults::losing(0.05), seed);
+        let author = story.nodes[0];
+        let texts = numbered("on and on", 300);
+        let mut late = None;
+        for (n, text) in texts.iter().enumerate() {
+            story.world.say(author, text);
+            story.world.run_for(ms(5));
+            if n == 150 {
+                let host = story.host();
+                late = Some(story.start(host, curious()));
+            }
+        }
+        story.world.run_for(secs(5));
+        let late = late.unwrap();
+        let mut heard: Vec<&str> =
+            messages(&story, late).map(|message| message.text.raw()).collect();
+        assert!(heard.len() >= 180 && heard.len() < 230, "{}", heard.len());
+        heard.sort_by_key(|text| texts.iter().position(|t| t == text));
+        assert_eq!(heard, texts[texts.len() - heard.len()..], "seed {seed}");
+        story.end();
+    }
+}
