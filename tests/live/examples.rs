@@ -23,17 +23,6 @@ fn run(host: &Host, script: &str, args: &[&str]) -> Output {
     start(host, script, args).finish()
 }
 
-/// Waits until the agent of `host` knows all these.
-#[track_caller]
-fn wait_for_peers(host: &Host, nicks: &[&str]) {
-    eventually("the agent knows all", || {
-        let peers = host.ask_agent(&["peers", "--json"]).json();
-        let mut here: Vec<_> = peers.iter().map(|peer| peer["nick"].as_str().unwrap()).collect();
-        here.sort_unstable();
-        (here == nicks).then_some(())
-    });
-}
-
 #[test]
 fn a_deploy_is_announced_and_each_host_has_to_confirm_it() {
     let lab = lab_or_skip!(3);
