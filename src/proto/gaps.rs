@@ -188,19 +188,6 @@ mod tests {
 
     proptest! {
         #[test]
-    fn what_has_no_room_is_due_again_at_one_time() {
-        let (mut gaps, at) = (Gaps::default(), Instant::from_micros);
-        for n in 1..=100 {
-            gaps.open(Span { from: 2 * n, to: 2 * n }, at(0), at(n));
-        }
-        gaps.put_off(at(0), at(50));
-        assert_eq!(gaps.next(), at(1), "nothing was due");
-        gaps.put_off(at(1), at(50));
-        assert_eq!(gaps.next(), at(50));
-        assert_eq!(gaps.due(at(50), 1_000).len(), limits::WANTED_SPANS);
-    }
-
-    #[test]
         fn they_are_the_numbers_that_have_not_come(
             steps in prop::collection::vec((0_u8..3, 1_u64..200, 0_u64..20), 1..200),
         ) {

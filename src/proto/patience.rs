@@ -24,7 +24,7 @@ impl Patience {
 
     /// A request was answered after this time.
     pub(crate) fn answered(&mut self, after: Duration) {
-        let less = self.0 - self.0 / 8;
+        let less = self.0 / 8 * 7;
         self.0 = (after * 2).max(less).clamp(timing::ASK_AGAIN, timing::PATIENCE_MOST);
     }
 

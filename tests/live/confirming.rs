@@ -325,15 +325,15 @@ fn what_a_chat_or_a_caller_says_last_arrives_as_well() {
     lab.lan(&["loss", "3", "20"]);
     for round in 0..10 {
         let mut chat = lab.host(1).cooee(&["chat"]);
-        let (said, called) = (format!("chat {round}"), format!("call {round}"));
+        let (said, by_call) = (format!("chat {round}"), format!("call {round}"));
         chat.type_line(&said);
         chat.finish().exits(0);
         let mut caller = lab.host(2).start_program(&["nc", "-N", "127.0.0.1", "3000"]);
         caller.type_line(&format!("nick{round}"));
-        caller.type_line(&called);
+        caller.type_line(&by_call);
         caller.finish().exits(0);
         listener.wait_message(&said);
-        listener.wait_message(&called);
+        listener.wait_message(&by_call);
     }
 }
 
