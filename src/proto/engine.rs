@@ -23,7 +23,6 @@ use super::inbox::{Assemblies, Authors};
 use super::logs::Logs;
 use super::orphans::Orphans;
 use super::outbox::Outbox;
-use super::patience::Patience;
 use super::peers::Peers;
 use super::pending::Pending;
 use super::recalls::Recalls;
@@ -91,9 +90,7 @@ pub struct Engine {
     pub(super) behind: Instant,
     /// This node can't keep up, until then.
     pub(super) strained: Instant,
-    /// How long answers to requests for repair are waited for.
-    pub(super) patience: Patience,
-    /// Requests for repair that this node may send.
+    /// Requests that may be sent for logs of which nothing comes.
     pub(super) asks: Bucket,
     /// When anybody was heard last, with something genuine.
     pub(super) heard: Instant,
@@ -158,8 +155,7 @@ impl Engine {
             fetches: Fetches::default(),
             behind: Instant::ZERO,
             strained: Instant::ZERO,
-            patience: Patience::new(),
-            asks: Bucket::full(now, limits::ASK_BURST),
+            asks: Bucket::full(now, limits::IDLE_ASK_BURST),
             heard: now,
             authors: Authors::new(),
             assemblies: Assemblies::new(),

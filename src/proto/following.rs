@@ -67,13 +67,9 @@ impl Engine {
                 // Nobody sends again what nobody knows of: this is the author itself.
                 log.source = Some(from);
             }
-            let taken = log.take(span, bytes, room, now, ask);
-            (taken, log.answered.take())
+            log.take(span, bytes, room, now, ask)
         });
-        let (taken, answered) = taken.unwrap_or((Taken::Duplicate, None));
-        if let Some(after) = answered {
-            self.patience.answered(after);
-        }
+        let taken = taken.unwrap_or(Taken::Duplicate);
         self.counters.early_refused += u64::from(taken == Taken::Refused);
         if is_new(taken) {
             self.store.add(name, span, bytes, now);
@@ -304,13 +300,22 @@ impl Engine {
 
     fn ask_for(&mut self, name: &LogName) {
         let now = self.now;
-        if !self.asks.take(now, limits::ASK_RATE, limits::ASK_BURST) {
+        let Some(log) = self.logs.get(name) else { return };
+        // Of a log of which nothing comes, nobody may have anything: such logs share what they ask.
+        let idle = now.since(log.progress) > timing::IDLE;
+        let may = !idle || self.asks.take(now, limits::IDLE_ASK_RATE, limits::IDLE_ASK_BURST);
+        let may = may
+            && self
+                .logs
+                .update(name, now, |log| log.asks.take(now, limits::ASK_RATE, limits::ASK_BURST))
+                .unwrap_or(false);
+        if !may {
             self.logs.update(name, now, |log| log.gaps.put_off(now, now + timing::ASK_LATER));
             return;
         }
         let listeners = self.listeners(&name.channel, Some(name.author.id));
-        let patience = (self.patience.get(), now < self.strained);
         let Some(log) = self.logs.get(name) else { return };
+        let patience = (log.patience.get(), now < self.strained);
         let room = limits::ASKED_AT_ONCE.saturating_sub(log.gaps.on_their_way(now));
         let due = log.gaps.due(now, room);
         let rtt = self.peers.get(name.author.id).and_then(|peer| peer.rtt);
@@ -324,9 +329,6 @@ impl Engine {
             log.gaps.put_off(now, now + timing::ASK_LATER);
         });
         let Some(attempt) = due.iter().map(|(_, gap)| gap.tries).max() else { return };
-        if attempt > 0 {
-            self.patience.unanswered();
-        }
         let gaps = due.into_iter().map(|(span, _)| span).collect();
         let (channel, author) = (name.channel.clone(), name.author);
         let want = Want { from: self.sender(), channel, author, attempt, gaps };

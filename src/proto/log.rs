@@ -11,9 +11,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::gaps::Gaps;
+use super::guard::Bucket;
+use super::patience::Patience;
 use crate::values::{Instant, LinkId, NodeId, limits};
 use crate::wire::Span;
 
@@ -53,8 +54,10 @@ pub(crate) struct Log {
     early_bytes: usize,
     long: Long,
     pub(crate) gaps: Gaps,
-    /// How long after it was asked for the last entry that was missing came, if that is known.
-    pub(crate) answered: Option<Duration>,
+    /// How long what was asked for is waited for.
+    pub(crate) patience: Patience,
+    /// Requests that may be sent for it.
+    pub(crate) asks: Bucket,
     /// When a gap was filled or became known last.
     pub(crate) progress: Instant,
     /// Where the author itself was heard last, with something signed.
@@ -76,7 +79,8 @@ impl Log {
             early_bytes: 0,
             long: Long::default(),
             gaps: Gaps::default(),
-            answered: None,
+            patience: Patience::new(),
+            asks: Bucket::full(now, limits::ASK_BURST),
             progress: now,
             source: None,
             holder: None,
@@ -156,8 +160,11 @@ impl Log {
         self.learn(span.from - 1, now, ask);
         if let Some(gap) = self.gaps.fill(span) {
             self.progress = now;
-            // Of what was asked for more than once it is not known which request brought it (Karn).
-            self.answered = (gap.tries == 1).then(|| now.since(gap.asked));
+            match gap.tries {
+                0 => {}
+                1 => self.patience.answered(now.since(gap.asked), true),
+                _ => self.patience.answered(now.since(gap.since), false),
+            }
         }
         self.head = self.head.max(span.to);
         if next {

@@ -112,9 +112,9 @@ impl Engine {
         let now = self.now;
         let rtt = self.peers.get(name.author.id).and_then(|peer| peer.rtt);
         let listeners = self.listeners(&name.channel, Some(name.author.id));
-        let patience = (self.patience.get(), now < self.strained);
-        let rng = &mut self.rng;
+        let (strained, rng) = (now < self.strained, &mut self.rng);
         self.logs.update(name, now, |log| {
+            let patience = (log.patience.get(), strained);
             for gap in &want.gaps {
                 let next = |tries| now + timing::ask_again(tries, rtt, listeners, patience, rng);
                 log.gaps.asked(*gap, now, next);

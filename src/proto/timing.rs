@@ -125,6 +125,9 @@ const REQUEST_SPREAD: Duration = Duration::from_micros(1_200);
 pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(12);
 const ASK_AGAIN_MOST: Duration = Duration::from_millis(500);
 
+/// A log is idle when nothing that was missing of it has come for this time.
+pub(crate) const IDLE: Duration = Duration::from_secs(1);
+
 /// The longest wait before the first repetition.
 pub(crate) const PATIENCE_MOST: Duration = Duration::from_millis(250);
 

@@ -89,7 +89,9 @@ impl Swarm {
     fn populate(&mut self) {
         let count = 2 + self.rng.below(14) as usize;
         for i in 0..count {
-            let twice = self.rng.chance(0.1);
+            // The seed has one link: whom it hears on one of two by unicast alone, it does not tell
+            // to those who ask over the other, though both may lead to the same LAN.
+            let twice = self.rng.chance(0.1) && i > 0;
             let lans = vec![self.lan; 1 + usize::from(twice)];
             let host = self.world.add_host(&lans);
             self.hosts.push(host);

@@ -123,12 +123,18 @@ pub const OUTBOX: usize = 64 << 10;
 /// Entries of which it is remembered that they were sent again.
 pub const REPAIRED: usize = 8_192;
 
-/// Requests for repair that one node sends in a second; [`ASK_BURST`] at once. What has no room goes
-/// with the next.
-pub const ASK_RATE: u32 = 200;
+/// Requests for repair that one node sends in a second for one log; [`ASK_BURST`] at once. What has no
+/// room goes with the next.
+pub const ASK_RATE: u32 = 100;
 
 /// See [`ASK_RATE`].
-pub const ASK_BURST: u32 = 50;
+pub const ASK_BURST: u32 = 20;
+
+/// The same for all logs together of which nothing comes; [`IDLE_ASK_BURST`] at once.
+pub const IDLE_ASK_RATE: u32 = 100;
+
+/// See [`IDLE_ASK_RATE`].
+pub const IDLE_ASK_BURST: u32 = 50;
 
 /// Requests for repair that are read of one address in a second; [`WANT_BURST`] at once. Further
 /// ones are dropped.
