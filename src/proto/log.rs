@@ -160,10 +160,8 @@ impl Log {
         self.learn(span.from - 1, now, ask);
         if let Some(gap) = self.gaps.fill(span) {
             self.progress = now;
-            match gap.tries {
-                0 => {}
-                1 => self.patience.answered(now.since(gap.asked), true),
-                _ => self.patience.answered(now.since(gap.since), false),
+            if gap.tries == 1 {
+                self.patience.answered(now.since(gap.asked));
             }
         }
         self.head = self.head.max(span.to);

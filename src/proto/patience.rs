@@ -2,7 +2,8 @@
 //!
 //! As long as answers have taken lately: a host that is busy answers late, and asking it again and
 //! again makes it busier. (RFC 6298, but for its doubling: where a fifth of all datagrams is lost, a
-//! third of all requests brings nothing, and that is no reason to wait longer for each.)
+//! third of all requests brings nothing, and that is no reason to wait longer for each. So only what
+//! came after just one request counts: of others it is not known which request brought them, Karn.)
 
 use std::time::Duration;
 
@@ -21,12 +22,10 @@ impl Patience {
         self.0
     }
 
-    /// What was missing came so long after it was asked for. `once`: it was asked for just once;
-    /// otherwise it is not known which request brought it (Karn), and the time counts less.
-    pub(crate) fn answered(&mut self, after: Duration, once: bool) {
-        let sample = if once { after * 2 } else { after };
+    /// What was missing came so long after it was asked for, just once.
+    pub(crate) fn answered(&mut self, after: Duration) {
         let less = self.0 / 8 * 7;
-        self.0 = sample.max(less).clamp(timing::ASK_AGAIN, timing::PATIENCE_MOST);
+        self.0 = (after * 2).max(less).clamp(timing::ASK_AGAIN, timing::PATIENCE_MOST);
     }
 }
 
@@ -38,15 +37,13 @@ mod tests {
     fn slow_answers_make_it_longer_and_quick_ones_shorter() {
         let ms = Duration::from_millis;
         let mut patience = Patience::new();
-        patience.answered(ms(40), true);
+        patience.answered(ms(40));
         assert_eq!(patience.get(), ms(80));
-        patience.answered(ms(90), false);
-        assert_eq!(patience.get(), ms(90));
         for _ in 0..100 {
-            patience.answered(ms(1), true);
+            patience.answered(ms(1));
         }
         assert_eq!(patience.get(), timing::ASK_AGAIN);
-        patience.answered(Duration::from_secs(9), true);
+        patience.answered(Duration::from_secs(9));
         assert_eq!(patience.get(), timing::PATIENCE_MOST);
     }
 }
