@@ -126,6 +126,10 @@ impl Hooks {
             self.settled = true;
             log.detail("who is here is known; whoever comes from now on starts hooks");
         }
+        // What was said before this agent came is news to nobody.
+        if matches!(notice, Notice::Event(Event::Message(message)) if message.history) {
+            return;
+        }
         let happening = Happening::new(notice, clocks.wall());
         let mut facts = None;
         for entry in &self.entries {

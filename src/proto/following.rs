@@ -3,8 +3,8 @@
 
 use super::engine::{Arrival, Engine};
 use super::event::{Event, Kept, Message};
-use super::log::{Bytes, Log, Taken};
-use super::logs::{LogName, gives_up, is_new};
+use super::log::{Bytes, Log, Taken, Word};
+use super::logs::{LogName, gives_up};
 use super::peers::{Peer, Standing};
 use super::timing;
 use crate::values::{ChannelName, Instant, NodeId, limits};
@@ -52,14 +52,17 @@ impl Engine {
         }
         if self.logs.get(&name).is_none() {
             let done = self.first_wanted(&name, seq - 1);
-            self.logs.follow(&name, Log::new(done, self.now), self.now);
+            self.logs.follow(&name, Log::new(done, Word::Authors, self.now), self.now);
         }
         self.authors.note_run(author);
         self.take_entry(arrival, &name, span, entry);
     }
 
     fn take_entry(&mut self, arrival: &Arrival<'_>, name: &LogName, span: Span, entry: &Entry) {
-        let (now, room, ask) = (self.now, self.logs.room(), self.first_request(&name.channel));
+        let (now, room) = (self.now, self.logs.room());
+        // Nothing turns out to be missing before one that is next.
+        let next = self.logs.get(name).is_some_and(|log| span.from == log.done() + 1);
+        let ask = if next { now } else { self.first_request(&name.channel) };
         let bytes = arrival.packet.bytes();
         let from = (arrival.source, arrival.link, now);
         let taken = self.logs.update(name, now, |log| {
@@ -71,7 +74,7 @@ impl Engine {
         });
         let taken = taken.unwrap_or(Taken::Duplicate);
         self.counters.early_refused += u64::from(taken == Taken::Refused);
-        if is_new(taken) {
+        if taken.is_new() {
             self.store.add(name, span, bytes, now);
         }
         if taken == Taken::Next {
@@ -120,20 +123,7 @@ impl Engine {
     }
 
     fn show_said(&mut self, name: &LogName, seq: u64, entry: &Entry, content: Content) {
-        self.event(Event::Message(Message {
-            channel: Some(name.channel.clone()),
-            from: Some(name.author.id),
-            source: None,
-            nick: entry.nick.clone(),
-            epoch: name.author.epoch,
-            seq,
-            at: Some(content.at),
-            text: content.text,
-            data: content.data,
-            level: content.level,
-            verified: true,
-            history: false,
-        }));
+        self.event(Event::Message(said(name, seq, entry, content)));
     }
 
     /// Lets this node's user keep an entry for those who come later.
@@ -161,7 +151,8 @@ impl Engine {
         }
         let name = LogName { channel: head.channel.clone(), author: head.from };
         let known = self.logs.get(&name);
-        let is_news = known.is_none_or(|log| log.head() < head.seq) || head.confirm;
+        let is_news = head.confirm
+            || known.is_none_or(|log| log.head() < head.seq || log.contradicts(head.seq));
         if !is_news {
             return;
         }
@@ -176,7 +167,7 @@ impl Engine {
         if head.confirm {
             self.want_last(&name, head.seq);
         }
-        self.learn_head(&name, head.seq, None);
+        self.learn_head(&name, head.seq);
         self.authors.note_run(head.from);
         let from = (arrival.source, arrival.link, self.now);
         self.logs.update(&name, self.now, |log| {
@@ -198,35 +189,46 @@ impl Engine {
         match self.logs.get(name) {
             None if !forgotten || self.authors.is_new_run(name.author) => {
                 let done = self.first_wanted(name, seq).min(before);
-                self.logs.follow(name, Log::new(done, now), now);
+                self.logs.follow(name, Log::new(done, Word::Authors, now), now);
             }
             // Nothing of it was shown.
             Some(log) if !forgotten && (log.lost(), log.done(), log.head()) == (seq, seq, seq) => {
-                self.logs.update(name, now, |log| *log = Log::new(before, now));
+                self.logs.update(name, now, |log| *log = Log::new(before, Word::Authors, now));
             }
             _ => {}
         }
     }
 
-    /// A log goes so far. `holder`: who says so, if it is not the author.
-    pub(super) fn learn_head(&mut self, name: &LogName, head: u64, holder: Option<NodeId>) {
+    /// A log goes so far, as its author says.
+    fn learn_head(&mut self, name: &LogName, head: u64) {
         let now = self.now;
-        if self.logs.get(name).is_none() {
+        if self.logs.get(name).is_none_or(|log| log.contradicts(head)) {
             let done = self.first_wanted(name, head);
-            self.logs.follow(name, Log::new(done, now), now);
+            self.logs.forget(name);
+            self.logs.follow(name, Log::new(done, Word::Authors, now), now);
+        }
+        if self.logs.get(name).is_none_or(|log| log.head() >= head) {
+            self.logs.update(name, now, |log| log.learn(head, Word::Authors, now, now));
+            return;
         }
         let ask = self.first_request(&name.channel);
         let skipped = self.logs.update(name, now, |log| {
-            if holder.is_some() {
-                log.holder = holder;
-            }
-            log.learn(head, now, ask);
+            log.learn(head, Word::Authors, now, ask);
             log.skip_to(head.saturating_sub(limits::BACKLOG))
         });
         if let Some(skipped @ 1..) = skipped {
             self.tell_gap(name, skipped);
             self.show_waiting(name);
         }
+    }
+
+    /// A log goes so far, as somebody says who has it, or some of it.
+    pub(super) fn hear_of_head(&mut self, name: &LogName, head: u64, holder: NodeId) {
+        let (now, ask) = (self.now, self.first_request(&name.channel));
+        self.logs.update(name, now, |log| {
+            log.holder = Some(holder);
+            log.learn(head, Word::Hearsay, now, ask);
+        });
     }
 
     /// What a peer's announcement says of its own logs. `met`: it was not known before.
@@ -238,9 +240,9 @@ impl Engine {
             let name = LogName { channel: channel.clone(), author: from };
             if met && self.logs.get(&name).is_none() && self.recalls.is_new(channel, self.now) {
                 // Said before this node came: of that, only the last is of interest.
-                self.logs.follow(&name, Log::new(*head, self.now), self.now);
+                self.logs.follow(&name, Log::new(*head, Word::Authors, self.now), self.now);
             } else {
-                self.learn_head(&name, *head, None);
+                self.learn_head(&name, *head);
             }
         }
     }
@@ -383,6 +385,24 @@ impl Engine {
             let soon = self.first_request(&name.channel);
             self.logs.update(&name, now, |log| log.gaps.hurry(soon));
         }
+    }
+}
+
+/// A message of an entry, as it is shown.
+pub(super) fn said(name: &LogName, seq: u64, entry: &Entry, content: Content) -> Message {
+    Message {
+        channel: Some(name.channel.clone()),
+        from: Some(name.author.id),
+        source: None,
+        nick: entry.nick.clone(),
+        epoch: name.author.epoch,
+        seq,
+        at: Some(content.at),
+        text: content.text,
+        data: content.data,
+        level: content.level,
+        verified: true,
+        history: false,
     }
 }
 

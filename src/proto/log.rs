@@ -7,6 +7,10 @@
 //!
 //! An entry that is next is handed up; one that is ahead waits for those before it. What is missing
 //! is in [`Gaps`], so each number between `done` and `head` is either in an early entry or in a gap.
+//!
+//! How far a log goes is sure only from what its author has signed. What others say of it is asked
+//! for, and forgotten if it does not come: nobody can have an author's messages passed over by telling
+//! of some that do not exist.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -34,12 +38,44 @@ pub(crate) enum Taken {
     Refused,
 }
 
+impl Taken {
+    /// Whether the entry was not there before, and is now.
+    pub(crate) fn is_new(self) -> bool {
+        matches!(self, Self::Next | Self::Early)
+    }
+}
+
+/// Who says how far a log goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// Its author, with its signature.
+    Authors,
+    /// Somebody else.
+    Hearsay,
+}
+
 /// A long message whose parts are coming in.
 #[derive(Debug, Default)]
-struct Long {
+pub(crate) struct Long {
     /// The part that comes next; 0: none is awaited.
     next: u32,
     text: String,
+}
+
+impl Long {
+    /// The next part. Returns the whole when it was the last; nothing comes of one whose beginning was
+    /// not there.
+    pub(crate) fn add(&mut self, (part, parts): (u32, u32), piece: &str) -> Option<String> {
+        if part == 0 || part != self.next {
+            *self = Self::default();
+        }
+        if part != self.next {
+            return None;
+        }
+        self.text.push_str(piece);
+        self.next += 1;
+        (self.next == parts).then(|| std::mem::take(self).text)
+    }
 }
 
 /// One log.
@@ -50,6 +86,8 @@ pub(crate) struct Log {
     /// was handed up.
     lost: u64,
     head: u64,
+    /// The highest number of which the author has told itself.
+    sure: u64,
     early: BTreeMap<u64, (u64, Bytes)>,
     early_bytes: usize,
     long: Long,
@@ -69,9 +107,11 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// A log of which everything up to `done` is of no interest here, or known.
-    pub(crate) fn new(done: u64, now: Instant) -> Self {
+    /// A log of which everything up to `done` is of no interest here, or known; and who says that it
+    /// goes so far.
+    pub(crate) fn new(done: u64, word: Word, now: Instant) -> Self {
         Self {
+            sure: if word == Word::Authors { done } else { 0 },
             done,
             lost: done,
             head: done,
@@ -103,6 +143,12 @@ impl Log {
         self.head
     }
 
+    /// Whether the author has said that it goes so far and no further, so that what others have told
+    /// of it can't be.
+    pub(crate) fn contradicts(&self, head: u64) -> bool {
+        self.done > self.sure && self.done > head
+    }
+
     /// Bytes that wait.
     pub(crate) fn waiting_bytes(&self) -> usize {
         self.early_bytes + self.long.text.len()
@@ -116,16 +162,11 @@ impl Log {
         piece: &str,
         room: usize,
     ) -> Option<String> {
-        if part == 0 {
-            self.long = Long::default();
-        }
-        if part != self.long.next || piece.len() > room {
+        if piece.len() > room {
             self.long = Long::default();
             return None;
         }
-        self.long.text.push_str(piece);
-        self.long.next += 1;
-        (self.long.next == parts).then(|| std::mem::take(&mut self.long).text)
+        self.long.add((part, parts), piece)
     }
 
     /// Whether the entry that begins with this number has come. An entry of which any number has
@@ -153,11 +194,12 @@ impl Log {
             let full = self.gaps.is_full() || bytes.len() > room;
             let most = self.early_bytes + bytes.len() > limits::EARLY_OF_ONE;
             if full || most {
-                self.learn(span.to, now, ask);
+                self.learn(span.to, Word::Authors, now, ask);
                 return Taken::Refused;
             }
         }
-        self.learn(span.from - 1, now, ask);
+        self.learn(span.from - 1, Word::Authors, now, ask);
+        self.sure = self.sure.max(span.to);
         if let Some(gap) = self.gaps.fill(span) {
             self.progress = now;
             if gap.tries == 1 {
@@ -174,8 +216,16 @@ impl Log {
         Taken::Early
     }
 
-    /// The log is known to go so far; what is new of that is missing. Returns whether anything is.
-    pub(crate) fn learn(&mut self, head: u64, now: Instant, ask: Instant) -> bool {
+    /// The log goes so far, as somebody says; what is new of that is missing. Returns whether anything
+    /// is. What others say is believed as far as [`limits::BACKLOG`] from what is known.
+    pub(crate) fn learn(&mut self, head: u64, word: Word, now: Instant, ask: Instant) -> bool {
+        let head = match word {
+            Word::Authors => head,
+            Word::Hearsay => head.min(self.done.saturating_add(limits::BACKLOG)),
+        };
+        if word == Word::Authors {
+            self.sure = self.sure.max(head);
+        }
         if head <= self.head {
             return false;
         }
@@ -204,10 +254,21 @@ impl Log {
         Some((Span { from, to }, bytes))
     }
 
-    /// Gives up the first gap; returns it. What waited behind it can be popped then.
+    /// Gives up the first gap; returns what of it existed, as far as the author has said. What waited
+    /// behind it can be popped then.
     pub(crate) fn give_up(&mut self, now: Instant) -> Option<Span> {
-        let (span, _) = self.gaps.first()?;
+        let (mut span, _) = self.gaps.first()?;
         self.gaps.fill(span);
+        if span.to > self.sure {
+            // Nothing is known to be behind that, and nothing waits there.
+            self.gaps.fill(Span { from: span.from, to: u64::MAX });
+            self.head = self.sure.max(self.done);
+            self.progress = now;
+            span.to = self.sure;
+            if span.to < span.from {
+                return None;
+            }
+        }
         self.done = self.done.max(span.to);
         self.lost = self.lost.max(span.to);
         self.progress = now;
@@ -250,6 +311,11 @@ mod tests {
         Arc::from(n.to_string().as_bytes())
     }
 
+    /// A log of which nothing is known.
+    fn fresh() -> Log {
+        Log::new(0, Word::Authors, NOW)
+    }
+
     /// Gives entries to a log, and returns what it hands up, by first number.
     fn feed(log: &mut Log, spans: &[(u64, u64)]) -> Vec<u64> {
         let mut up = Vec::new();
@@ -265,7 +331,7 @@ mod tests {
 
     #[test]
     fn entries_are_handed_up_in_order_and_once() {
-        let mut log = Log::new(0, NOW);
+        let mut log = fresh();
         assert_eq!(feed(&mut log, &[(1, 1), (4, 6), (1, 1), (3, 3)]), [1]);
         assert_eq!(log.gaps.first().map(|(span, _)| span), Some(Span { from: 2, to: 2 }));
         assert_eq!(feed(&mut log, &[(4, 6), (2, 2), (7, 7)]), [2, 3, 4, 7]);
@@ -274,15 +340,16 @@ mod tests {
 
     #[test]
     fn a_head_tells_what_is_missing_at_the_end() {
-        let mut log = Log::new(5, NOW);
-        assert!(!log.learn(5, NOW, NOW) && log.learn(8, NOW, NOW) && !log.learn(8, NOW, NOW));
+        let mut log = Log::new(5, Word::Authors, NOW);
+        let learnt = [5, 8, 8].map(|head| log.learn(head, Word::Authors, NOW, NOW));
+        assert_eq!(learnt, [false, true, false]);
         assert_eq!(log.gaps.first().map(|(span, _)| span), Some(Span { from: 6, to: 8 }));
         assert_eq!(feed(&mut log, &[(8, 8), (6, 6), (7, 7)]), [6, 7, 8]);
     }
 
     #[test]
     fn what_is_given_up_lets_the_rest_go_on() {
-        let mut log = Log::new(0, NOW);
+        let mut log = fresh();
         feed(&mut log, &[(3, 4), (7, 7)]);
         assert_eq!(log.give_up(NOW), Some(Span { from: 1, to: 2 }));
         assert_eq!(log.pop().map(|(span, _)| span.from), Some(3));
@@ -294,8 +361,33 @@ mod tests {
     }
 
     #[test]
+    fn what_others_tell_of_is_forgotten_if_it_does_not_come_and_passes_nothing_over() {
+        let mut log = fresh();
+        feed(&mut log, &[(1, 1), (3, 3)]);
+        log.learn(1 << 60, Word::Hearsay, NOW, NOW);
+        assert_eq!(log.head(), 1 + limits::BACKLOG);
+        assert_eq!(log.give_up(NOW), Some(Span { from: 2, to: 2 }), "the author has said 3");
+        assert_eq!(log.pop().map(|(span, _)| span.from), Some(3));
+        assert_eq!(log.give_up(NOW), None);
+        assert_eq!((log.done(), log.head()), (3, 3));
+        assert_eq!(feed(&mut log, &[(4, 4)]), [4]);
+        // One gap, of which the author has told of the beginning only.
+        log.learn(6, Word::Authors, NOW, NOW);
+        log.learn(9, Word::Hearsay, NOW, NOW);
+        assert_eq!(log.give_up(NOW), Some(Span { from: 5, to: 6 }));
+        assert_eq!((log.done(), log.head(), log.gaps.is_empty()), (6, 6, true));
+    }
+
+    #[test]
+    fn an_author_contradicts_what_others_have_told_of_its_past() {
+        let told = Log::new(1 << 60, Word::Hearsay, NOW);
+        assert!(told.contradicts(1) && !told.contradicts(1 << 60));
+        assert!(!Log::new(9, Word::Authors, NOW).contradicts(1), "a head that was overtaken");
+    }
+
+    #[test]
     fn what_comes_too_early_has_bounded_room_and_is_asked_for_later() {
-        let mut log = Log::new(0, NOW);
+        let mut log = fresh();
         let big: Bytes = vec![0; 1_000].into();
         let mut taken = Vec::new();
         for seq in 2..=10_000 {
@@ -305,7 +397,7 @@ mod tests {
         assert_eq!(taken.last(), Some(&Taken::Refused));
         assert_eq!(log.head(), 10_000);
         // Every second one: a gap each.
-        let mut log = Log::new(0, NOW);
+        let mut log = fresh();
         for n in 1..=10_000 {
             log.take(Span { from: 2 * n, to: 2 * n }, &bytes(n), usize::MAX, NOW, NOW);
         }
@@ -315,7 +407,7 @@ mod tests {
 
     #[test]
     fn a_long_message_is_whole_when_all_its_parts_were_handed_up() {
-        let mut log = Log::new(0, NOW);
+        let mut log = fresh();
         let mut part = |part, piece, room| log.part((part, 3), piece, room);
         assert_eq!(part(1, "b", 9), None, "its beginning is missing");
         assert_eq!(part(2, "c", 9), None);
@@ -331,7 +423,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_the_order_all_of_it_comes_up_in_order(order in Just((1_u64..=60).collect::<Vec<_>>()).prop_shuffle()) {
-            let mut log = Log::new(0, NOW);
+            let mut log = fresh();
             let spans: Vec<(u64, u64)> = order.iter().map(|&n| (n, n)).collect();
             prop_assert_eq!(feed(&mut log, &spans), (1..=60).collect::<Vec<_>>());
             prop_assert!(log.gaps.is_empty());

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::log::{Log, Taken};
+use super::log::Log;
 use super::timing;
 use crate::values::{ChannelName, Instant, limits};
 use crate::wire::Sender;
@@ -72,7 +72,8 @@ impl Logs {
         }
     }
 
-    fn forget(&mut self, name: &LogName) {
+    /// Follows a log no more.
+    pub(crate) fn forget(&mut self, name: &LogName) {
         if let Some(followed) = self.map.remove(name) {
             self.waiting_bytes -= followed.log.waiting_bytes();
             self.due.remove(&(followed.due, name.clone()));
@@ -146,16 +147,12 @@ pub(crate) fn gives_up(log: &Log) -> Instant {
     (gap.since.max(log.progress) + timing::GIVE_UP).min(gap.since + timing::GIVE_UP_AT_LAST)
 }
 
-/// Whether an entry was not there before.
-pub(crate) fn is_new(taken: Taken) -> bool {
-    matches!(taken, Taken::Next | Taken::Early)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use super::super::log::Word;
     use super::*;
     use crate::values::NodeId;
     use crate::wire::Span;
@@ -171,7 +168,7 @@ mod tests {
         let now = Instant::ZERO + Duration::from_secs(1);
         for n in 0..3 * limits::AUTHORS as u64 {
             let name = name(n, "lobby");
-            logs.follow(&name, Log::new(0, now), now + Duration::from_micros(n));
+            logs.follow(&name, Log::new(0, Word::Authors, now), now + Duration::from_micros(n));
             let (ask, bytes) = (now + Duration::from_millis(n), Arc::from(*b"x"));
             logs.update(&name, now + Duration::from_micros(n), |log| {
                 log.take(Span { from: 2, to: 2 }, &bytes, usize::MAX, now, ask)
@@ -190,7 +187,11 @@ mod tests {
         let mut logs = Logs::new();
         for n in 0..10 {
             for channel in ["a", "b", "c"] {
-                logs.follow(&name(n, channel), Log::new(0, Instant::ZERO), Instant::ZERO);
+                logs.follow(
+                    &name(n, channel),
+                    Log::new(0, Word::Authors, Instant::ZERO),
+                    Instant::ZERO,
+                );
             }
         }
         let b = "b".parse().unwrap();

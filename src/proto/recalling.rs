@@ -8,16 +8,17 @@ use std::time::Duration;
 use super::engine::{Arrival, Engine};
 use super::event::{Event, KeptLog, Message, Past};
 use super::fetches::Wanted;
-use super::following::is_in;
-use super::log::Log;
+use super::following::{is_in, said};
+use super::log::{Log, Long, Word};
 use super::logs::LogName;
+use super::peers::Standing;
 use super::recalls::Due;
 use super::sending::destination;
 use super::{orphans, timing};
 use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
 use crate::wire::{
-    ChannelLogs, Datagram, Entry, Hearing, LogsPage, Packet, Payload, Recall, Sender, Span,
-    Stretch, Want, decode_content,
+    ChannelLogs, Datagram, Hearing, LogsPage, Packet, Payload, Recall, Sender, Span, Stretch, Want,
+    decode_content,
 };
 
 /// Peers among whom the one that was there first is asked.
@@ -29,7 +30,7 @@ impl Engine {
         if self.now >= self.recalls.next() {
             for due in self.recalls.due(self.now) {
                 match due {
-                    Due::Ask(channel, _) => self.ask_for_the_past(&channel),
+                    Due::Ask(channel) => self.ask_for_the_past(&channel),
                     Due::Want(whom, name, spans) => self.want_from(whom, &name, spans),
                     Due::Show(channel) => self.show_recalled(&channel),
                 }
@@ -290,17 +291,19 @@ impl Engine {
             }
             let name = LogName { channel: channel.clone(), author: row.author };
             if self.logs.get(&name).is_none() {
-                self.logs.follow(&name, Log::new(row.before, self.now), self.now);
+                let log = Log::new(row.before, Word::Hearsay, self.now);
+                self.logs.follow(&name, log, self.now);
             }
-            if row.before < row.to {
-                self.learn_head(&name, row.to, Some(whom));
+            if row.before < row.to && !self.is_here(row.author) {
+                self.hear_of_head(&name, row.to, whom);
             }
             // What came while this node was here is no history.
             let before = self.logs.get(&name).map_or(0, Log::lost);
             let Some(span) = row.span().filter(|span| span.from <= before) else { continue };
-            let span = Span { from: span.from, to: span.to.min(before) };
-            if let Some(rest) = left.checked_sub(span.count()) {
-                left = rest;
+            let to = span.to.min(before);
+            let span = Span { from: span.from.max(to.saturating_sub(left) + 1), to };
+            if left > 0 {
+                left -= span.count();
                 missing.push((name, span));
             }
         }
@@ -310,7 +313,8 @@ impl Engine {
     /// A peer knows a log so far: what is missing here of it is asked for, of that peer.
     fn catch_up(&mut self, channel: &ChannelName, whom: NodeId, row: &Stretch) {
         let name = LogName { channel: channel.clone(), author: row.author };
-        if row.author.id == self.id() {
+        // Who is here tells of its own logs itself.
+        if row.author.id == self.id() || self.is_here(row.author) {
             return;
         }
         if self.logs.get(&name).is_none() {
@@ -319,9 +323,17 @@ impl Engine {
             }
             // What this peer has not, another may have.
             let done = row.before.max(row.to.saturating_sub(limits::CATCH_UP));
-            self.logs.follow(&name, Log::new(done, self.now), self.now);
+            self.logs.follow(&name, Log::new(done, Word::Hearsay, self.now), self.now);
         }
-        self.learn_head(&name, row.to, Some(whom));
+        self.hear_of_head(&name, row.to, whom);
+    }
+
+    /// Whether an author is a peer, in that run.
+    fn is_here(&self, author: Sender) -> bool {
+        let peer = self.peers.get(author.id);
+        peer.is_some_and(|peer| {
+            peer.epoch == author.epoch && !matches!(peer.standing, Standing::Told { .. })
+        })
     }
 
     /// An entry that is being fetched has come.
@@ -340,40 +352,39 @@ impl Engine {
     /// Shows what was fetched, in the order of the authors' clocks, each author's in its own.
     fn show_recalled(&mut self, channel: &ChannelName) {
         let mut messages: Vec<Message> = Vec::new();
-        let mut long = String::new();
-        let mut expected = 0;
+        let mut long: Option<(LogName, u64, Long)> = None;
         for ((name, first), bytes) in self.recalls.take(channel) {
             let packet = Packet::new(bytes);
             let Ok(Datagram::Entry(entry)) = packet.datagram() else { continue };
             match &entry.payload {
                 Payload::Whole(contents) => {
                     let numbered = (first..).zip(contents);
-                    messages.extend(
-                        numbered.map(|(seq, content)| past(&name, entry, seq, content.clone())),
-                    );
+                    messages.extend(numbered.map(|(seq, c)| said(&name, seq, entry, c.clone())));
                 }
                 Payload::Part { part, parts, piece } => {
-                    if *part == 0 {
-                        long.clear();
-                        expected = 0;
-                    }
-                    if *part != expected {
-                        continue; // its beginning is further back, or was lost
-                    }
-                    long.push_str(piece);
-                    expected += 1;
-                    if expected == *parts
-                        && let Ok(content) = decode_content(&long)
+                    // The parts of a message are numbered one after the other, in one log.
+                    let follows = |(log, last, _): &(LogName, u64, Long)| {
+                        *log == name && last.checked_add(1) == Some(first)
+                    };
+                    let (.., mut parts_so_far) = long.take().filter(follows).unwrap_or((
+                        name.clone(),
+                        first,
+                        Long::default(),
+                    ));
+                    if let Some(whole) = parts_so_far.add((*part, *parts), piece)
+                        && let Ok(content) = decode_content(&whole)
                     {
-                        messages.push(past(&name, entry, first - u64::from(*part), content));
+                        let begun = first.saturating_sub((*part).into());
+                        messages.push(said(&name, begun, entry, content));
                     }
+                    long = Some((name, first, parts_so_far));
                 }
             }
         }
         messages.sort_by_key(|message| message.at);
         let most = self.config.recall as usize;
         for message in messages.split_off(messages.len().saturating_sub(most)) {
-            self.event(Event::Message(message));
+            self.event(Event::Message(Message { history: true, ..message }));
         }
     }
 
@@ -386,25 +397,8 @@ impl Engine {
         for &(id, epoch, done) in logs.iter().filter(|(_, _, done)| *done <= u64::MAX / 2) {
             let name = LogName { channel: channel.clone(), author: Sender { id, epoch } };
             if id != self.id() && self.logs.get(&name).is_none() {
-                self.logs.follow(&name, Log::new(done, self.now), self.now);
+                self.logs.follow(&name, Log::new(done, Word::Authors, self.now), self.now);
             }
         }
-    }
-}
-
-fn past(name: &LogName, entry: &Entry, seq: u64, content: crate::wire::Content) -> Message {
-    Message {
-        channel: Some(name.channel.clone()),
-        from: Some(name.author.id),
-        source: None,
-        nick: entry.nick.clone(),
-        epoch: name.author.epoch,
-        seq,
-        at: Some(content.at),
-        text: content.text,
-        data: content.data,
-        level: content.level,
-        verified: true,
-        history: true,
     }
 }

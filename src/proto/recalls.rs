@@ -60,8 +60,8 @@ pub(crate) struct Recalls(BTreeMap<ChannelName, Joined>);
 /// What is due in a channel.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// Somebody is to be asked what was said, for the so-many-th time.
-    Ask(ChannelName, u8),
+    /// Somebody is to be asked what was said.
+    Ask(ChannelName),
     /// This peer is to be asked for these.
     Want(NodeId, LogName, Vec<Span>),
     /// What came is to be shown, though it may not be all.
@@ -123,7 +123,7 @@ impl Recalls {
                 }
                 State::Looking | State::Asked(_) => {
                     joined.state = State::Looking;
-                    due.push(Due::Ask(channel.clone(), joined.tries));
+                    due.push(Due::Ask(channel.clone()));
                     joined.tries += 1;
                     joined.next = now + timing::RECALL * (1 << joined.tries.min(6));
                 }
@@ -270,7 +270,7 @@ mod tests {
         while recalls.next() != Instant::NEVER {
             let now = recalls.next();
             for due in recalls.due(now) {
-                assert_eq!(due, Due::Ask(lobby.clone(), asked));
+                assert_eq!(due, Due::Ask(lobby.clone()));
                 recalls.asked(&lobby, WHOM, asked.into());
                 asked += 1;
             }

@@ -15,6 +15,17 @@ use super::timing;
 use crate::values::{ChannelName, NodeId, limits};
 use crate::wire::{Got, Head, Hearing, Sender, Span, Want};
 
+/// A request for repair and what is to be known of who sent it, found out once for all its entries.
+struct Asked<'a> {
+    want: &'a Want,
+    /// Whether this node was asked alone.
+    personally: bool,
+    /// Where the asker is, if it has proven that.
+    at: Option<Destination>,
+    /// Peers in the channel besides it.
+    others: usize,
+}
+
 /// Entries that one request brings at most.
 const ENTRIES: usize = limits::ASKED_AT_ONCE as usize;
 
@@ -59,28 +70,33 @@ impl Engine {
         if !held.is_empty() {
             self.repairs.asked(want.from.id, self.now);
         }
-        if self.config.keep && !mine && arrival.via == Hearing::Unicast {
-            self.look_up(arrival, want, &held);
+        let asked = Asked {
+            want,
+            personally: arrival.via == Hearing::Unicast,
+            at: self.proven_address(arrival, want.from.id),
+            others: self.listeners(&want.channel, Some(want.from.id)),
+        };
+        if self.config.keep && !mine && asked.personally {
+            self.look_up(&asked, &held);
         }
         for (span, bytes) in held {
             if !self.guard.allows_repair(want.from.id, self.now) {
                 self.counters.repairs_over_rate += 1;
                 return;
             }
-            self.repair(arrival, want, (&name, span), bytes);
+            self.repair(&asked, (&name, span), bytes);
         }
     }
 
     /// What is not in memory may be among what this node's user has kept.
-    fn look_up(&mut self, arrival: &Arrival<'_>, want: &Want, held: &[(Span, Bytes)]) {
+    fn look_up(&mut self, asked: &Asked<'_>, held: &[(Span, Bytes)]) {
+        let want = asked.want;
         let missing = want.gaps.iter().find(|gap| {
             let covers = |span: &Span| span.from <= gap.to && gap.from <= span.to;
             let there = held.iter().map(|(span, _)| *span).filter(covers);
             there.map(Span::count).sum::<u64>() < gap.count()
         });
-        let (Some(gap), Some(to)) = (missing, self.proven_address(arrival, want.from.id)) else {
-            return;
-        };
+        let (Some(gap), Some(to)) = (missing, asked.at) else { return };
         let by = want.from.id;
         let Some(ticket) = self.fetches.begin(Wanted::Entries { by, to }) else { return };
         let to = gap.to.min(gap.from + limits::ASKED_AT_ONCE - 1);
@@ -123,39 +139,30 @@ impl Engine {
     }
 
     /// Sends one entry again, now or perhaps later.
-    fn repair(
-        &mut self,
-        arrival: &Arrival<'_>,
-        want: &Want,
-        (name, span): (&LogName, Span),
-        bytes: Bytes,
-    ) {
-        let (by, now) = (want.from.id, self.now);
+    fn repair(&mut self, asked: &Asked<'_>, (name, span): (&LogName, Span), bytes: Bytes) {
+        let (by, now) = (asked.want.from.id, self.now);
         let entry = (name, span.from);
-        let alone = self.proven_address(arrival, by);
         if name.author == self.sender() {
-            let all = self.listeners(&name.channel, Some(by)) > 0 || alone.is_none();
             let (way, length) = (self.repairs.send_own(entry, by, now), bytes.len());
             if way != Way::Nobody {
                 self.flow.repaired(length, now); // the less is said that is new
             }
-            match (way, alone) {
+            match (way, asked.at) {
                 (Way::Nobody, _) => return,
-                (Way::All, _) if all => self.broadcast(bytes, Some(&name.channel)),
+                (Way::All, _) if asked.others > 0 => self.broadcast(bytes, Some(&name.channel)),
                 (_, Some(to)) => self.transmit(bytes, to),
                 (_, None) => self.broadcast(bytes, Some(&name.channel)),
             }
-        } else if arrival.via == Hearing::Unicast {
-            // Asked personally; but nothing goes to an address that may be somebody else's.
-            let Some(to) = alone else { return };
+        } else if asked.personally {
+            // Nothing goes to an address that may be somebody else's.
+            let Some(to) = asked.at else { return };
             if !self.repairs.send_to(entry, by, now) {
                 return;
             }
             self.transmit(bytes, to);
         } else {
-            if self.may_stand_in(name, want.attempt) {
-                let listeners = self.listeners(&name.channel, None);
-                let at = now + timing::first_request(listeners, &mut self.rng);
+            if self.may_stand_in(name, asked.want.attempt) {
+                let at = now + timing::first_request(asked.others + 1, &mut self.rng);
                 self.repairs.wait(entry, at, now);
             }
             return;

@@ -2,10 +2,14 @@
 
 use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
+use std::time::Duration;
 
 use cooee::sim::{Faults, NodeIndex, Spec};
 use cooee::values::{ChannelName, Level, WallTime, limits};
-use cooee::wire::{Body, Content, Entry, Head, Hearing, Identity, Payload, Sender, Span, Want};
+use cooee::wire::{
+    Body, Content, Datagram, Entry, Head, Hearing, Identity, LogsPage, Packet, Payload, Sender,
+    Span, Stretch, Want,
+};
 
 use crate::delivery::{all_have, messages, numbered};
 use crate::stories::{Story, ms, secs};
@@ -228,6 +232,88 @@ fn repairs_that_are_forged_or_contradict_the_log_change_nothing_for_the_others()
     }
     assert!(h.counted("bad_signature") > 100);
     h.story.end();
+}
+
+/// The same, but the fourth host was there first, and is asked by whoever wants to know the past.
+fn harassed_from_the_start(seed: u64) -> Harassed {
+    let mut story = Story::with(0, Faults::default(), seed);
+    let host = story.host();
+    let node = story.start(host, Spec { key: Some(KEY), ..Spec::default() });
+    story.world.run_for(secs(1));
+    let honest = vec![story.join(), story.join()];
+    story.world.run_for(secs(5));
+    let evil = Identity::from_secret(KEY);
+    let from = Sender { id: evil.id(), epoch: story.world.epoch(node).unwrap() };
+    let Some(SocketAddr::V4(address)) = story.world.address(node) else { panic!("no address") };
+    Harassed { story, honest, evil, from, address }
+}
+
+impl Harassed {
+    /// For so long, answers whatever `node` asks of the past: each of these has said very much.
+    /// Returns how often.
+    fn lie(&mut self, node: NodeIndex, authors: &[Sender], time: Duration) -> u32 {
+        let (asker, end) = (self.story.world.id(node), self.story.world.now() + time);
+        let mut lies = 0;
+        self.story.world.record = Some(Vec::new());
+        while self.story.world.now() < end {
+            self.story.world.run_for(Duration::from_micros(50));
+            let sent: Vec<Arc<[u8]>> =
+                self.story.world.record.as_mut().unwrap().drain(..).collect();
+            for packet in sent.into_iter().map(Packet::new) {
+                let Ok(Datagram::Recall(recall)) = packet.datagram() else { continue };
+                if recall.from.id != asker {
+                    continue;
+                }
+                let row = |&author| Stretch { author, from: 1, to: 1 << 60, before: 1 << 60 };
+                let (channel, logs) = (recall.channel.clone(), authors.iter().map(row).collect());
+                let page =
+                    LogsPage { from: self.from, re: recall.nonce, channel, page: (0, 1), logs };
+                let bytes = page.encode(&self.evil);
+                self.story.world.inject(node, self.address, Hearing::Unicast, bytes);
+                lies += 1;
+            }
+        }
+        self.story.world.record = None;
+        lies
+    }
+}
+
+#[test]
+fn nobody_is_passed_over_because_somebody_tells_of_messages_that_do_not_exist() {
+    for spoken in [false, true] {
+        let mut h = harassed_from_the_start(3);
+        let sender = |h: &Harassed, node| {
+            let world = &h.story.world;
+            Sender { id: world.id(node), epoch: world.epoch(node).unwrap() }
+        };
+        let authors: Vec<Sender> = h.honest.iter().map(|&node| sender(&h, node)).collect();
+        if spoken {
+            for node in h.honest.clone() {
+                h.story.world.say(node, &format!("{} was here", node.0));
+            }
+            h.story.world.run_for(secs(3));
+        }
+        let host = h.story.host();
+        let late = h.story.start(host, Spec { recall: 50, ..Spec::default() });
+        assert!(h.lie(late, &authors, ms(200)) > 0);
+        h.honest.push(late);
+        let texts = numbered("after that", 20);
+        for text in &texts {
+            for node in h.honest.clone() {
+                h.story.world.say(node, &format!("{}: {text}", node.0));
+            }
+            h.story.world.run_for(ms(100));
+        }
+        h.story.world.run_for(secs(70));
+        for (&author, &node) in h.honest.iter().flat_map(|a| h.honest.iter().map(move |n| (a, n))) {
+            for text in texts.iter().filter(|_| author != node) {
+                let text = format!("{}: {text}", author.0);
+                assert_eq!(h.story.world.heard(node, &text), 1, "{text} at {node:?}");
+            }
+        }
+        assert_eq!(h.story.world.checker.gaps, 0, "nothing was lost");
+        h.story.end();
+    }
 }
 
 #[test]

@@ -57,6 +57,22 @@ fn a_hook_gets_its_arguments_the_object_and_the_way_back_to_the_agent() {
 }
 
 #[test]
+fn what_was_said_before_the_agent_came_starts_nothing() {
+    let mut rig = Rig::new("hook-history", |folder| {
+        let script = format!("echo \"$COOEE_TEXT\" >> '{folder}/out'");
+        vec![a_hook(&["sh", "-c", &script])]
+    });
+    for (text, history) in [("old", true), ("new", false)] {
+        rig.happens(Event::Message(crate::proto::Message {
+            text: text.into(),
+            history,
+            ..a_message()
+        }));
+    }
+    assert_eq!(rig.finish("out"), "new\n");
+}
+
+#[test]
 fn what_is_signed_and_can_not_be_kept_starts_nothing_because_it_could_run_twice() {
     let mut rig = Rig::new("hook-kept", |folder| {
         let script = format!("echo \"$COOEE_VERIFIED\" >> '{folder}/out'");
