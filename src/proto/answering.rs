@@ -4,7 +4,8 @@
 //! nobody can be flooded in somebody else's name.
 
 use super::answers::{self, Answer};
-use super::engine::{Arrival, Engine};
+use super::engine::Engine;
+use super::receiving::Arrival;
 use super::timing;
 use crate::wire::{Hearing, Presence, PresenceKind};
 

@@ -7,11 +7,13 @@
 //! is drawn by chance: no recording of either brings anything about.
 
 use super::asked::Step;
+use super::command::Outgoing;
 use super::direct::Parcel;
-use super::engine::{Arrival, Engine};
-use super::event::{Answer, AnswerEnd, Destination, Event, Outgoing, Question, TellError};
+use super::engine::Engine;
+use super::event::{Answer, AnswerEnd, Destination, Event, Question, TellError};
 use super::inbox::LogKey;
 use super::pending::Asker;
+use super::receiving::Arrival;
 use super::talking::{check, content};
 use super::timing;
 use crate::values::{Instant, NodeId, PeerText};

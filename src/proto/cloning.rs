@@ -13,8 +13,9 @@
 
 use std::time::Duration;
 
-use super::engine::{Arrival, Engine};
+use super::engine::Engine;
 use super::event::Event;
+use super::receiving::Arrival;
 use crate::values::{Instant, PeerText};
 use crate::wire::{Presence, PresenceKind};
 

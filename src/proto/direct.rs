@@ -117,7 +117,8 @@ impl Direct {
     }
 
     /// Whether nothing is on its way.
-    pub(crate) fn is_empty(&self) -> bool {
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 

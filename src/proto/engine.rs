@@ -10,11 +10,12 @@ use super::answers::Answers;
 use super::asked::Asked;
 use super::channels::Channels;
 use super::cloning::Clones;
+use super::command::Command;
 use super::config::Config;
 use super::confirms::Confirms;
 use super::direct::Direct;
 use super::discovery::Discovery;
-use super::event::{Command, Event, Input, Output, PeerInfo, Refusal};
+use super::event::{Event, Input, Output, PeerInfo, Refusal};
 use super::fetches::Fetches;
 use super::flow::Flow;
 use super::guard::{Bucket, Counters, Guard};
@@ -33,9 +34,7 @@ use super::repairs::Repairs;
 use super::store::Store;
 use super::timing;
 use crate::values::{ChannelName, Epoch, Instant, LinkId, NodeId, Rng, limits};
-use crate::wire::{
-    Datagram, DecodeError, Hearing, Packet, PresenceKind, Profile, Secret, Sender, Summary,
-};
+use crate::wire::{PresenceKind, Profile, Secret, Sender, Summary};
 
 /// One node's protocol.
 ///
@@ -237,11 +236,6 @@ impl Engine {
         self.peers.iter().map(|(id, _)| id)
     }
 
-    /// Whether everything that was told has been acknowledged or given up.
-    pub fn is_idle(&self) -> bool {
-        self.direct.is_empty() && self.outbox.is_empty()
-    }
-
     /// Whether so much waits to be said that nothing more should be, for now. When it does not any
     /// more, the engine is woken by one of its deadlines, or by a datagram.
     pub fn is_congested(&self) -> bool {
@@ -378,83 +372,6 @@ impl Engine {
         self.stopped = true;
     }
 
-    /// Routes a datagram to those it is about. What costs least to find out comes first.
-    fn receive(&mut self, packet: &Packet, source: SocketAddr, link: LinkId, via: Hearing) {
-        self.counters.datagrams_in += 1;
-        self.counters.bytes_in += packet.bytes().len() as u64;
-        if packet.bytes().len() > limits::DATAGRAM {
-            self.counters.too_long += 1;
-            return;
-        }
-        if self.guard.is_rude(source, self.now) {
-            self.counters.rude_source += 1;
-            return;
-        }
-        let packet = match &self.config.secret {
-            None => packet,
-            Some(secret) => {
-                let Some(inner) = packet.open(secret) else {
-                    self.counters.not_sealed += 1;
-                    return self.guard.note_bad(source, self.now);
-                };
-                inner
-            }
-        };
-        let arrival = Arrival { packet, source, link, via };
-        match packet.datagram() {
-            Err(error) => self.count_undecodable(error, source),
-            Ok(Datagram::Presence(presence)) => self.on_presence(&arrival, presence),
-            Ok(Datagram::Bye { from, n, visitor }) => self.on_bye(&arrival, *from, *n, *visitor),
-            Ok(Datagram::Ask(ask)) => self.on_ask(&arrival, ask),
-            Ok(Datagram::Roster(page)) => self.on_roster(&arrival, page),
-            Ok(Datagram::Entry(entry)) => self.on_entry(&arrival, entry),
-            Ok(Datagram::Head(head)) => self.on_head(&arrival, head),
-            Ok(Datagram::Want(want)) => self.on_want(&arrival, want),
-            Ok(Datagram::Got(got)) => self.on_got(&arrival, got),
-            Ok(Datagram::Recall(recall)) => self.on_recall(&arrival, recall),
-            Ok(Datagram::Logs(page)) => self.on_logs(&arrival, page),
-            Ok(Datagram::Tell(tell)) => self.on_tell(&arrival, tell),
-            Ok(Datagram::Ack(ack)) => self.on_ack(&arrival, *ack),
-        }
-    }
-
-    fn count_undecodable(&mut self, error: &DecodeError, source: SocketAddr) {
-        match error {
-            DecodeError::TooLong => self.counters.too_long += 1,
-            DecodeError::Malformed(_) | DecodeError::Member(_) => self.counters.malformed += 1,
-            // Newer programs may speak these; they are not rude.
-            DecodeError::Version(_) => return self.counters.wrong_version += 1,
-            DecodeError::UnknownType => return self.counters.unknown_type += 1,
-        }
-        self.guard.note_bad(source, self.now);
-    }
-
-    /// Whether the datagram is signed by who it says; counts it if not.
-    pub(super) fn is_authentic(&mut self, arrival: &Arrival<'_>) -> bool {
-        let authentic = arrival.packet.is_authentic();
-        if authentic {
-            self.heard = self.now;
-            self.hear(arrival);
-        } else {
-            self.counters.bad_signature += 1;
-            self.guard.note_bad(arrival.source, self.now);
-        }
-        authentic
-    }
-
-    /// Something genuine has come by multicast. If it is its sender's own, that one is heard so:
-    /// where much is lost, announcements alone would be too few to tell.
-    fn hear(&mut self, arrival: &Arrival<'_>) {
-        let from = arrival.packet.datagram().ok().and_then(Datagram::from);
-        let (Some(from), Hearing::Multicast) = (from, arrival.via) else { return };
-        let (now, size) = (self.now, self.size());
-        let Some(peer) = self.peers.get_mut(from.id) else { return };
-        if peer.epoch == from.epoch && peer.paths.has(arrival.link, arrival.source) {
-            let heard = peer.reach.hear_multicast(now, size, false);
-            self.on_multicast_heard(heard, from.id);
-        }
-    }
-
     /// Does what is due.
     fn advance(&mut self) {
         if self.stopped || self.next_review == Instant::NEVER {
@@ -526,13 +443,4 @@ impl Engine {
             Some(_) => Secret::room(limits::DATAGRAM),
         }
     }
-}
-
-/// A datagram with the circumstances of its arrival.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Arrival<'a> {
-    pub(super) packet: &'a Packet,
-    pub(super) source: SocketAddr,
-    pub(super) link: LinkId,
-    pub(super) via: Hearing,
 }

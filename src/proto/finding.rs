@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::discovery::{Asked, Turn, Verdict};
-use super::engine::{Arrival, Engine};
+use super::engine::Engine;
 use super::event::{Destination, Event, Output, PeerState};
 use super::peers::{Peer, Standing, bucket};
 use super::reach::Reach;
+use super::receiving::Arrival;
 use super::timing;
 use crate::values::{Instant, LinkId, NodeId, limits};
 use crate::wire::{Ask, PresenceKind, RosterPage, Told};

@@ -1,11 +1,13 @@
 //! The engine's way with others' logs: entries come in once and in order, what is missing is asked
 //! for, and given up when nobody has it.
 
-use super::engine::{Arrival, Engine};
-use super::event::{Event, Kept, Message};
+use super::engine::Engine;
+use super::event::{Event, Message};
+use super::kept::Kept;
 use super::log::{Bytes, Log, Taken, Word};
 use super::logs::{LogName, gives_up};
 use super::peers::{Peer, Standing};
+use super::receiving::Arrival;
 use super::timing;
 use crate::values::{ChannelName, Instant, NodeId, limits};
 use crate::wire::{

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::answers;
 use super::channel_list::Part;
 use super::discovery::Asked;
-use super::engine::{Arrival, Engine};
+use super::engine::Engine;
 use super::event::{Event, PeerState};
 use super::peers::{Peer, Standing};
 use super::reach::Heard;
+use super::receiving::Arrival;
 use crate::values::{Instant, NodeId, PeerText};
 use crate::wire::{Hearing, Presence, PresenceKind, Profile, Sender};
 

@@ -38,6 +38,7 @@ mod asking;
 mod channel_list;
 mod channels;
 mod cloning;
+mod command;
 mod config;
 mod confirms;
 mod direct;
@@ -53,6 +54,7 @@ mod greeting;
 mod guard;
 mod heads;
 mod inbox;
+mod kept;
 mod log;
 mod logs;
 mod orphans;
@@ -65,6 +67,7 @@ mod reach;
 mod recalling;
 mod recalls;
 mod receipts;
+mod receiving;
 mod recent;
 mod reminder;
 mod repairing;
@@ -76,12 +79,14 @@ mod timing;
 mod watching;
 mod window;
 
+pub use command::{Command, Outgoing};
 pub use config::Config;
 pub use engine::Engine;
 pub use event::{
-    Answer, AnswerEnd, Command, Destination, Event, Input, Kept, KeptLog, Message, Outgoing,
-    Output, Past, PeerInfo, PeerState, Question, Refusal, TellError,
+    Answer, AnswerEnd, Destination, Event, Input, Message, Output, PeerInfo, PeerState, Question,
+    Refusal, TellError,
 };
 #[cfg(feature = "cli")]
 pub(crate) use guard::Bucket;
 pub use guard::Counters;
+pub use kept::{Kept, KeptLog, Past};

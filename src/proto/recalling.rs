@@ -5,14 +5,16 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::engine::{Arrival, Engine};
-use super::event::{Event, KeptLog, Message, Past};
+use super::engine::Engine;
+use super::event::{Event, Message};
 use super::fetches::Wanted;
 use super::following::{is_in, said};
+use super::kept::{KeptLog, Past};
 use super::log::{Log, Long, Word};
 use super::logs::LogName;
 use super::peers::Standing;
 use super::recalls::Due;
+use super::receiving::Arrival;
 use super::sending::destination;
 use super::{orphans, timing};
 use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};

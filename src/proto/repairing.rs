@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::engine::{Arrival, Engine};
-use super::event::{Destination, Event, Kept, Past};
+use super::engine::Engine;
+use super::event::{Destination, Event};
 use super::fetches::Wanted;
 use super::following::is_in;
+use super::kept::{Kept, Past};
 use super::log::Bytes;
 use super::logs::LogName;
+use super::receiving::Arrival;
 use super::repairs::Way;
 use super::sending::destination;
 use super::timing;

@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::command::Outgoing;
 use super::direct::{Going, Outcome, Parcel};
-use super::engine::{Arrival, Engine};
-use super::event::{AnswerEnd, Destination, Event, Message, Outgoing, Output, Refusal, TellError};
+use super::engine::Engine;
+use super::event::{AnswerEnd, Destination, Event, Message, Output, Refusal, TellError};
 use super::inbox::LogKey;
 use super::logs::LogName;
+use super::receiving::Arrival;
 use super::sending::destination;
 use crate::values::{ChannelName, Instant, NodeId, PeerText, limits};
 use crate::wire::{
