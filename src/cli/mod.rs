@@ -31,6 +31,7 @@ mod peers;
 mod say;
 mod session;
 mod sim;
+mod surroundings;
 #[cfg(test)]
 mod units;
 
@@ -43,8 +44,9 @@ use clap::Parser;
 use crate::values::duration;
 use args::{Args, Command, Globals};
 use exit::{Exit, Failure};
-use options::{Settings, Surroundings};
+use options::Settings;
 use output::{complain, warn};
+use surroundings::Surroundings;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //!   Swarm, Startup      what happens                 swarm.rs, startup.rs
-//!     └── World         hosts, nodes, time           world.rs, host.rs, queue.rs, carry.rs
+//!     └── World         hosts, nodes, time           world.rs, host.rs, queue.rs, carry.rs, mishaps.rs
 //!           ├── Segment who receives what, and when  segment.rs
 //!           ├── Checker what must never happen       checker.rs, answers.rs
 //!           ├── Tally   what it cost                 tally.rs
@@ -19,6 +19,7 @@ mod answers;
 mod carry;
 mod checker;
 mod host;
+mod mishaps;
 mod queue;
 mod segment;
 mod startup;

@@ -137,15 +137,6 @@ impl World {
         host
     }
 
-    /// The switches forget which groups a host has joined, until it joins anew.
-    pub fn forget_memberships(&mut self, host: HostId) {
-        for &node in &self.hosts[host.0].nodes {
-            for lan in &mut self.lans {
-                lan.forget(node);
-            }
-        }
-    }
-
     /// A host's properties.
     pub fn host(&mut self, host: HostId) -> &mut Host {
         &mut self.hosts[host.0]
@@ -234,41 +225,9 @@ impl World {
         self.crash(node);
     }
 
-    /// Ends a node without a word.
-    pub fn crash(&mut self, node: NodeIndex) {
-        if self.nodes[node.0].run.take().is_some() {
-            self.checker.ended(node);
-            for lan in &mut self.lans {
-                lan.leave_all(node);
-            }
-        }
-    }
-
-    /// Stops a node's process for a while: nothing is received, nothing sent, no time noticed.
-    pub fn freeze(&mut self, node: NodeIndex, time: Duration) {
-        self.nodes[node.0].frozen = self.now + time;
-    }
-
-    /// Whether a node's process stands still.
-    pub fn is_frozen(&self, node: NodeIndex) -> bool {
-        self.now < self.nodes[node.0].frozen
-    }
-
-    /// Sets the wall clock of a node's host wrong.
-    pub fn set_clock(&mut self, node: NodeIndex, milliseconds: i64) {
-        self.nodes[node.0].clock = milliseconds;
-    }
-
     /// When a node was started last.
     pub fn started(&self, node: NodeIndex) -> Instant {
         self.nodes[node.0].started
-    }
-
-    /// Pulls all cables of a host, or puts them back.
-    pub fn cut(&mut self, host: HostId, cut: bool) {
-        for interface in &mut self.hosts[host.0].interfaces {
-            interface.up = !cut;
-        }
     }
 
     /// From now on, notes when each node first knows `peers` peers.
