@@ -2,7 +2,6 @@
 //! whoever has died meanwhile; and those who come late are told.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -129,7 +128,7 @@ fn history(host: &Host) -> Vec<Value> {
 fn an_agent_that_comes_late_gets_the_last_messages_though_their_author_is_gone() {
     let lab = lab_or_skip!(3);
     let [author, keeper, late] = [1, 2, 3].map(|number| lab.host(number));
-    let _keeper = keeper.agent(&[]);
+    let first = keeper.agent(&[]);
     let mut chat = author.cooee(&["chat", "--json"]);
     chat.wait_event("joined", "host2");
     chat.type_all((0..500).map(|n| format!("long ago {n}")));
@@ -137,7 +136,8 @@ fn an_agent_that_comes_late_gets_the_last_messages_though_their_author_is_gone()
     drop(chat);
     // It has them from its history only: it has started again.
     keeper.ask_agent(&["stop"]).exits(0);
-    let _keeper = eventually("the keeper starts again", || Some(keeper.agent(&[])));
+    first.wait_for_end();
+    let _keeper = keeper.agent(&[]);
     let _late = late.agent(&[]);
     eventually("the late one has the last fifty", || (history(&late).len() >= 50).then_some(()));
     let texts: Vec<String> =
@@ -183,21 +183,29 @@ fn a_newcomer_is_shown_the_last_messages_in_the_chat_and_not_by_listen() {
     let lab = lab_or_skip!(3);
     let [author, chatter, listener] = [1, 2, 3].map(|number| lab.host(number));
     let mut first = author.cooee(&["chat", "--json"]);
-    let _other = author.user("other").listen(&[]);
+    let other = author.user("other").listen(&[]);
     first.wait_event("joined", "other");
     for n in 0..3 {
         first.type_line(&format!("old {n}"));
     }
+    other.wait_message("old 2");
     let chat = chatter.cooee(&["chat", "--json"]);
     let old = chat.wait_message("old 2");
     assert_eq!((&old["history"], &old["verified"]), (&true.into(), &true.into()));
     assert_eq!(chat.texts(), ["old 0", "old 1", "old 2"]);
-    let listening = listener.listen(&["--events"]);
-    listening.wait_event("joined", "host1");
-    first.wait_event("joined", "host3");
-    // Longer than it takes to fetch what there is, if it did.
-    listening.no_event_for(Duration::from_secs(2), "message", "host1");
+    // Both go on for longer than it takes to fetch what there is.
+    let listening = listener.listen(&["--events", "--for", "4s"]);
+    let curious = listener.user("curious").listen(&["--events", "--for", "4s", "--history", "2"]);
+    curious.wait_message("old 2");
+    for one in [&listening, &curious] {
+        one.wait_event("joined", "host1");
+    }
+    for nick in ["host3", "curious"] {
+        first.wait_event("joined", nick);
+    }
     first.type_line("new");
-    listening.wait_message("new");
-    assert_eq!(listening.texts(), ["new"]);
+    for (one, texts) in [(listening, &["new"][..]), (curious, &["old 1", "old 2", "new"])] {
+        one.wait_for_end();
+        assert_eq!(one.texts(), texts);
+    }
 }

@@ -179,7 +179,7 @@ fn who_never_gets_on_is_waited_for_once_and_not_for_long() {
 }
 
 #[test]
-fn a_pause_is_no_reason_to_wait_for_anybody() {
+fn who_has_just_come_does_not_hold_the_author_up() {
     let mut story = Story::of(2);
     let author = story.nodes[0];
     let spec = Spec::default();

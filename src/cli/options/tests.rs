@@ -183,6 +183,19 @@ fn a_secret_that_others_can_read_is_worth_a_warning() {
 }
 
 #[test]
+fn no_more_of_the_past_is_brought_back_than_others_give() {
+    let folder = Folder::new("recall");
+    let of = |recall: &str| {
+        folder.file("cooee/config.toml", format!("[history]\n{recall}\n"));
+        with(&Globals::default(), &[], &folder.0).map(|settings| settings.recall)
+    };
+    assert_eq!((of("").unwrap(), of("recall = 0").unwrap()), (RECALL, 0));
+    assert_eq!(of("recall = 1000").unwrap(), limits::RECALL);
+    let error = of("recall = 1001").unwrap_err().to_string();
+    assert!(error.contains("[history] recall") && error.contains("at most 1000"), "{error}");
+}
+
+#[test]
 fn more_tags_than_can_be_announced_are_refused() {
     let folder = Folder::new("tags");
     let many: Vec<String> = (0..17).map(|n| format!("t{n} = ''\n")).collect();
