@@ -34,7 +34,7 @@ use super::repairs::Repairs;
 use super::store::Store;
 use super::timing;
 use crate::values::{ChannelName, Epoch, Instant, LinkId, NodeId, Rng, limits};
-use crate::wire::{PresenceKind, Profile, Secret, Sender, Summary};
+use crate::wire::{PresenceKind, Profile, Secret, Sender, Summary, Verifier};
 
 /// One node's protocol.
 ///
@@ -65,6 +65,7 @@ pub struct Engine {
     pub(super) copies: BTreeSet<NodeId>,
     pub(super) channels: Channels,
     pub(super) guard: Guard,
+    pub(super) verifier: Verifier,
     pub(super) answers: Answers,
     /// Who passes through and was heard by multicast.
     pub(super) visitors: Recent<Sender, ()>,
@@ -135,6 +136,7 @@ impl Engine {
             copies: BTreeSet::new(),
             channels: Channels::new(config.group),
             guard: Guard::new(now),
+            verifier: Verifier::default(),
             answers: Answers::default(),
             visitors: Recent::new(limits::SOURCES),
             discovery: Discovery::new(now, config.discover, config.visitor, config.identity.id()),

@@ -75,7 +75,7 @@ impl Engine {
 
     /// Whether the datagram is signed by who it says; counts it if not.
     pub(super) fn is_authentic(&mut self, arrival: &Arrival<'_>) -> bool {
-        let authentic = arrival.packet.is_authentic();
+        let authentic = arrival.packet.is_authentic(&mut self.verifier);
         if authentic {
             self.heard = self.now;
             self.hear(arrival);

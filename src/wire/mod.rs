@@ -47,7 +47,7 @@ pub use packet::{Datagram, Packet};
 pub use presence::{Hearing, Presence, PresenceKind, Profile, Summary, encode_bye};
 pub use roster::{Ask, RosterPage, Told};
 pub use seal::Secret;
-pub use sign::Identity;
+pub use sign::{Identity, Verifier};
 
 use crate::values::{Epoch, NodeId};
 

@@ -12,7 +12,7 @@ use super::log::{Got, Head, LogsPage, Recall, Want};
 use super::presence::Presence;
 use super::roster::{Ask, RosterPage};
 use super::seal::Secret;
-use super::{Sender, sign};
+use super::{Sender, Verifier, sign};
 
 /// What a datagram says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,10 +107,10 @@ impl Packet {
 
     /// Whether they end in a good signature of the node that they name as sender. The costly
     /// question: some 40 µs when it is asked first.
-    pub fn is_authentic(&self) -> bool {
+    pub fn is_authentic(&self, verifier: &mut Verifier) -> bool {
         *self.authentic.get_or_init(|| {
             let from = self.datagram().ok().and_then(Datagram::from);
-            from.is_some_and(|from| sign::verify(from.id, &self.bytes))
+            from.is_some_and(|from| verifier.verify(from.id, &self.bytes))
         })
     }
 

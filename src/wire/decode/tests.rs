@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::Verifier;
 use crate::wire::{Identity, Packet, split};
 
 fn identity() -> Identity {
@@ -50,7 +51,7 @@ fn decodes_to(bytes: Vec<u8>, expected: &Datagram) {
     assert!(packet.bytes().starts_with(b"{\"cooee\":1,\"type\":\""));
     assert!(packet.bytes().len() <= limits::DATAGRAM);
     if packet.is_signed() {
-        assert!(packet.is_authentic());
+        assert!(packet.is_authentic(&mut Verifier::default()));
     }
 }
 
@@ -147,7 +148,7 @@ fn what_a_person_writes_by_hand_is_a_message() {
     let Ok(Datagram::Entry(entry)) = decode(by_hand) else { panic!() };
     assert_eq!((entry.from, entry.channel.as_str(), entry.seq), (None, "lobby", None));
     assert!(matches!(&entry.payload, Payload::Whole(c) if c[0].text.raw() == "hi"));
-    assert!(!Packet::new(&by_hand[..]).is_authentic());
+    assert!(!Packet::new(&by_hand[..]).is_authentic(&mut Verifier::default()));
 }
 
 #[test]
@@ -205,7 +206,7 @@ proptest! {
     fn no_bytes_do_any_harm(bytes in prop::collection::vec(any::<u8>(), 0..1_300)) {
         let packet = Packet::new(bytes);
         let _ = packet.datagram();
-        prop_assert!(!packet.is_authentic());
+        prop_assert!(!packet.is_authentic(&mut Verifier::default()));
     }
 
     #[test]
@@ -216,7 +217,7 @@ proptest! {
         bytes[at] = to;
         let packet = Packet::new(bytes);
         let _ = packet.datagram();
-        prop_assert!(!packet.is_authentic());
+        prop_assert!(!packet.is_authentic(&mut Verifier::default()));
     }
 
     #[test]
