@@ -30,6 +30,7 @@ fn datagrams(body: Body, count: usize, packed: bool, identity: &Identity) -> (Ve
         channel: ChannelName::lobby(),
         seq: Some(1),
         confirm: false,
+        again: None,
         payload: Payload::Whole(Vec::new()),
     };
     let room = entry.room(1_200);

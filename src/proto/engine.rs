@@ -31,6 +31,7 @@ use super::receipts::Receipts;
 use super::recent::Recent;
 use super::reminder::Reminder;
 use super::repairs::Repairs;
+use super::repeats::Repeats;
 use super::store::Store;
 use super::timing;
 use crate::values::{ChannelName, Epoch, Instant, LinkId, NodeId, Rng, limits};
@@ -81,6 +82,7 @@ pub struct Engine {
     pub(super) store: Store,
     pub(super) logs: Logs,
     pub(super) repairs: Repairs,
+    pub(super) repeats: Repeats,
     pub(super) confirms: Confirms,
     pub(super) receipts: Receipts,
     pub(super) recalls: Recalls,
@@ -149,6 +151,7 @@ impl Engine {
             store: Store::new(limits::STORE_BYTES),
             logs: Logs::new(),
             repairs: Repairs::new(),
+            repeats: Repeats::new(now),
             confirms: Confirms::default(),
             receipts: Receipts::default(),
             recalls: Recalls::default(),
@@ -388,6 +391,7 @@ impl Engine {
         self.recall_when_due();
         self.follow_when_due();
         self.repair_when_due();
+        self.repeat_when_due();
         self.confirm_when_due();
         if self.now >= self.next_review {
             self.review_peers();
@@ -424,6 +428,7 @@ impl Engine {
             self.heads.next(),
             self.logs.next().max(self.behind),
             self.repairs.next(),
+            self.repeats.next(),
             self.confirms.next(),
             self.receipts.next(),
             self.recalls.next(),

@@ -1,6 +1,8 @@
 //! The engine's way with others' logs: entries come in once and in order, what is missing is asked
 //! for, and given up when nobody has it.
 
+use std::time::Duration;
+
 use super::engine::Engine;
 use super::event::{Event, Message};
 use super::kept::Kept;
@@ -64,7 +66,10 @@ impl Engine {
         let (now, room) = (self.now, self.logs.room());
         // Nothing turns out to be missing before one that is next.
         let next = self.logs.get(name).is_some_and(|log| span.from == log.done() + 1);
-        let ask = if next { now } else { self.first_request(&name.channel) };
+        let again = Duration::from_millis(entry.again.unwrap_or_default().into());
+        let again = again.min(timing::AGAIN_MOST);
+        // What is said twice is waited for: what is missing before it will come once more, too.
+        let ask = if next { now } else { self.first_request(&name.channel) + again };
         let bytes = arrival.packet.bytes();
         let from = (arrival.source, arrival.link, now);
         let taken = self.logs.update(name, now, |log| {

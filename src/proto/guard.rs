@@ -19,6 +19,7 @@ pub struct Counters {
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub repairs: u64,
+    pub repeats: u64,
     pub given_up: u64,
     pub own: u64,
     pub duplicates: u64,
@@ -48,13 +49,14 @@ pub struct Counters {
 
 impl Counters {
     /// Names and values, for people and programs.
-    pub fn rows(&self) -> [(&'static str, u64); 30] {
+    pub fn rows(&self) -> [(&'static str, u64); 31] {
         [
             ("datagrams_in", self.datagrams_in),
             ("datagrams_out", self.datagrams_out),
             ("bytes_in", self.bytes_in),
             ("bytes_out", self.bytes_out),
             ("repairs", self.repairs),
+            ("repeats", self.repeats),
             ("given_up", self.given_up),
             ("own", self.own),
             ("duplicates", self.duplicates),

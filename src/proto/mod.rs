@@ -21,6 +21,7 @@
 //!             ├── logs        what others have said, in order    Logs, Log, Gaps
 //!             ├── store       entries to be sent again           Store
 //!             ├── repairs     which of them, to whom and when    Repairs
+//!             ├── repeats     which of them without being asked  Repeats
 //!             ├── confirms    who has what was said              Confirms, Receipts
 //!             ├── recalls     what was said before one came      Recalls
 //!             ├── orphans     the logs of those who are gone     Orphans
@@ -72,6 +73,7 @@ mod recent;
 mod reminder;
 mod repairing;
 mod repairs;
+mod repeats;
 mod sending;
 mod store;
 mod talking;

@@ -145,7 +145,11 @@ impl Engine {
         let (by, now) = (asked.want.from.id, self.now);
         let entry = (name, span.from);
         if name.author == self.sender() {
+            let first = !self.repairs.was_sent(entry);
             let (way, length) = (self.repairs.send_own(entry, by, now), bytes.len());
+            if first && way == Way::All {
+                self.repeats.asked(&name.channel, span.from);
+            }
             if way != Way::Nobody {
                 self.flow.repaired(length, now); // the less is said that is new
             }
@@ -203,6 +207,21 @@ impl Engine {
             let bytes = self.store.entries(&name, span).next().map(|(_, bytes)| Arc::clone(bytes));
             if let Some(bytes) = bytes {
                 self.counters.repairs += 1;
+                self.broadcast(bytes, Some(&name.channel));
+            }
+        }
+    }
+
+    /// Sends this node's own entries once more of which it has said that it will.
+    pub(super) fn repeat_when_due(&mut self) {
+        while let Some((channel, seq)) = self.repeats.pop(self.now) {
+            let name = LogName { channel, author: self.sender() };
+            let span = Span { from: seq, to: seq };
+            let bytes = self.said.entries(&name, span).next().map(|(_, bytes)| Arc::clone(bytes));
+            let Some(bytes) = bytes else { continue };
+            if self.repairs.repeat((&name, seq), self.id(), self.now) {
+                self.counters.repeats += 1;
+                self.flow.repaired(bytes.len(), self.now);
                 self.broadcast(bytes, Some(&name.channel));
             }
         }

@@ -29,7 +29,8 @@ pub(crate) enum Way {
 
 #[derive(Clone, Copy, Debug)]
 struct Sent {
-    at: Instant,
+    /// Until then who asks has not seen it yet.
+    hold: Instant,
     /// To whom alone, if not to all.
     to: Option<NodeId>,
     /// Who asked for it then.
@@ -76,7 +77,7 @@ impl Repairs {
         let key = (entry.0.clone(), entry.1);
         let alone = self.last.is_some_and(|(last, count, _)| last == by && count >= ALONE);
         let way = match self.sent.peek(&key) {
-            Some(sent) if now.since(sent.at) < timing::REPAIR_HOLD => match sent.to {
+            Some(sent) if now < sent.hold => match sent.to {
                 None => Way::Nobody,
                 Some(to) if to == by => Way::Nobody,
                 Some(_) => Way::All,
@@ -87,20 +88,38 @@ impl Repairs {
         };
         if way != Way::Nobody {
             let to = (way == Way::One).then_some(by);
-            self.sent.insert(&key, Sent { at: now, to, by });
+            self.sent.insert(&key, Sent { hold: now + timing::REPAIR_HOLD, to, by });
         }
         way
+    }
+
+    /// Whether an entry of this node's own was sent again lately.
+    pub(crate) fn was_sent(&self, entry: (&LogName, u64)) -> bool {
+        self.sent.peek(&(entry.0.clone(), entry.1)).is_some()
+    }
+
+    /// Notes that an entry goes to all once more, unasked by anybody but `me`; `false` if it has
+    /// gone there again already.
+    pub(crate) fn repeat(&mut self, entry: (&LogName, u64), me: NodeId, now: Instant) -> bool {
+        let key = (entry.0.clone(), entry.1);
+        let just = self.sent.peek(&key).is_some_and(|sent| sent.to.is_none());
+        if !just {
+            // Nobody has asked before that, so who asks now misses it still.
+            self.sent.insert(&key, Sent { hold: now, to: None, by: me });
+        }
+        !just
     }
 
     /// Notes that an entry goes to one who asked this node for it personally; `false` if it has
     /// just gone there.
     pub(crate) fn send_to(&mut self, entry: (&LogName, u64), by: NodeId, now: Instant) -> bool {
         let key = (entry.0.clone(), entry.1);
-        let just = self.sent.peek(&key).is_some_and(|sent| {
-            now.since(sent.at) < timing::REPAIR_HOLD && sent.to.is_none_or(|to| to == by)
-        });
+        let just = self
+            .sent
+            .peek(&key)
+            .is_some_and(|sent| now < sent.hold && sent.to.is_none_or(|to| to == by));
         if !just {
-            self.sent.insert(&key, Sent { at: now, to: Some(by), by });
+            self.sent.insert(&key, Sent { hold: now + timing::REPAIR_HOLD, to: Some(by), by });
         }
         !just
     }
@@ -108,7 +127,7 @@ impl Repairs {
     /// Another author's entry is to be sent to all at `at`, unless somebody else does before.
     pub(crate) fn wait(&mut self, entry: (&LogName, u64), at: Instant, now: Instant) {
         let key = (entry.0.clone(), entry.1);
-        let just = self.sent.peek(&key).is_some_and(|s| now.since(s.at) < timing::REPAIR_HOLD);
+        let just = self.sent.peek(&key).is_some_and(|sent| now < sent.hold);
         if just || self.waiting.contains_key(&key) || self.waiting.len() >= limits::REPAIRED {
             return;
         }
@@ -139,7 +158,8 @@ impl Repairs {
         }
         let (_, key) = self.due.pop_first()?;
         self.waiting.remove(&key);
-        self.sent.insert(&key, Sent { at: now, to: None, by: NodeId([0; 32]) });
+        let (hold, by) = (now + timing::REPAIR_HOLD, NodeId([0; 32]));
+        self.sent.insert(&key, Sent { hold, to: None, by });
         Some(key)
     }
 }

@@ -13,6 +13,7 @@ use super::inbox::LogKey;
 use super::logs::LogName;
 use super::receiving::Arrival;
 use super::sending::destination;
+use super::timing;
 use crate::values::{ChannelName, Instant, NodeId, PeerText, limits};
 use crate::wire::{
     Ack, Body, Content, Entry, Hearing, Inside, Matter, Payload, Span, Tell, decode_content,
@@ -74,6 +75,7 @@ impl Engine {
             channel: channel.clone(),
             seq: None,
             confirm: false,
+            again: None,
             payload: Payload::Whole(Vec::new()),
         };
         let room = entry.room(self.datagram_limit());
@@ -88,8 +90,11 @@ impl Engine {
         }
         (entry.seq, entry.payload, entry.confirm) =
             (Some(first), ready.payload, !ready.confirm.is_empty());
+        let twice = body == Body::Say && self.repeats.next_is_twice(self.now);
+        entry.again = twice.then_some(timing::AGAIN.as_millis() as u16);
         let bytes: Arc<[u8]> = entry.encode(&self.config.identity).into();
         if body == Body::Say {
+            self.repeats.said(channel, first, twice, self.now);
             let span = Span { from: first, to: first + count - 1 };
             let name = LogName { channel: channel.clone(), author: self.sender() };
             self.flow.said(channel, first, bytes.len(), self.now);

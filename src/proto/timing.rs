@@ -143,6 +143,21 @@ pub(crate) const STRAINED: u32 = 8;
 /// What has no room among the numbers that are asked for waits so long.
 pub(crate) const ASK_LATER: Duration = Duration::from_millis(5);
 
+/// Where nearly all entries are asked for, each is sent once more after this time. Longer than most
+/// bursts of losses on a LAN, and less than [`ASK_AGAIN`], so that waiting for it costs no more than
+/// a lost request.
+pub(crate) const AGAIN: Duration = Duration::from_millis(10);
+const _: () = assert!(AGAIN.as_micros() < ASK_AGAIN.as_micros());
+
+/// The longest time for which an author is believed that an entry will come once more.
+pub(crate) const AGAIN_MOST: Duration = Duration::from_millis(100);
+
+/// What is asked for at all is asked for within this time.
+pub(crate) const AGAIN_LEARN: Duration = Duration::from_millis(50);
+
+/// What was asked for says nothing after so long a silence.
+pub(crate) const AGAIN_FORGET: Duration = Duration::from_secs(10);
+
 /// An entry that was sent again is not sent again for this time. Less than [`ASK_AGAIN`], so that
 /// nobody asks in vain.
 pub(crate) const REPAIR_HOLD: Duration = Duration::from_millis(8);

@@ -123,6 +123,12 @@ pub const OUTBOX: usize = 64 << 10;
 /// Entries of which it is remembered that they were sent again.
 pub const REPAIRED: usize = 8_192;
 
+/// Entries that wait to be sent once more, unasked. What has no room is sent once.
+pub const REPEATS: usize = 1_024;
+
+/// Entries of which it is watched whether they are asked for. Others are not counted.
+pub const WATCHED: usize = 64;
+
 /// Requests for repair that one node sends in a second for one log; [`ASK_BURST`] at once. What has no
 /// room goes with the next.
 pub const ASK_RATE: u32 = 100;

@@ -100,6 +100,7 @@ struct Members<'a> {
     sealed: Option<String>,
     #[serde(default)]
     confirm: bool,
+    again: Option<u16>,
     author: Option<String>,
     run: Option<u64>,
     gaps: Option<Vec<(u64, u64)>>,
@@ -394,9 +395,9 @@ impl Members<'_> {
         let channel = channel(self.channel.as_deref())?;
         let nick = text(self.nick.clone(), limits::NICK, "nick")?.unwrap_or_default();
         let seq = self.seq.map(|seq| number(seq, "seq")).transpose()?;
-        let confirm = self.confirm;
+        let (confirm, again) = (self.confirm, self.again);
         let payload = self.payload()?;
-        Ok(Entry { body, from, nick, channel, seq, confirm, payload })
+        Ok(Entry { body, from, nick, channel, seq, confirm, again, payload })
     }
 
     fn payload(self) -> Result<Payload> {

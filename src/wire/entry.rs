@@ -117,6 +117,8 @@ pub struct Entry {
     pub seq: Option<u64>,
     /// Whether those who have everything up to the end of this entry are to say so.
     pub confirm: bool,
+    /// So many milliseconds later the author sends the entry once more, unasked.
+    pub again: Option<u16>,
     /// The messages.
     pub payload: Payload,
 }
@@ -138,6 +140,9 @@ impl Entry {
         if self.confirm {
             object.json("confirm", true);
         }
+        if let Some(again) = self.again {
+            object.json("again", again);
+        }
         object
     }
 
@@ -157,8 +162,9 @@ impl Entry {
 
     /// Bytes that a payload may take in an entry with this head, in a datagram of `limit` bytes.
     pub fn room(&self, limit: usize) -> usize {
-        // `seq` is counted at its longest, so that the room does not change along a log.
-        let head = Self { seq: Some(u64::MAX), ..self.clone() }.head();
+        // At its longest, so that the room does not change along a log.
+        let (seq, again) = (Some(u64::MAX), Some(u16::MAX));
+        let head = Self { seq, again, confirm: true, ..self.clone() }.head();
         limit.saturating_sub(head.signed_len())
     }
 }
@@ -297,6 +303,7 @@ mod tests {
             channel: ChannelName::lobby(),
             seq: Some(7),
             confirm: false,
+            again: None,
             payload,
         }
     }
@@ -327,7 +334,9 @@ mod tests {
                 let payloads = split([content(&c.repeat(n))], room);
                 assert!(payloads.len() <= limits::PARTS);
                 for payload in payloads {
-                    let bytes = entry(payload).encode(&identity);
+                    let entry = Entry { confirm: true, again: Some(10), ..entry(payload) };
+                    let longest = Entry { seq: Some(u64::MAX), ..entry };
+                    let bytes = longest.encode(&identity);
                     assert!(bytes.len() <= limits::DATAGRAM, "{c:?} x {n}: {}", bytes.len());
                 }
             }

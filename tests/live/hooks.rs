@@ -273,6 +273,7 @@ fn signed(seqs: std::ops::Range<u64>) -> Vec<Vec<u8>> {
         channel: ChannelName::lobby(),
         seq: Some(seq),
         confirm: false,
+        again: None,
         payload: Payload::Whole(vec![content(seq)]),
     };
     seqs.map(|seq| entry(seq).encode(&eve)).collect()

@@ -90,6 +90,37 @@ fn the_last_message_of_a_burst_is_as_safe_as_the_first() {
     }
 }
 
+/// Where 30 hosts lose a tenth each, nineteen of twenty entries are lost by somebody.
+#[test]
+fn where_nearly_every_entry_is_asked_for_each_comes_twice_and_few_ask() {
+    let mut story = Story::quietly(30, 5);
+    let (author, lan) = (story.nodes[0], story.lan);
+    let spend = |story: &mut Story, loss: f64, word: &str| {
+        story.world.lan(lan).faults = Faults::losing(loss);
+        let (before, texts) = (story.world.tally, numbered(word, 200));
+        for text in &texts {
+            story.world.say(author, text);
+            story.world.run_for(ms(5));
+        }
+        story.world.lan(lan).faults = Faults::default();
+        story.world.run_for(secs(2));
+        let spent = story.world.tally - before;
+        (texts, sent(&spent, Kind::Say), sent(&spent, Kind::Want))
+    };
+    let (mut all, ..) = spend(&mut story, 0.1, "at first");
+    let (texts, says, wants) = spend(&mut story, 0.1, "then");
+    all.extend(texts);
+    assert!(wants < 160 && says < 500, "{wants} requests, {says} entries");
+    // Nothing is lost any more: it ends.
+    let (texts, ..) = spend(&mut story, 0.0, "at last");
+    all.extend(texts);
+    let (texts, says, wants) = spend(&mut story, 0.0, "after that");
+    all.extend(texts);
+    assert_eq!((says, wants), (200, 0));
+    all_have(&story, &story.nodes, author, &all);
+    story.end();
+}
+
 /// Datagrams of a kind, to all and to one.
 pub(crate) fn sent(tally: &Tally, kind: Kind) -> u64 {
     tally.multicast(kind).datagrams + tally.unicast(kind).datagrams

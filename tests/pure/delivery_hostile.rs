@@ -95,6 +95,7 @@ impl Harassed {
             channel: ChannelName::lobby(),
             seq: Some(seq),
             confirm: false,
+            again: None,
             payload: Payload::Whole(contents.collect()),
         }
     }

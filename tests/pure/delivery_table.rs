@@ -16,8 +16,9 @@ const GOLDEN: &str = include_str!("delivery.txt");
 const HEAD: &str = "\
 One of so many hosts says messages, one every 5 ms, each a datagram of its own: 100 of them, or 20
 where there are 1,000 hosts. From the last one until a host has them all, in order; and how many
-datagrams are sent for it, to all and to one (messages, repairs, requests, and three reminders; what
-is said of presence is not counted).
+datagrams are sent for it, to all and to one (messages, repairs, asked for or not, requests, and three
+reminders; what is said of presence is not counted). At the beginning of a row nothing is known of
+the losses.
 
 Overhead is what was sent over what had to be sent if nobody had to ask: each message to all, again
 just as long as anybody lacks it, to n listeners who lose a share p each: on average 1 + r times,
@@ -66,7 +67,8 @@ fn row(story: &mut Story, loss: u32, messages: u64) -> String {
     waits.sort_unstable();
     let spent = story.world.tally - before;
     story.world.lan(lan).faults = Faults::default();
-    story.world.run_for(ms(2_500));
+    // Until the author has forgotten what it has learnt of the losses.
+    story.world.run_for(ms(10_500));
     let within = |share: f64| {
         let at = (waits.len() as f64 * share).ceil() as usize;
         waits[at.max(1) - 1].as_secs_f64() * 1e3

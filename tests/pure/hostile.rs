@@ -240,6 +240,7 @@ fn one_host_with_many_keys_and_names_is_a_few_new_authors_only() {
             channel: ChannelName::lobby(),
             seq: Some(1),
             confirm: false,
+            again: None,
             payload: Payload::Whole(Vec::new()),
         };
         let content =

@@ -74,6 +74,7 @@ fn entry(body: Body, payload: Payload) -> Entry {
         channel: ChannelName::lobby(),
         seq: Some(1),
         confirm: false,
+        again: None,
         payload,
     }
 }
@@ -104,11 +105,13 @@ fn asking() -> [(&'static str, Vec<u8>); 3] {
 }
 
 /// What holds a log together: ada's lobby, as ada and bob speak of it.
-fn logs() -> [(&'static str, Vec<u8>); 7] {
+fn logs() -> [(&'static str, Vec<u8>); 8] {
     let (ada, bob) = (ada(), bob());
     let (author, channel) = (sender(&ada), ChannelName::lobby());
     let confirm =
         Entry { confirm: true, ..entry(Body::Say, Payload::Whole(vec![content("deployed")])) };
+    let again =
+        Entry { again: Some(10), ..entry(Body::Say, Payload::Whole(vec![content("21.5 °C")])) };
     let spoken = ChannelLogs { channel: channel.clone(), head: 17, digest: 0x0102_0304_0506_0708 };
     let here = Presence { logs: vec![spoken], ..presence(PresenceKind::Here) };
     let head = Head { from: author, channel: channel.clone(), seq: 17, confirm: false };
@@ -133,6 +136,7 @@ fn logs() -> [(&'static str, Vec<u8>); 7] {
     [
         ("here-heads", here.encode(&ada, 1_200, 0).0),
         ("say-confirm", confirm.encode(&ada)),
+        ("say-again", again.encode(&ada)),
         ("head", head.encode(&ada)),
         ("want", want.encode(&bob, 1_200)),
         ("got", got.encode(&bob)),

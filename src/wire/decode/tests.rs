@@ -238,6 +238,7 @@ proptest! {
             channel: ChannelName::lobby(),
             seq: Some(1),
             confirm: false,
+            again: None,
             payload: Payload::Whole(vec![]),
         };
         let (mut read, mut pieces) = (Vec::new(), String::new());
