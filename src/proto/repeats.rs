@@ -2,10 +2,10 @@
 //!
 //! Among many listeners that each lose a little, nearly every entry is lost by somebody: it is asked
 //! for and sent again, and the requests are what could be spared. So while three quarters of the
-//! latest entries had to be sent again to all, each is sent twice, [`timing::AGAIN`] apart, and says so, so
-//! that nobody asks for it before. (RFC 5740 §1.1 calls that proactive repair, and sends parity; here
-//! it is the entry itself, because everyone is to be able to keep it and pass it on.) Every eighth entry is
-//! said once all the same: how many of those are asked for tells when this is to end.
+//! latest entries had to be sent again to all, each is sent twice, [`timing::AGAIN`] apart, and says
+//! so, so that nobody asks for it before. (RFC 5740 calls that proactive repair, and sends parity;
+//! here it is the entry itself, because everyone is to be able to keep it and pass it on.) Every
+//! eighth entry is said once all the same: how many of those are asked for tells when this is to end.
 
 use std::collections::VecDeque;
 
