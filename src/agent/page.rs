@@ -42,7 +42,7 @@ fn every_request_and_every_member_is_on_the_page() {
     for name in members("Line").into_iter().filter(|name| *name != "verb") {
         assert!(PAGE.contains(&format!("`{name}`")), "no word about {name}");
     }
-    for name in ["Reply", "About", "LinkAbout", "Status", "HookCounts", "GatewayStatus"]
+    for name in ["Reply", "About", "LinkAbout", "LinkRow", "Status", "HookCounts", "GatewayStatus"]
         .map(members)
         .concat()
     {

@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 
 use super::filter::Filter;
 use super::survey::Need;
+use crate::net::{Interface, Usage};
 use crate::values::{ChannelName, Json, Level, Nick, limits};
 
 /// Bytes of the longest line that the agent reads: a text of 64 KiB and as much data, each
@@ -107,6 +108,8 @@ pub(crate) enum Request {
     Leave { channel: ChannelName, keep: bool },
     /// Which channels are kept, and which are joined for clients only?
     Channels,
+    /// Which interfaces are there, and which are used?
+    Links,
     /// Change the nick.
     Nick(Nick),
     /// Be away, or be back.
@@ -222,6 +225,7 @@ fn request(line: Line) -> Result<Request, String> {
         "join" => Request::Join { channel: named(line.channel.as_ref())?, keep },
         "leave" => Request::Leave { channel: named(line.channel.as_ref())?, keep },
         "channels" => Request::Channels,
+        "links" => Request::Links,
         "nick" => {
             let nick = line.nick.ok_or("the member 'nick' is missing")?;
             Request::Nick(nick.parse().map_err(|e| format!("{e}"))?)
@@ -273,6 +277,9 @@ pub(crate) struct Reply {
     pub(crate) kept: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) joined: Option<Vec<String>>,
+    /// The interfaces of this host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) links: Option<Vec<LinkRow>>,
     /// Channels that hooks need.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) hooked: Option<Vec<String>>,
@@ -299,6 +306,41 @@ pub(crate) struct About {
 pub(crate) struct LinkAbout {
     pub(crate) name: String,
     pub(crate) addr: std::net::Ipv4Addr,
+}
+
+/// An interface of this host, and what the node makes of it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the system's own")]
+pub(crate) struct LinkRow {
+    pub(crate) name: String,
+    pub(crate) index: u32,
+    /// Its addresses with the length of their network part.
+    pub(crate) addrs: Vec<String>,
+    pub(crate) used: bool,
+    pub(crate) why: String,
+    pub(crate) up: bool,
+    pub(crate) carrier: bool,
+    pub(crate) multicast: bool,
+    pub(crate) loopback: bool,
+    pub(crate) wireless: bool,
+}
+
+impl LinkRow {
+    pub(crate) fn new(interface: &Interface, usage: Usage) -> Self {
+        let addrs = interface.addrs.iter().zip(&interface.prefixes);
+        Self {
+            name: interface.name.clone(),
+            index: interface.link.0,
+            addrs: addrs.map(|(addr, prefix)| format!("{addr}/{prefix}")).collect(),
+            used: usage.is_used(),
+            why: usage.why(&interface.name),
+            up: interface.up,
+            carrier: interface.running,
+            multicast: interface.multicast,
+            loopback: interface.loopback,
+            wireless: interface.wireless,
+        }
+    }
 }
 
 /// How the agent is.

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::gateway::Gateway;
 use super::kept::Kept;
 use super::objects;
-use super::protocol::{About, LinkAbout, Reply, Request, Status, What};
+use super::protocol::{About, LinkAbout, LinkRow, Reply, Request, Status, What};
 use super::server::Server;
 use crate::net::Clock;
 use crate::node::Notice;
@@ -83,6 +83,7 @@ impl Server {
             Request::Join { channel, keep: true } => self.keep_channel(&channel),
             Request::Leave { channel, keep: true } => self.drop_channel(&channel),
             Request::Channels => Ok(self.channels(n)),
+            Request::Links => self.links(n),
             Request::Nick(nick) => {
                 let is_configured = self.configuration.profile.nick.raw() == nick.as_str();
                 let nick = (!is_configured).then(|| nick.as_str().to_owned());
@@ -244,6 +245,12 @@ impl Server {
             return Ok(());
         }
         Err(format!("a node takes part in at most {} channels", limits::CHANNELS))
+    }
+
+    fn links(&self, n: Option<u64>) -> Result<Reply, String> {
+        let all = self.node.interfaces().map_err(|e| format!("the system does not tell: {e}"))?;
+        let rows = all.iter().map(|(interface, usage)| LinkRow::new(interface, *usage));
+        Ok(Reply { links: Some(rows.collect()), ..Reply::done(n) })
     }
 
     fn channels(&self, n: Option<u64>) -> Reply {

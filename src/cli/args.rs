@@ -114,6 +114,9 @@ pub(super) enum Command {
     /// List the agent's channels
     #[command(after_long_help = help::CHANNEL_EXAMPLES)]
     Channels,
+    /// List the network interfaces, and say which are used and why
+    #[command(long_about = help::LINKS, after_long_help = help::LINKS_EXAMPLES)]
+    Links,
     /// Change the agent's nick, and keep it
     #[command(after_long_help = help::NICK_EXAMPLES)]
     Nick(OneNick),

@@ -216,6 +216,19 @@ Examples:
   cooee service --remove web
   cooee peers --service web            on any host";
 
+pub(super) const LINKS: &str = "\
+Lists this host's network interfaces, with a + before those that are used, and says of each why it is \
+used or why not: by the agent, if one runs, else by a command with these options. With --json the \
+members are name, index, addrs, used, why, up, carrier, multicast, loopback and wireless.
+
+The exit code is 1 if none is used that leads out of this host.";
+
+pub(super) const LINKS_EXAMPLES: &str = "\
+Examples:
+  cooee links
+  cooee links --json | jq -r 'select(.used).name'
+  cooee links --no-agent --iface eth1";
+
 pub(super) const STATUS_EXAMPLES: &str = "\
 Examples:
   cooee status

@@ -22,6 +22,7 @@ mod history;
 mod hooks;
 mod hub;
 mod lines;
+mod links;
 mod listen;
 mod options;
 mod output;
@@ -98,6 +99,7 @@ fn command(command: Command, typed: &Globals, settings: Settings) -> Result<Exit
         Command::Join(args) => agent::membership("join", &args.channel, &settings),
         Command::Leave(args) => agent::membership("leave", &args.channel, &settings),
         Command::Channels => agent::channels(&settings),
+        Command::Links => links::run(&settings),
         Command::Nick(args) => agent::nick(&args.name, &settings),
         Command::Away(args) => agent::away(&args, &settings),
         Command::Tag(args) => agent::tag(&args, &settings),

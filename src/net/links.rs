@@ -226,7 +226,7 @@ fn link(interface: &Interface, wanted: Option<Ipv4Addr>) -> Option<Link> {
     Some(Link { id: interface.link, name, addr, prefix, wireless })
 }
 
-fn leads_inside(name: &str) -> bool {
+pub(super) fn leads_inside(name: &str) -> bool {
     INNER.iter().any(|beginning| name.starts_with(beginning))
 }
 
@@ -250,13 +250,13 @@ fn describe(all: &[Interface]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    /// An interface as a line: `INDEX NAME FLAGS ADDR/PREFIX…`; flags: u(p) m(ulticast) l(oopback)
-    /// p(oint to point), or `-`.
+    /// An interface as a line: `INDEX NAME FLAGS ADDR/PREFIX…`; flags: u(p) r(unning) m(ulticast)
+    /// l(oopback) p(oint to point), or `-`.
     #[track_caller]
-    fn interface(line: &str) -> Interface {
+    pub(in super::super) fn interface(line: &str) -> Interface {
         let mut words = line.split_whitespace();
         let mut word = || words.next().unwrap();
         let (index, name, flags) = (word().parse().unwrap(), word().to_owned(), word());
@@ -266,7 +266,7 @@ mod tests {
             addrs: vec![],
             prefixes: vec![],
             up: flags.contains('u'),
-            running: flags.contains('u'),
+            running: flags.contains('r'),
             loopback: flags.contains('l'),
             multicast: flags.contains('m'),
             point_to_point: flags.contains('p'),

@@ -10,7 +10,8 @@
 //!      Transmit (bytes, to, link) ─────send──────> └─────────┘ ──receive──> Arrival
 //! ```
 //!
-//! - [`links`](interfaces): what interfaces there are, and which of them a node uses; [`Changes`]:
+//! - [`links`](interfaces): what interfaces there are, and which of them a node uses; [`usage`]: why;
+//!   [`Changes`]:
 //!   when to look again.
 //! - [`Sockets`]: one socket that everything is sent from, and as many group sockets as the
 //!   kernel wants for the memberships.
@@ -30,6 +31,7 @@ mod socket;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::fmt;
 use std::io;
@@ -41,6 +43,7 @@ pub use clock::{Clock, entropy};
 pub use endpoint::{OpenError, OpenOptions};
 pub use links::{Interface, Link, LinkError, choose, interfaces};
 pub use socket::Sockets;
+pub use usage::{Usage, usage};
 
 use crate::values::LinkId;
 

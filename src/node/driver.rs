@@ -17,7 +17,9 @@ use mio::event::Event;
 use mio::{Events, Poll, Token};
 
 use super::notices::Notice;
-use crate::net::{self, Changes, Clock, Drained, Interface, Link, LinkFailure, Sockets, Transmit};
+use crate::net::{
+    self, Changes, Clock, Drained, Interface, Link, LinkFailure, Sockets, Transmit, Usage,
+};
 use crate::proto::{self, Command, Counters, Destination, Engine, Input, Output};
 use crate::values::{Instant, LinkId, limits};
 use crate::wire::{Hearing, Packet};
@@ -249,6 +251,13 @@ impl Driver {
             let (source, link) = (arrival.source, arrival.link);
             engine.handle(now, Input::Datagram { packet: &packet, source, link, via });
         })
+    }
+
+    /// The interfaces of this host, and what this node makes of each.
+    pub(super) fn interfaces(&self) -> io::Result<Vec<(Interface, Usage)>> {
+        let all = net::interfaces()?;
+        let usage = net::usage(&all, &self.wanted);
+        Ok(all.into_iter().zip(usage).collect())
     }
 
     pub(super) fn links(&self) -> Vec<(String, Ipv4Addr)> {

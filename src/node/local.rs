@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::driver::{self, Driver};
 use super::{Notice, Options, StartError, Stats, Stopped, start};
+use crate::net::{Interface, Usage};
 use crate::proto::{Command, Kept, KeptLog, Outgoing, PeerInfo};
 use crate::values::{ChannelName, Epoch, Instant, NodeId};
 use crate::wire::Profile;
@@ -250,6 +251,14 @@ impl LocalNode {
     /// The names and addresses of the links in use.
     pub fn links(&self) -> Vec<(String, Ipv4Addr)> {
         self.driver.links()
+    }
+
+    /// The interfaces of this host, and what this node makes of each.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn interfaces(&self) -> std::io::Result<Vec<(Interface, Usage)>> {
+        self.driver.interfaces()
     }
 
     /// What has been counted so far.

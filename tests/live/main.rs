@@ -10,6 +10,7 @@
 mod host;
 mod lab;
 mod lines;
+mod links;
 mod running;
 
 // The stories.

@@ -1,0 +1,69 @@
+//! Which interfaces a host has, which of them are used, and why: told by the agent, and without one.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::host::Host;
+use crate::lab::lab_or_skip;
+use crate::lines::eventually;
+use crate::running::Output;
+
+/// The interfaces by name.
+fn by_name(output: &Output) -> BTreeMap<String, Value> {
+    let rows = output.json();
+    rows.into_iter().map(|row| (row["name"].as_str().unwrap().to_owned(), row)).collect()
+}
+
+/// Runs `ip` on a host.
+#[track_caller]
+fn ip(host: &Host, words: &str) {
+    let status = host.program("ip").args(words.split(' ')).status().unwrap();
+    assert!(status.success(), "ip {words}");
+}
+
+#[test]
+fn each_interface_is_told_with_the_reason_why_it_is_used_or_not() {
+    let lab = lab_or_skip!(1);
+    let host = lab.host(1);
+    lab.lan(&["second-nic", "1"]);
+    ip(&host, "link add docker0 type bridge");
+    ip(&host, "addr add 172.17.0.1/16 dev docker0");
+    ip(&host, "link set docker0 up");
+    let agent = host.agent(&[]);
+    for told in [host.ask_agent(&["links", "--json"]), host.run(&["links", "--json"])] {
+        let links = by_name(&told.exits(0));
+        assert_eq!(links.keys().collect::<Vec<_>>(), ["docker0", "eth0", "eth1", "lo"]);
+        let used: Vec<_> = links.iter().filter(|(_, l)| l["used"] == true).collect();
+        assert_eq!(used.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["eth0", "eth1"]);
+        assert_eq!(links["eth0"]["addrs"], serde_json::json!(["10.77.0.1/16"]));
+        assert!(links["docker0"]["why"].as_str().unwrap().contains("--iface docker0"));
+    }
+    let told = host.run(&["links"]).exits(0);
+    let rows: Vec<Vec<&str>> =
+        told.stdout.lines().map(|row| row.split_whitespace().take(3).collect()).collect();
+    assert!(rows.contains(&vec!["+", "eth0", "10.77.0.1/16"]), "{}", told.stdout);
+    assert!(rows.contains(&vec!["-", "docker0", "172.17.0.1/16"]), "{}", told.stdout);
+    // What was asked for on the command line is what the answer is about.
+    let links = by_name(&host.run(&["links", "--json", "--iface", "docker0"]).exits(1));
+    assert_eq!((&links["docker0"]["used"], &links["eth0"]["used"]), (&true.into(), &false.into()));
+    drop(agent);
+}
+
+#[test]
+fn what_happens_to_a_link_is_seen_at_once() {
+    let lab = lab_or_skip!(1);
+    let host = lab.host(1);
+    let _agent = host.agent(&[]);
+    let eth0 = || by_name(&host.ask_agent(&["links", "--json"])).remove("eth0").unwrap();
+    lab.lan(&["link", "1", "unplug"]);
+    eventually("the cable is out", || (eth0()["carrier"] == false).then_some(()));
+    let told = host.ask_agent(&["links"]).exits(1);
+    assert!(told.stdout.contains("no carrier"), "{}", told.stdout);
+    lab.lan(&["link", "1", "up"]);
+    eventually("it is back", || (eth0()["carrier"] == true).then_some(()));
+    host.ask_agent(&["links"]).exits(0);
+    lab.lan(&["link", "1", "down"]);
+    let down = eth0();
+    assert!(down["used"] == false && down["why"].as_str().unwrap().contains("ip link set eth0 up"));
+}
