@@ -21,6 +21,8 @@ struct News {
     joined: bool,
     /// It was suspect.
     recovered: bool,
+    /// It has started again, and knows nobody.
+    restarted: bool,
     /// What it shows that the announcement came by multicast, if it did.
     heard: Heard,
     was: Option<PeerText>,
@@ -124,6 +126,7 @@ impl Engine {
         let mut news = News {
             joined: false,
             recovered: false,
+            restarted: false,
             heard: Heard::AsBefore,
             was: None,
             status: false,
@@ -132,6 +135,7 @@ impl Engine {
         let Some(peer) = self.peers.get_mut(id) else { return news };
         if presence.from.epoch > peer.epoch {
             peer.restart(presence.from.epoch);
+            news.restarted = true;
         }
         peer.seen.mark(presence.n);
         news.joined = matches!(peer.standing, Standing::Told { .. });
@@ -223,9 +227,6 @@ impl Engine {
             self.event(Event::Joined(info));
             let size = self.size();
             self.announcer.newcomer(self.now, size, &mut self.rng);
-            if news.unasked && answers::is_chosen(size, 0, &mut self.rng) {
-                self.ask_peer(id);
-            }
         } else if news.recovered {
             self.event(Event::Alive(info));
         } else {
@@ -235,6 +236,12 @@ impl Engine {
             if news.status {
                 self.event(Event::Status(info));
             }
+        }
+        if news.unasked
+            && (news.joined || news.restarted)
+            && answers::is_chosen(self.size(), 0, &mut self.rng)
+        {
+            self.ask_peer(id);
         }
         self.on_multicast_heard(news.heard, id);
     }

@@ -50,9 +50,7 @@ impl Engine {
 
     fn ask_for_the_past(&mut self, channel: &ChannelName) {
         let may = self.peers.iter().filter(|(_, peer)| {
-            is_in(peer, channel)
-                && peer.token.is_some()
-                && peer.paths.best().is_some_and(|path| path.proven)
+            is_in(peer, channel) && peer.paths.best().is_some_and(|path| path.proven)
         });
         let mut may: Vec<(Epoch, NodeId)> = may.map(|(id, peer)| (peer.epoch, id)).collect();
         // Of a few, the one that has been there longest: it has most to tell.
@@ -72,7 +70,11 @@ impl Engine {
 
     fn send_recall(&mut self, whom: NodeId, channel: ChannelName, nonce: u64, last: u32) {
         let Some(peer) = self.peers.get(whom) else { return };
-        let (Some(token), Some(to)) = (peer.token, destination(peer)) else { return };
+        let Some(to) = destination(peer) else { return };
+        let Some(token) = peer.token else {
+            // The one it gave was lost. Its answer brings another, for the next time.
+            return self.ask_peer(whom);
+        };
         let since = self.now.since(self.recalls.joined(&channel)).as_millis() as u64;
         let recall = Recall { from: self.sender(), channel, nonce, token, since, last };
         let bytes = recall.encode(&self.config.identity);
@@ -199,9 +201,16 @@ impl Engine {
                 Stretch { author, from, to: done, before: done }
             });
         }
+        let was_here_first = since < self.recalls.joined(channel);
         for row in rows.values_mut() {
             let first = since_then.get(&row.author);
             row.before = first.map_or(row.to, |first| (first - 1).min(row.to));
+            let name = LogName { channel: channel.clone(), author: row.author };
+            let lost = self.logs.get(&name).map_or(0, Log::lost);
+            if was_here_first && row.before <= lost {
+                // That was before this node's time, but not before the asker's.
+                row.before = 0;
+            }
         }
         rows.into_values().collect()
     }

@@ -56,9 +56,10 @@ impl Engine {
         next.min().unwrap_or(late).clamp(soon, late)
     }
 
-    /// Joins all groups anew if this node hardly hears anybody by multicast.
+    /// Joins all groups anew if this node hardly hears anybody by multicast, or nobody at all.
     pub(super) fn remind_switch(&mut self) {
-        if self.config.multicast && self.reminder.is_due(self.is_mostly_deaf(), self.now) {
+        let deaf = self.peers.len() == 0 || self.is_mostly_deaf();
+        if self.config.multicast && self.reminder.is_due(deaf, self.now) {
             self.out.push_back(Output::Rejoin);
         }
     }

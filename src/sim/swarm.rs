@@ -16,9 +16,10 @@ use crate::values::{ChannelName, Instant, NodeId, Rng};
 use crate::wire::Hearing;
 
 /// Once the faults have ended, everyone has to agree within this virtual time: a peer that the
-/// faults made suspect everything must have been found dead or alive, and what was told of it must
-/// have grown too old to be told on.
-pub const HEALING: Duration = Duration::from_secs(75);
+/// faults made suspect everything must have been found dead or alive, what was told of it must have
+/// grown too old to be told on, and who hears nobody must have reminded its switch, which it does
+/// every 120 s at least.
+pub const HEALING: Duration = Duration::from_secs(160);
 
 /// A random world.
 #[derive(Debug)]

@@ -179,6 +179,40 @@ fn a_switch_that_forgets_a_host_is_reminded() {
     story.end();
 }
 
+/// Nobody is there whose silence could tell either of them.
+#[test]
+fn hosts_that_the_switch_forgot_while_they_were_alone_find_each_other() {
+    let mut story = Story::with(2, Faults::default(), 3);
+    for cut in [true, false] {
+        for &host in &story.hosts {
+            story.world.cut(host, cut);
+            story.world.forget_memberships(host);
+        }
+        story.world.run_for(if cut { secs(20) } else { secs(1) });
+        assert!(!story.all_know_all(), "nothing is left that either hears");
+    }
+    story.world.run_for(secs(125));
+    assert!(story.all_know_all());
+    story.everyone_hears_everyone("hi");
+    story.end();
+}
+
+/// Its first questions found nobody, and what the other says to all does not reach it.
+#[test]
+fn who_was_started_again_while_the_other_stood_still_is_told_of_it() {
+    let mut story = Story::of(2);
+    let (node, other) = (story.nodes[0], story.nodes[1]);
+    story.world.freeze(other, secs(20));
+    story.world.run_for(secs(5));
+    story.world.crash(node);
+    story.world.start(node);
+    story.world.host(story.hosts[0]).deaf = true;
+    story.world.run_for(secs(30));
+    assert!(story.all_know_all());
+    story.everyone_hears_everyone("hi");
+    story.end();
+}
+
 #[test]
 fn a_host_that_is_only_deaf_or_only_mute_is_found_without_any_seed() {
     for mute in [false, true] {

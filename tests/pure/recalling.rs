@@ -3,7 +3,7 @@
 use cooee::proto::Message;
 use cooee::sim::{Faults, NodeIndex, Spec};
 
-use crate::delivery::{messages, numbered};
+use crate::delivery::{messages, numbered, shown};
 use crate::stories::{Story, ms, secs};
 
 fn curious() -> Spec {
@@ -64,6 +64,36 @@ fn the_past_is_told_though_its_author_is_gone_and_an_hour_later_as_well() {
         }
         story.world.run_for(secs(5));
         story.everyone_hears_everyone("now");
+        story.end();
+    }
+}
+
+/// The newcomer has only what was said in its time, and tells of no more.
+#[test]
+fn who_was_away_learns_from_others_what_a_newcomer_has_not() {
+    for lost_token in [false, true] {
+        let mut story = Story::of(3);
+        let [author, witness, away] = [0, 1, 2].map(|n| story.nodes[n]);
+        let host = story.hosts[2];
+        story.world.host(host).side = 1;
+        story.world.run_for(secs(15));
+        story.world.say(author, "early");
+        story.world.run_for(secs(5));
+        let newcomer = story.join();
+        story.world.run_for(secs(5));
+        story.world.say(author, "late");
+        story.world.run_for(secs(1));
+        story.world.crash(author);
+        story.world.run_for(secs(15));
+        // The newcomer is all that there is when the one that was away comes back.
+        story.world.freeze(witness, secs(6));
+        if lost_token {
+            story.world.host(host).lose_in = 1;
+        }
+        story.world.host(host).side = 0;
+        story.world.run_for(secs(40));
+        assert_eq!(shown(&story, away, author), ["early", "late"], "{lost_token}");
+        assert_eq!(shown(&story, newcomer, author), ["late"]);
         story.end();
     }
 }
