@@ -46,7 +46,7 @@ pub(super) struct Globals {
     /// Ask this host by unicast too, for where multicast is filtered (repeatable)
     #[arg(long, global = true, value_name = "HOST[:PORT]", action = ArgAction::Append)]
     pub(super) peer: Vec<String>,
-    /// Never use multicast; needs --peer to find anybody
+    /// Never use multicast; finds those that --peer names, earlier peers and neighbours
     #[arg(long, global = true)]
     pub(super) no_multicast: bool,
     /// The name to appear under [default: the host's name]

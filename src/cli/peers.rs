@@ -146,7 +146,8 @@ fn missing(
     };
     if looks.nowhere {
         return Ok(format!(
-            "{who}: without multicast only the hosts that are named are asked: --peer HOST"
+            "{who}: without multicast only earlier peers, neighbours and hosts that are named are \
+             asked: --peer HOST"
         ));
     }
     if inside && looks.anywhere {

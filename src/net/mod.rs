@@ -24,6 +24,7 @@ mod changes;
 mod clock;
 mod endpoint;
 mod links;
+mod neighbours;
 #[cfg(any(not(target_os = "linux"), test))]
 mod plain;
 mod socket;
@@ -42,6 +43,7 @@ pub use changes::Changes;
 pub use clock::{Clock, entropy};
 pub use endpoint::{OpenError, OpenOptions};
 pub use links::{Interface, Link, LinkError, choose, interfaces};
+pub use neighbours::neighbours;
 pub use socket::Sockets;
 pub use usage::{Usage, usage};
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Events, Poll, Token};
 
+use super::known::Whereabouts;
 use super::notices::Notice;
 use crate::net::{
     self, Changes, Clock, Drained, Interface, Link, LinkFailure, Sockets, Transmit, Usage,
@@ -85,6 +86,7 @@ pub(super) struct Driver {
     pub(super) clock: Clock,
     /// `--iface`, as given.
     wanted: Vec<String>,
+    whereabouts: Whereabouts,
     queue: VecDeque<Transmit>,
     /// What there is to tell since the last turn.
     pub(super) notices: VecDeque<Notice>,
@@ -117,6 +119,7 @@ impl Driver {
         poll: Poll,
         clock: Clock,
         wanted: Vec<String>,
+        whereabouts: Whereabouts,
         lock: Option<File>,
     ) -> Self {
         let changes = Changes::watch(poll.registry(), CHANGES).ok();
@@ -128,6 +131,7 @@ impl Driver {
             changes,
             clock,
             wanted,
+            whereabouts,
             queue: VecDeque::new(),
             notices: VecDeque::new(),
             foreign: Vec::new(),
@@ -155,6 +159,17 @@ impl Driver {
         let rate = if wireless { limits::SAY_RATE_WIRELESS } else { limits::SAY_RATE };
         self.engine.handle(self.clock.now(), Input::Command(Command::Pace(rate)));
         self.engine.handle(self.clock.now(), Input::Links(&ids));
+        self.look_around();
+    }
+
+    /// Tells a node that knows nobody where somebody may be; otherwise keeps where its peers are.
+    fn look_around(&mut self) {
+        if self.engine.peer_count() > 0 {
+            self.whereabouts.note(self.engine.peers());
+            return;
+        }
+        let hints = self.whereabouts.hints(self.sockets.links());
+        self.engine.handle(self.clock.now(), Input::Command(Command::Hints(hints)));
     }
 
     /// Hands a command to the engine. It is carried out, together with all others since the last
@@ -209,6 +224,7 @@ impl Driver {
             let pause = if told { LOOK_ANYWAY } else { LOOK_AT_LINKS };
             self.next_look = self.clock.now() + pause;
             self.look_at_links();
+            self.look_around();
         }
         self.engine.handle(self.clock.now(), Input::Tick);
         Ok(())
@@ -295,6 +311,7 @@ impl Driver {
                 Output::Event(event) => {
                     if event == proto::Event::Stopped {
                         self.stopped = Some(self.clock.now());
+                        self.whereabouts.note(self.engine.peers());
                     }
                     self.notices.push_back(Notice::Event(event));
                 }

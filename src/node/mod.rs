@@ -13,6 +13,7 @@
 mod driver;
 mod handle;
 mod identity;
+mod known;
 mod local;
 mod notices;
 mod options;

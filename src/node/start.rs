@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mio::{Poll, Waker};
 
 use super::driver::{self, Driver};
+use super::known::Whereabouts;
 use super::{Options, StartError, identity};
 use crate::net::{self, Clock, OpenOptions, Sockets, entropy};
 use crate::proto::{Command, Config, Engine, Input};
@@ -60,7 +61,9 @@ pub(super) fn prepare(options: Options) -> Result<Ready, StartError> {
     for channel in options.channels {
         engine.handle(clock.now(), Input::Command(Command::Join(channel)));
     }
-    let driver = Driver::new(engine, sockets, poll, clock, options.interfaces, kept.lock);
+    let whereabouts = Whereabouts::new(options.state_dir.as_deref(), options.group);
+    let (wanted, lock) = (options.interfaces, kept.lock);
+    let driver = Driver::new(engine, sockets, poll, clock, wanted, whereabouts, lock);
     Ok(Ready { driver, waker, id, epoch, warnings: kept.warnings, clock })
 }
 

@@ -1,5 +1,6 @@
 //! What the node's user can ask of an engine.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::kept::{Kept, KeptLog};
@@ -9,6 +10,9 @@ use crate::wire::Profile;
 /// What the node's user can ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
+    /// Tells where somebody may be; it is tried if nobody else answers. At most
+    /// [`crate::values::limits::HINTS`] are.
+    Hints(Vec<SocketAddr>),
     /// Takes part in a channel.
     Join(ChannelName),
     /// Leaves a channel.

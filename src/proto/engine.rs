@@ -20,6 +20,7 @@ use super::fetches::Fetches;
 use super::flow::Flow;
 use super::guard::{Bucket, Counters, Guard};
 use super::heads::{Casts, Heads};
+use super::hints::Hints;
 use super::inbox::{Assemblies, Authors};
 use super::logs::Logs;
 use super::orphans::Orphans;
@@ -71,6 +72,7 @@ pub struct Engine {
     /// Who passes through and was heard by multicast.
     pub(super) visitors: Recent<Sender, ()>,
     pub(super) discovery: Discovery,
+    pub(super) hints: Hints,
     pub(super) announcer: Announcer,
     pub(super) outbox: Outbox,
     pub(super) flow: Flow,
@@ -142,6 +144,7 @@ impl Engine {
             answers: Answers::default(),
             visitors: Recent::new(limits::SOURCES),
             discovery: Discovery::new(now, config.discover, config.visitor, config.identity.id()),
+            hints: Hints::new(),
             announcer: Announcer::new(now, config.discover && !config.visitor),
             outbox: Outbox::new(),
             flow: Flow::new(now),
@@ -292,6 +295,7 @@ impl Engine {
 
     fn command(&mut self, command: Command) {
         match command {
+            Command::Hints(addrs) => self.take_hints(addrs),
             Command::Join(name) => self.join(name),
             Command::Leave(name) => self.leave(&name),
             Command::Found { ticket, entries } => self.found(ticket, &entries),
@@ -414,7 +418,7 @@ impl Engine {
         let (search, announce) = if self.links.is_empty() {
             (self.discovery.next_but_hello(), Instant::NEVER)
         } else {
-            (self.discovery.next(), self.announcer.next())
+            (self.discovery.next().min(self.hints.next()), self.announcer.next())
         };
         [
             self.answers.next(),

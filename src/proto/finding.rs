@@ -26,6 +26,7 @@ impl Engine {
         if self.now >= self.discovery.next_hello && !self.links.is_empty() {
             self.hello();
         }
+        self.try_hints();
         self.ask_told();
         let ours = self.summary();
         match self.discovery.judge(ours, self.now, &mut self.rng) {
@@ -75,16 +76,7 @@ impl Engine {
             hello.attempt = round;
             self.announce(hello);
         }
-        let nonce = self.rng.u64();
-        if !self.config.seeds.is_empty() {
-            self.discovery.question(nonce, Asked::Seeds, self.now);
-        }
-        for seed in self.config.seeds.clone() {
-            let mut hello = self.presence(PresenceKind::Hello);
-            hello.nonce = Some(nonce);
-            hello.attempt = round;
-            self.greet_address(&hello, seed);
-        }
+        self.greet(&self.config.seeds.clone(), round);
         let size = self.size();
         self.announcer.done(self.now, size, &mut self.rng);
     }
@@ -99,13 +91,41 @@ impl Engine {
         let heard = |seed: &SocketAddr| self.peers.iter().any(|(_, p)| p.paths.has_ip(*seed));
         let silent: Vec<SocketAddr> =
             self.config.seeds.iter().filter(|seed| !heard(seed)).copied().collect();
-        for seed in silent {
-            let nonce = self.rng.u64();
-            self.discovery.question(nonce, Asked::Seeds, self.now);
+        self.greet(&silent, 0);
+    }
+
+    /// Asks addresses at which somebody is said to be, or may be.
+    fn greet(&mut self, addrs: &[SocketAddr], attempt: u8) {
+        if addrs.is_empty() {
+            return;
+        }
+        let nonce = self.rng.u64();
+        self.discovery.question(nonce, Asked::Seeds, self.now);
+        for &addr in addrs {
             let mut hello = self.presence(PresenceKind::Hello);
             hello.nonce = Some(nonce);
-            self.greet_address(&hello, seed);
+            hello.attempt = attempt;
+            self.greet_address(&hello, addr);
         }
+    }
+
+    /// Takes up addresses at which somebody may be.
+    pub(super) fn take_hints(&mut self, addrs: Vec<SocketAddr>) {
+        if self.config.discover && self.peers.len() == 0 {
+            self.hints.set(addrs, self.now);
+        }
+    }
+
+    /// Tries them, as long as nobody at all is known.
+    fn try_hints(&mut self) {
+        if self.now < self.hints.next() || self.links.is_empty() {
+            return;
+        }
+        if self.peers.len() > 0 {
+            return self.hints.clear();
+        }
+        let due = self.hints.due(self.now);
+        self.greet(&due, 0);
     }
 
     /// Asks those who are only told of whether they are there.

@@ -13,6 +13,7 @@
 //!             ├── guard       what strangers may cost            Guard, Counters
 //!             ├── peers       who is known, where, and how heard Peers, Paths, Reach
 //!             ├── discovery   finding those who are not          Discovery, Answers
+//!             ├── hints       where somebody may be           Hints
 //!             ├── announcer   when to announce oneself           Announcer
 //!             ├── channels    which groups to be a member of     Channels
 //!             ├── outbox      packing what is said               Outbox
@@ -54,6 +55,7 @@ mod gaps;
 mod greeting;
 mod guard;
 mod heads;
+mod hints;
 mod inbox;
 mod kept;
 mod log;

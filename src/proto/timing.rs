@@ -41,6 +41,14 @@ pub(crate) const HELLOS: [Duration; 6] = [
     Duration::from_millis(620),
 ];
 
+/// When nobody has answered by then, addresses are tried at which somebody may be: so many at once,
+/// and as many after each pause.
+pub(crate) const HINTS_AFTER: Duration = Duration::from_millis(250);
+pub(crate) const HINTS_AT_ONCE: usize = 8;
+pub(crate) const HINTS_PAUSE: Duration = Duration::from_millis(25);
+const HINTS_TIME: u128 = HINTS_PAUSE.as_millis() * (limits::HINTS / HINTS_AT_ONCE) as u128;
+const _: () = assert!(HINTS_AFTER.as_millis() + HINTS_TIME < ALONE.as_millis());
+
 /// A node that nobody has answered by then is alone.
 pub(crate) const ALONE: Duration = Duration::from_secs(1);
 
@@ -55,6 +63,10 @@ pub(crate) const UNDECIDED: Duration = Duration::from_millis(12);
 
 /// A visitor waits this long for what had no room in the first answers.
 pub(crate) const REST: Duration = Duration::from_millis(600);
+
+/// It asks for that again after this time, until all has come: where a fifth of all datagrams is
+/// lost, some parts of a long list are lost several times.
+pub(crate) const REST_RETRY: Duration = Duration::from_millis(60);
 
 /// Between one question for the roster and the next, doubling.
 pub(crate) const PULL_RETRY: Duration = Duration::from_millis(15);

@@ -46,14 +46,15 @@ impl Engine {
     pub(super) fn time_of_review(&self) -> Instant {
         let suspect = timing::suspect(self.size());
         let (soon, late) = (self.now + timing::REVIEW, self.now + timing::REVIEW_QUIET);
+        let rest = self.now + timing::REST_RETRY;
         let next = self.peers.iter().map(|(_, peer)| match peer.standing {
             Standing::Suspect { .. } => soon,
             // A visitor asks for what had no room in the first answers.
-            Standing::Alive if self.config.visitor && !peer.is_complete() => soon,
+            Standing::Alive if self.config.visitor && !peer.is_complete() => rest,
             Standing::Alive => (peer.heard + suspect).min(peer.reach.next(peer.since, self.size())),
             Standing::Told { .. } => late,
         });
-        next.min().unwrap_or(late).clamp(soon, late)
+        next.min().unwrap_or(late).clamp(if self.config.visitor { rest } else { soon }, late)
     }
 
     /// Joins all groups anew if this node hardly hears anybody by multicast, or nobody at all.

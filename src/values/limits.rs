@@ -174,6 +174,9 @@ pub const ASSEMBLY_TIME: Duration = Duration::from_secs(10);
 /// Unicast seeds (`--peer`).
 pub const SEEDS: usize = 64;
 
+/// Addresses that are tried because somebody may be there; and hosts that are remembered for it.
+pub const HINTS: usize = 64;
+
 /// Links that a node uses.
 pub const LINKS: usize = 64;
 

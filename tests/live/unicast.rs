@@ -162,3 +162,45 @@ fn a_command_on_the_seed_does_not_hide_who_stays_there() {
     let peers = lab.host(2).peers(&["--no-multicast", "--peer", "10.77.0.1"]);
     assert_eq!(peers.keys().collect::<Vec<_>>(), ["host1"]);
 }
+
+/// Multicast is filtered everywhere, and nobody is named; but the hosts have had to do with each
+/// other.
+#[test]
+fn where_multicast_is_filtered_neighbours_are_found() {
+    let lab = lab_or_skip!(2);
+    let hosts = [1, 2].map(|i| lab.host(i));
+    for host in ["1", "2"] {
+        lab.lan(&["block-multicast", host]);
+    }
+    // A datagram to a port at which nobody listens leaves an entry in both neighbour tables.
+    hosts[0].throw("10.77.0.2:9", &[b"anything".to_vec()]);
+    let [a, b] = [&hosts[0], &hosts[1]].map(|host| host.listen(&[]));
+    a.wait_event("joined", "host2");
+    b.wait_event("joined", "host1");
+    assert_eq!(hosts[0].peers(&[])["host2"]["path"], "unicast");
+    hosts[1].say("by unicast");
+    a.wait_message("by unicast");
+}
+
+#[test]
+fn who_was_a_peer_once_is_found_again_where_multicast_works_no_more() {
+    let lab = lab_or_skip!(2);
+    let hosts = [1, 2].map(|i| lab.host(i));
+    let listener = hosts[1].listen(&[]);
+    let agent = hosts[0].agent(&[]);
+    listener.wait_event("joined", "host1");
+    eventually("the agent knows host2", || {
+        (hosts[0].ask_agent(&["peers"]).code == Some(0)).then_some(())
+    });
+    hosts[0].ask_agent(&["stop"]).exits(0);
+    agent.wait_for_end();
+    for host in ["1", "2"] {
+        lab.lan(&["block-multicast", host]);
+    }
+    let flushed = hosts[0].program("ip").args(["neigh", "flush", "all"]).status().unwrap();
+    assert!(flushed.success());
+    let _again = hosts[0].agent(&[]);
+    eventually("the agent knows host2 again", || {
+        (hosts[0].ask_agent(&["peers"]).code == Some(0)).then_some(())
+    });
+}

@@ -299,3 +299,49 @@ fn a_sealed_group_is_a_group_of_its_own() {
     assert_eq!((story.world.heard(b, "psst"), story.world.heard(story.nodes[0], "psst")), (1, 0));
     story.end();
 }
+
+/// Neither multicast works nor has anybody named a seed.
+#[test]
+fn where_multicast_does_not_work_hints_find_somebody_and_it_tells_of_the_others() {
+    let mut story = Story::with(0, Faults::default(), 4);
+    let deaf = |story: &mut Story| {
+        let host = story.host();
+        (story.world.host(host).deaf, story.world.host(host).mute) = (true, true);
+        host
+    };
+    let (one, other) = (deaf(&mut story), deaf(&mut story));
+    let first = story.start(one, Spec::default());
+    let second = story.start(other, Spec::default());
+    story.world.run_for(secs(5));
+    assert_eq!((story.known(first), story.known(second)), (0, 0));
+    // One address at which nobody is, and one at which somebody is.
+    let nobody = "10.77.99.9:26633".parse().unwrap();
+    let hints = vec![nobody, story.world.seed_address(one)];
+    story.world.command(second, Command::Hints(hints.clone()));
+    story.world.run_for(secs(1));
+    assert!(story.all_know_all());
+    // A third one finds the second through the first.
+    let last = deaf(&mut story);
+    let third = story.start(last, Spec::default());
+    story.world.command(third, Command::Hints(hints));
+    story.world.run_for(secs(2));
+    assert!(story.all_know_all());
+    story.world.run_for(secs(30));
+    story.everyone_hears_everyone("hi");
+    story.end();
+}
+
+#[test]
+fn where_the_group_answers_no_hint_is_tried() {
+    let mut story = Story::of(3);
+    let visitor = story.host();
+    let node = story.start(visitor, Spec::default());
+    story.world.command(node, Command::Hints(vec!["10.77.99.9:26633".parse().unwrap()]));
+    let before = story.world.tally;
+    story.world.run_for(secs(3));
+    let spent = story.world.tally - before;
+    assert!(story.all_know_all());
+    // Those who were there ask the newcomer, and it them; nobody asks 10.77.99.9.
+    assert!(spent.unicast(Kind::Hello).datagrams <= 3, "{:?}", spent.unicast(Kind::Hello));
+    story.end();
+}

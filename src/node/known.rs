@@ -1,0 +1,138 @@
+//! Where peers were heard in earlier runs: a file in the state folder, for a LAN on which multicast
+//! does not work any more when the next run starts.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use super::identity::create_private;
+use crate::net::{self, Link};
+use crate::proto::PeerInfo;
+use crate::values::{Group, limits};
+
+/// Where somebody may be, though nobody has said so.
+#[derive(Debug)]
+pub(super) struct Whereabouts {
+    /// None where nothing is kept.
+    known: Option<Known>,
+    /// The group's, where a node can be reached on each of its hosts.
+    port: u16,
+}
+
+impl Whereabouts {
+    /// `folder`: the state folder.
+    pub(super) fn new(folder: Option<&Path>, group: Group) -> Self {
+        Self { known: folder.map(|folder| Known::load(folder, group)), port: group.port() }
+    }
+
+    /// Where peers were heard in earlier runs, and this host's neighbours on these links.
+    pub(super) fn hints(&self, links: &[Link]) -> Vec<SocketAddr> {
+        let names: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
+        let is_near = |host: &Ipv4Addr| links.iter().any(|link| link.is_neighbour(*host));
+        let mut hosts: Vec<Ipv4Addr> =
+            self.known.iter().flat_map(Known::hosts).filter(is_near).collect();
+        for host in net::neighbours(&names) {
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        hosts.into_iter().map(|host| SocketAddr::from((host, self.port))).collect()
+    }
+
+    /// Keeps where these peers are heard.
+    pub(super) fn note(&mut self, peers: impl Iterator<Item = PeerInfo>) {
+        let Some(known) = &mut self.known else { return };
+        let host = |peer: PeerInfo| match peer.addr?.ip() {
+            IpAddr::V4(host) => Some(host),
+            IpAddr::V6(_) => None,
+        };
+        known.note(peers.filter_map(host).filter(|host| !host.is_loopback()).collect());
+    }
+}
+
+/// The hosts at which peers of a group were heard, in this run or in those before.
+#[derive(Debug)]
+struct Known {
+    path: PathBuf,
+    hosts: BTreeSet<Ipv4Addr>,
+}
+
+impl Known {
+    /// What earlier runs in this group have left in the state folder.
+    fn load(folder: &Path, group: Group) -> Self {
+        let (addr, port) = (group.addr().ip().to_string(), group.port());
+        let path = folder.join(format!("peers-{addr}-{port}"));
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let hosts = text.lines().filter_map(|line| line.parse().ok());
+        Self { hosts: hosts.take(limits::HINTS).collect(), path }
+    }
+
+    /// The hosts.
+    fn hosts(&self) -> impl Iterator<Item = Ipv4Addr> {
+        self.hosts.iter().copied()
+    }
+
+    /// Peers are heard at these hosts now. While any is, those of earlier runs are of no interest
+    /// any more; what nobody is heard of stays as it was.
+    fn note(&mut self, hosts: BTreeSet<Ipv4Addr>) {
+        let hosts: BTreeSet<Ipv4Addr> = hosts.into_iter().take(limits::HINTS).collect();
+        if hosts.is_empty() || hosts == self.hosts {
+            return;
+        }
+        self.hosts = hosts;
+        // Only a help: where it can't be written, the next run does without.
+        let _ = self.write();
+    }
+
+    fn write(&self) -> std::io::Result<()> {
+        create_private(self.path.parent().unwrap_or(Path::new(".")))?;
+        let mut part = self.path.clone().into_os_string();
+        part.push(".part");
+        let mut file = fs::File::create(&part)?;
+        for host in &self.hosts {
+            writeln!(file, "{host}")?;
+        }
+        fs::rename(part, &self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(numbers: impl IntoIterator<Item = u8>) -> BTreeSet<Ipv4Addr> {
+        numbers.into_iter().map(|n| Ipv4Addr::new(10, 77, 0, n)).collect()
+    }
+
+    #[test]
+    fn the_next_run_knows_where_peers_were_heard_last() {
+        let folder = std::env::temp_dir().join(format!("cooee-known-{}", std::process::id()));
+        let load = || Known::load(&folder, Group::DEFAULT);
+        assert_eq!(load().hosts().count(), 0);
+        load().note(hosts([1, 2]));
+        assert_eq!(load().hosts().collect::<BTreeSet<_>>(), hosts([1, 2]));
+        load().note(hosts([]));
+        assert_eq!(load().hosts().count(), 2, "nobody is there: that is no news");
+        load().note(hosts([3]));
+        assert_eq!(load().hosts().collect::<BTreeSet<_>>(), hosts([3]));
+        load().note(hosts(0..=255));
+        assert_eq!(load().hosts().count(), limits::HINTS);
+        let other: Group = "239.1.1.1:7".parse().unwrap();
+        assert_eq!(Known::load(&folder, other).hosts().count(), 0);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_address_is_passed_over() {
+        let folder = std::env::temp_dir().join(format!("cooee-odd-{}", std::process::id()));
+        create_private(&folder).unwrap();
+        let known = Known::load(&folder, Group::DEFAULT);
+        fs::write(&known.path, b"10.77.0.1\nrubbish\n\xff\n").unwrap();
+        assert_eq!(Known::load(&folder, Group::DEFAULT).hosts().count(), 0, "it is not text");
+        fs::write(&known.path, "10.77.0.1\nrubbish\n999.0.0.1\n").unwrap();
+        assert_eq!(Known::load(&folder, Group::DEFAULT).hosts().count(), 1);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
