@@ -17,7 +17,7 @@ use super::recalls::Due;
 use super::receiving::Arrival;
 use super::sending::destination;
 use super::{orphans, timing};
-use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
+use crate::values::{ChannelName, Epoch, Instant, NodeId, SmallMap, limits, order};
 use crate::wire::{
     ChannelLogs, Datagram, Hearing, LogsPage, Packet, Payload, Recall, Sender, Span, Stretch, Want,
     decode_content,
@@ -165,7 +165,7 @@ impl Engine {
     /// The logs in which the last messages of a channel are, and those of who is gone. `since`: when
     /// the asker came.
     fn rows(&self, channel: &ChannelName, last: u32, since: Instant) -> Vec<Stretch> {
-        let mut rows: BTreeMap<Sender, Stretch> = BTreeMap::new();
+        let mut rows: SmallMap<Sender, Stretch> = SmallMap::new();
         let mut left = u64::from(last.min(limits::RECALL));
         let mut entries: Vec<(Instant, Sender, Span)> = Vec::new();
         for store in [&self.store, &self.said] {
@@ -177,7 +177,9 @@ impl Engine {
                 take
             }));
         }
-        entries.sort_unstable_by_key(|(at, author, span)| (Reverse(*at), *author, Reverse(*span)));
+        order::sort_by_key(&mut entries, |(at, author, span)| {
+            (Reverse(*at), *author, Reverse(*span))
+        });
         let mut since_then: BTreeMap<Sender, u64> = BTreeMap::new();
         for (at, author, span) in entries {
             if at >= since {
@@ -199,11 +201,11 @@ impl Engine {
                 Stretch { author, from, to: done, before: done }
             });
         }
-        for row in rows.values_mut() {
+        for (_, row) in &mut rows {
             let first = since_then.get(&row.author);
             row.before = first.map_or(row.to, |first| (first - 1).min(row.to));
         }
-        rows.into_values().collect()
+        rows.into_iter().map(|(_, row)| row).collect()
     }
 
     /// The latest logs of a channel whose authors are gone, and how far they are known.
@@ -383,7 +385,7 @@ impl Engine {
                 }
             }
         }
-        messages.sort_by_key(|message| message.at);
+        order::sort_by_key(&mut messages, |message| message.at);
         let most = self.config.recall as usize;
         for message in messages.split_off(messages.len().saturating_sub(most)) {
             self.event(Event::Message(Message { history: true, ..message }));

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use super::answers::Answers;
 use super::host::NodeIndex;
 use crate::proto::{Destination, Engine, Event, Message, Outgoing};
-use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
+use crate::values::{ChannelName, Epoch, Instant, NodeId, filled, limits};
 use crate::wire::Packet;
 
 /// What one node has told its user in its present run.
@@ -272,7 +272,7 @@ impl Checker {
         let visitors = std::mem::take(&mut self.visitors);
         let account = self.account(node);
         let mut findings = Vec::new();
-        let known: BTreeSet<NodeId> = engine.peer_ids().collect();
+        let known: BTreeSet<NodeId> = filled(engine.peer_ids());
         for &id in &known {
             if Some(id) == account.id {
                 findings.push("lists itself".to_owned());

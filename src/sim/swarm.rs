@@ -12,7 +12,7 @@ use super::segment::{Faults, LanId};
 use super::trace::Trace;
 use super::world::World;
 use crate::proto::{AnswerEnd, Command, Event, PeerState};
-use crate::values::{ChannelName, Instant, NodeId, Rng};
+use crate::values::{ChannelName, Instant, NodeId, Rng, filled};
 use crate::wire::Hearing;
 
 /// Once the faults have ended, everyone has to agree within this virtual time: a peer that the
@@ -124,7 +124,7 @@ impl Swarm {
     }
 
     fn add(&mut self, host: HostId, spec: Spec) {
-        self.channels.push(spec.channels.iter().cloned().collect());
+        self.channels.push(filled(spec.channels.iter().cloned()));
         let node = self.world.add_node(host, spec);
         let at = self.world.now() + self.rng.up_to(Duration::from_secs(3));
         self.world.start_at(node, at);
@@ -213,7 +213,7 @@ impl Swarm {
 
     fn restart(&mut self, node: NodeIndex) {
         if !self.world.is_visitor(node) {
-            self.channels[node.0] = BTreeSet::from([ChannelName::lobby()]);
+            self.channels[node.0] = filled([ChannelName::lobby()]);
             self.world.start(node);
         }
     }
@@ -254,7 +254,7 @@ impl Swarm {
         self.world.look();
         self.world.checker.verdict()?;
         let live: Vec<NodeIndex> = self.world.running().collect();
-        let ids: BTreeSet<NodeId> = live.iter().map(|&node| self.world.id(node)).collect();
+        let ids: BTreeSet<NodeId> = filled(live.iter().map(|&node| self.world.id(node)));
         for &node in &live {
             self.agree(node, &ids)?;
         }
@@ -269,7 +269,7 @@ impl Swarm {
     /// Whether a node knows exactly those who are there.
     fn agree(&self, node: NodeIndex, live: &BTreeSet<NodeId>) -> Result<(), String> {
         let Some(engine) = self.world.engine(node) else { return Ok(()) };
-        let mut known: BTreeSet<NodeId> = engine.peer_ids().collect();
+        let mut known: BTreeSet<NodeId> = filled(engine.peer_ids());
         known.insert(engine.id());
         if let Some(ghost) = known.difference(live).next() {
             return Err(format!("node {} ({:?}) knows the ghost {ghost:?}", node.0, engine.id()));
@@ -298,7 +298,7 @@ impl Swarm {
             if info.state != PeerState::Alive || !info.verified {
                 return Err(format!("{who} as {:?}, verified: {}", info.state, info.verified));
             }
-            let channels: BTreeSet<ChannelName> = info.channels.into_iter().collect();
+            let channels: BTreeSet<ChannelName> = filled(info.channels);
             if channels != self.channels[other.0] {
                 return Err(format!("{who} in {channels:?}"));
             }

@@ -160,7 +160,7 @@ impl Members {
 
 /// Reads a line; `None` if it is none of these.
 pub(crate) fn read(line: &str) -> Option<Read> {
-    let members: Members = serde_json::from_str(line).ok()?;
+    let members: Members = serde_json::from_slice(line.as_bytes()).ok()?;
     match members.event.as_str() {
         "question" => members.question().map(Read::Question),
         "answer" => members.answer().map(Read::Answer),

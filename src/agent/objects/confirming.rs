@@ -57,7 +57,7 @@ pub(crate) enum Read {
 
 /// Reads a line; `None` if it is none of these.
 pub(crate) fn read(line: &str) -> Option<Read> {
-    match serde_json::from_str(line).ok()? {
+    match serde_json::from_slice(line.as_bytes()).ok()? {
         Object::Receipt { id, nick, rtt_ms, .. } => Some(Read::Receipt(Receipt {
             from: id.parse().ok()?,
             nick: PeerText::new(nick),
