@@ -12,7 +12,7 @@ use super::segment::{Faults, LanId};
 use super::trace::Trace;
 use super::world::World;
 use crate::proto::{AnswerEnd, Command, Event, PeerState};
-use crate::values::{ChannelName, Instant, NodeId, Rng, filled};
+use crate::values::{ChannelName, Instant, NodeId, Rng, SmallSet, filled};
 use crate::wire::Hearing;
 
 /// Once the faults have ended, everyone has to agree within this virtual time: a peer that the
@@ -29,7 +29,7 @@ pub struct Swarm {
     lan: LanId,
     hosts: Vec<HostId>,
     /// Of every node: the channels it takes part in.
-    channels: Vec<BTreeSet<ChannelName>>,
+    channels: Vec<SmallSet<ChannelName>>,
     said: u32,
     /// What was said in the lobby: when, by whom, and the text.
     talk: Vec<(Instant, NodeIndex, String)>,
@@ -167,7 +167,7 @@ impl Swarm {
             7 | 8 if runs => self.change_channel(node),
             9 => {
                 let spec = Spec { visitor: true, ..Spec::default() };
-                self.channels.push(BTreeSet::new());
+                self.channels.push(SmallSet::new());
                 self.world.start_with(host, spec);
             }
             10 if runs && !self.world.is_visitor(node) => {
@@ -298,7 +298,7 @@ impl Swarm {
             if info.state != PeerState::Alive || !info.verified {
                 return Err(format!("{who} as {:?}, verified: {}", info.state, info.verified));
             }
-            let channels: BTreeSet<ChannelName> = filled(info.channels);
+            let channels: SmallSet<ChannelName> = filled(info.channels);
             if channels != self.channels[other.0] {
                 return Err(format!("{who} in {channels:?}"));
             }
