@@ -8,7 +8,6 @@
 //! A question goes to every client that answers; the last of them to reply, to pass or to vanish
 //! closes it. The agent's own clients are asked as well: they are as good as any peer.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::objects::asking as objects;
@@ -17,7 +16,7 @@ use super::requests::{addressee, outgoing};
 use super::server::Server;
 use super::survey::{Survey, Who};
 use crate::proto::{Answer, AnswerEnd, Event, Question};
-use crate::values::{Instant, NodeId, limits};
+use crate::values::{Instant, NodeId, SmallMap, SmallSet, limits};
 
 /// A client's question under way.
 #[derive(Debug)]
@@ -33,11 +32,11 @@ struct Inquiry {
 #[derive(Debug, Default)]
 pub(super) struct Asking {
     /// The clients that answer.
-    answerers: BTreeSet<usize>,
+    answerers: SmallSet<usize>,
     /// Others' questions, each with the clients that have not done with it.
-    open: BTreeMap<u64, BTreeSet<usize>>,
+    open: SmallMap<u64, SmallSet<usize>>,
     /// The clients' questions, by ticket.
-    asked: BTreeMap<u64, Inquiry>,
+    asked: SmallMap<u64, Inquiry>,
 }
 
 impl Asking {

@@ -287,7 +287,7 @@ impl Line {
         Self {
             verb: verb.to_owned(),
             text: Some(what.text),
-            data: what.data.and_then(|data| serde_json::from_str(data.as_str()).ok()),
+            data: what.data.and_then(|data| serde_json::from_slice(data.as_str().as_bytes()).ok()),
             level: Some(what.level.to_string()),
             ..Self::default()
         }
@@ -322,8 +322,8 @@ impl Channel {
                 };
                 return Err(refused.unwrap_or(ClientError::Lost(why)));
             }
-            let reply: Reply =
-                serde_json::from_str(&text).map_err(|e| ClientError::Lost(e.to_string()))?;
+            let reply: Reply = serde_json::from_slice(text.as_bytes())
+                .map_err(|e| ClientError::Lost(e.to_string()))?;
             let last = reply.n == line.n;
             if !reply.ok && refused.is_none() {
                 let why = reply.error.clone();
@@ -366,7 +366,7 @@ fn question(text: &str) -> Option<Notice> {
 
 /// The reply to `tell`.
 fn outcome(text: &str) -> Option<Notice> {
-    let reply: Reply = serde_json::from_str(text).ok()?;
+    let reply: Reply = serde_json::from_slice(text.as_bytes()).ok()?;
     let ticket = reply.n?;
     Some(Notice::Event(match reply.took_ms {
         Some(took) if reply.ok => {

@@ -70,9 +70,9 @@ impl Server {
     /// Carries out what clients ask for, a bounded part of it.
     pub(super) fn serve(&mut self) {
         // Beginning with another one each time, so that who speaks much leaves the others their turn.
-        let mut busy = std::mem::take(&mut self.busy);
-        let first = busy.split_off(&self.next);
-        for client in first.into_iter().chain(busy) {
+        let busy = std::mem::take(&mut self.busy).into_iter();
+        let (first, others): (Vec<_>, Vec<_>) = busy.partition(|client| *client >= self.next);
+        for client in first.into_iter().chain(others) {
             for turn in 0.. {
                 // Who says more than leaves, or reads less than it asks for, has to wait.
                 let waits = self.node.is_congested()
@@ -123,8 +123,8 @@ impl Server {
         self.telling.retain(|_, (who, _)| *who != client);
         self.forget_asking(client);
         self.forget_confirming(client);
-        for waiting in self.saying.values_mut().flatten().filter(|who| **who == client) {
-            *waiting = usize::MAX;
+        for (_, waiting) in &mut self.saying {
+            waiting.iter_mut().filter(|who| **who == client).for_each(|who| *who = usize::MAX);
         }
         self.free.push(client);
         if self.sessions.is_empty() {

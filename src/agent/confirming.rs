@@ -3,7 +3,6 @@
 //! What is confirmed is everything that the agent has said in a channel, for whomever: that is the
 //! order in which its peers get it. Only who asked is told.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::objects::confirming as objects;
@@ -12,7 +11,7 @@ use super::roll_call::RollCall;
 use super::server::Server;
 use super::survey::Need;
 use crate::proto::Event;
-use crate::values::{ChannelName, Instant, limits};
+use crate::values::{ChannelName, Instant, SmallMap, limits};
 
 /// A client that waits for receipts.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ struct Waiting {
 
 /// Those who wait, by ticket.
 #[derive(Debug, Default)]
-pub(super) struct Confirming(BTreeMap<u64, Waiting>);
+pub(super) struct Confirming(SmallMap<u64, Waiting>);
 
 impl Confirming {
     /// When a client has waited long enough.
@@ -61,7 +60,7 @@ impl Server {
     pub(super) fn note_confirming(&mut self, event: &Event) {
         let now = self.node.now();
         let mut receipts = Vec::new();
-        for waiting in self.confirming.0.values_mut() {
+        for (_, waiting) in &mut self.confirming.0 {
             if let Some(receipt) = waiting.roll.note(event) {
                 receipts.push((waiting.client, objects::receipt(&receipt, waiting.n) + "\n"));
             }

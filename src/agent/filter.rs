@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::values::filled;
 use crate::wire::Profile;
 
 /// What a peer must have; an empty one fits all.
@@ -33,7 +34,7 @@ impl Filter {
 
     /// The tags, as the control socket has them.
     pub(crate) fn tags(&self) -> BTreeMap<String, Option<String>> {
-        self.tags.iter().cloned().collect()
+        filled(self.tags.iter().cloned())
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -13,7 +13,6 @@
 
 mod rule;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,7 +24,7 @@ use super::protocol::HookCounts;
 use super::runner::{Ended, Job, Lane, Limits, Outcome, Runner, Sink};
 use crate::node::Notice;
 use crate::proto::Event;
-use crate::values::{ChannelName, Escaped, Group};
+use crate::values::{ChannelName, Escaped, Group, SmallSet};
 
 pub(crate) use rule::{Hook, TIMEOUT, Template, Trigger, words};
 
@@ -99,7 +98,7 @@ impl Hooks {
     }
 
     /// The channels that the agent has to be in for them.
-    pub(super) fn channels(&self) -> BTreeSet<ChannelName> {
+    pub(super) fn channels(&self) -> SmallSet<ChannelName> {
         self.entries.iter().flat_map(|entry| entry.hook.channels.iter().cloned()).collect()
     }
 

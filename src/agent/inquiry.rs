@@ -113,7 +113,7 @@ fn through(client: &Client, wanted: Wanted) -> Result<Lines, ClientError> {
 
 /// The agent says no in a reply.
 pub(super) fn refused(line: &str) -> Result<(), ClientError> {
-    match serde_json::from_str::<Reply>(line) {
+    match serde_json::from_slice::<Reply>(line.as_bytes()) {
         Ok(Reply { ok: false, error, .. }) => {
             Err(ClientError::Refused(error.unwrap_or_else(|| "it gives no reason".to_owned())))
         }

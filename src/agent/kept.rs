@@ -39,7 +39,7 @@ impl Store {
     ) -> (Self, Option<Kept>) {
         let text = path.as_deref().map(fs::read_to_string);
         let kept = match text {
-            Some(Ok(text)) => match serde_json::from_str(&text) {
+            Some(Ok(text)) => match serde_json::from_slice(text.as_bytes()) {
                 Ok(kept) => Some(kept),
                 Err(error) => {
                     warn(format!(

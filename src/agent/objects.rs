@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::node::Notice;
@@ -52,12 +52,22 @@ struct Peer<'a> {
     path: &'static str,
     rtt_ms: Option<f64>,
     channels: Vec<&'a str>,
-    tags: BTreeMap<&'a str, &'a str>,
-    services: BTreeMap<&'a str, u16>,
+    #[serde(serialize_with = "tags")]
+    tags: &'a BTreeMap<PeerText, PeerText>,
+    #[serde(serialize_with = "services")]
+    services: &'a BTreeMap<PeerText, u16>,
     since: String,
     version: &'a str,
     verified: bool,
     away: Option<&'a str>,
+}
+
+fn tags<S: Serializer>(tags: &BTreeMap<PeerText, PeerText>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(tags.iter().map(|(key, value)| (key.raw(), value.raw())))
+}
+
+fn services<S: Serializer>(all: &BTreeMap<PeerText, u16>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(all.iter().map(|(name, port)| (name.raw(), port)))
 }
 
 impl<'a> Peer<'a> {
@@ -72,8 +82,8 @@ impl<'a> Peer<'a> {
             path: peer.path.as_str(),
             rtt_ms: peer.rtt.map(|rtt| rtt.as_micros() as f64 / 1_000.0),
             channels: peer.channels.iter().map(ChannelName::as_str).collect(),
-            tags: profile.tags.iter().map(|(key, value)| (key.raw(), value.raw())).collect(),
-            services: profile.services.iter().map(|(name, port)| (name.raw(), *port)).collect(),
+            tags: &profile.tags,
+            services: &profile.services,
             since: clocks.wall_at(peer.since).to_string(),
             version: profile.version.raw(),
             verified: peer.verified,
@@ -192,7 +202,10 @@ pub(crate) fn kept(message: &Message, to: Option<NodeId>, clocks: Clocks) -> Str
         seq: message.seq,
         at: message.at.unwrap_or(clocks.wall).to_string(),
         text: message.text.raw(),
-        data: message.data.as_ref().and_then(|data| serde_json::from_str(data.as_str()).ok()),
+        data: message
+            .data
+            .as_ref()
+            .and_then(|data| serde_json::from_slice(data.as_str().as_bytes()).ok()),
         level: message.level.as_str(),
         direct: message.channel.is_none(),
         verified: message.verified,

@@ -3,7 +3,7 @@
 //! All of it or nothing: a configuration that is wrong, or that can't be announced, changes nothing
 //! and the log says why. The log names the keys that have changed, never their values.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::history::Keeping;
@@ -11,7 +11,7 @@ use super::hooks::HookOptions;
 use super::log::Log;
 use super::requests::{fits, merged};
 use super::server::Server;
-use crate::values::{ChannelName, Escaped, PeerText};
+use crate::values::{Escaped, PeerText, SmallSet};
 use crate::wire::Profile;
 
 /// What the user has configured.
@@ -122,11 +122,16 @@ impl Server {
     /// Is in the channels that hooks wait for, and no longer in those that they did.
     pub(super) fn join_for_hooks(&mut self) {
         let wanted = self.hooks.channels();
-        for channel in self.hooked.difference(&wanted).cloned().collect::<Vec<ChannelName>>() {
-            self.hooked.remove(&channel);
+        let hooked = std::mem::take(&mut self.hooked).into_iter();
+        let (kept, others): (Vec<_>, Vec<_>) = hooked.partition(|channel| wanted.contains(channel));
+        self.hooked.extend(kept);
+        for channel in others {
             self.part(&channel);
         }
-        for channel in wanted.difference(&self.hooked).cloned().collect::<Vec<ChannelName>>() {
+        for channel in wanted {
+            if self.hooked.contains(&channel) {
+                continue;
+            }
             match self.has_room(&channel) {
                 Ok(()) => {
                     self.take_part(&channel);
@@ -154,7 +159,7 @@ fn differing<V: PartialEq>(
     before: &BTreeMap<PeerText, V>,
     new: &BTreeMap<PeerText, V>,
 ) -> Vec<String> {
-    let keys: BTreeSet<&PeerText> = before.keys().chain(new.keys()).collect();
+    let keys: SmallSet<&PeerText> = before.keys().chain(new.keys()).collect();
     let differ = keys.into_iter().filter(|key| before.get(*key) != new.get(*key));
     differ.map(|key| format!("{table}.{}", key.escaped())).collect()
 }

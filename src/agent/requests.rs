@@ -1,7 +1,5 @@
 //! What the agent does for its clients.
 
-use std::collections::BTreeMap;
-
 use serde_json::value::RawValue;
 
 use super::gateway::Gateway;
@@ -12,7 +10,7 @@ use super::server::Server;
 use crate::net::Clock;
 use crate::node::Notice;
 use crate::proto::{Event, Message, Outgoing, PeerInfo, TellError};
-use crate::values::{ChannelName, Nick, NodeId, PeerText, limits};
+use crate::values::{ChannelName, Nick, NodeId, PeerText, filled, limits};
 use crate::wire::Profile;
 
 /// What this host says of itself: as configured, with what was changed since.
@@ -294,13 +292,8 @@ impl Server {
         let counted = self.node.stats().protocol.rows();
         let gateways = self.gateway.as_ref().map(Gateway::counters);
         let lost = [("history_lost", self.history.lost())];
-        let counters: BTreeMap<String, u64> = counted
-            .iter()
-            .chain(gateways.iter().flatten())
-            .chain(&lost)
-            .filter(|(_, count)| *count > 0)
-            .map(|&(name, count)| (name.to_owned(), count))
-            .collect();
+        let all = counted.iter().chain(gateways.iter().flatten()).chain(&lost);
+        let happened = all.filter(|(_, count)| *count > 0);
         Status {
             pid: std::process::id(),
             up: self.up(),
@@ -309,10 +302,10 @@ impl Server {
             history: self.history.count(),
             trouble: self.history.trouble(),
             away: profile.away.as_ref().map(text),
-            tags: profile.tags.iter().map(|(key, value)| (text(key), text(value))).collect(),
-            services: profile.services.iter().map(|(name, port)| (text(name), *port)).collect(),
+            tags: filled(profile.tags.iter().map(|(key, value)| (text(key), text(value)))),
+            services: filled(profile.services.iter().map(|(name, port)| (text(name), *port))),
             gateway: self.gateway_status(),
-            counters,
+            counters: filled(happened.map(|&(name, count)| (name.to_owned(), count))),
             hooks: self.hooks.counts(),
         }
     }

@@ -9,12 +9,11 @@
 //! Who is expected is known once everything has gone out. Who is gone is missing and not waited for;
 //! and so is, where that counts, who is only told of by others: nobody knows whether it takes part.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::survey::{Need, Who};
 use crate::proto::{Event, PeerInfo};
-use crate::values::{NodeId, PeerText};
+use crate::values::{NodeId, PeerText, SmallMap, SmallSet};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -29,11 +28,11 @@ pub(crate) struct RollCall {
     ticket: u64,
     need: Need,
     /// What those are called who may be expected.
-    nicks: BTreeMap<NodeId, PeerText>,
+    nicks: SmallMap<NodeId, PeerText>,
     /// Those of them who have not been heard themselves.
-    told_of: BTreeSet<NodeId>,
+    told_of: SmallSet<NodeId>,
     /// Who is; `None` as long as not everything has gone out.
-    expected: Option<BTreeMap<NodeId, State>>,
+    expected: Option<SmallMap<NodeId, State>>,
 }
 
 /// A peer has everything.
@@ -59,8 +58,11 @@ pub(crate) struct Confirmed {
 impl RollCall {
     /// Of the confirmation with that ticket, at a node that knew these peers when it was asked.
     pub(crate) fn new(ticket: u64, need: Need, peers: &[PeerInfo]) -> Self {
-        let nicks = peers.iter().map(|peer| (peer.id, peer.profile.nick.clone())).collect();
-        Self { ticket, need, nicks, told_of: BTreeSet::new(), expected: None }
+        let mut nicks = SmallMap::new();
+        for peer in peers {
+            nicks.insert(peer.id, peer.profile.nick.clone());
+        }
+        Self { ticket, need, nicks, told_of: SmallSet::new(), expected: None }
     }
 
     /// Has those count as missing, too, who are only told of.
@@ -81,9 +83,14 @@ impl RollCall {
                 self.nicks.insert(peer.id, peer.profile.nick.clone());
             }
             Event::Expecting { ticket, from } if *ticket == self.ticket => {
-                let told_of = self.told_of.iter().map(|id| (*id, State::Gone));
-                let expected = from.iter().map(|id| (*id, State::Expected));
-                self.expected = Some(told_of.chain(expected).collect());
+                let mut expected = SmallMap::new();
+                for id in self.told_of.iter() {
+                    expected.insert(*id, State::Gone);
+                }
+                for id in from {
+                    expected.insert(*id, State::Expected);
+                }
+                self.expected = Some(expected);
             }
             Event::Receipt { ticket, from, took } if *ticket == self.ticket => {
                 let state = self.expected.as_mut()?.get_mut(from)?;
@@ -106,7 +113,7 @@ impl RollCall {
     }
 
     fn count(&self, is: State) -> usize {
-        let all = self.expected.iter().flat_map(BTreeMap::values);
+        let all = self.expected.iter().flat_map(SmallMap::values);
         all.filter(|state| **state == is).count()
     }
 
@@ -127,8 +134,8 @@ impl RollCall {
         let all = self.expected.iter().flatten();
         let missing = all.filter(|(_, state)| **state != State::Has);
         let mut missing: Vec<Who> = missing.map(|(&id, _)| (id, self.nick(id))).collect();
-        missing.sort_by(|(a, nick), (b, other)| (nick, a).cmp(&(other, b)));
-        let expected = self.expected.as_ref().map_or(0, BTreeMap::len);
+        super::survey::sort(&mut missing);
+        let expected = self.expected.as_ref().map_or(0, SmallMap::len);
         Confirmed { received: self.count(State::Has), expected, missing }
     }
 }

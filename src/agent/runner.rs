@@ -18,7 +18,7 @@
 mod child;
 mod job;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -26,6 +26,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
+
+use crate::values::{SmallMap, SmallSet};
 
 pub(crate) use job::{Captured, Ended, Job, Outcome, Sink};
 
@@ -109,9 +111,9 @@ struct State {
     /// Bytes of the backlog.
     bytes: usize,
     /// The leaders of the groups that run, not reaped yet.
-    leaders: BTreeSet<i32>,
+    leaders: SmallSet<i32>,
     /// How many of each lane run.
-    lanes: BTreeMap<Lane, usize>,
+    lanes: SmallMap<Lane, usize>,
     counts: Counts,
     /// A command is being started, and not among the leaders yet.
     starting: bool,
@@ -284,7 +286,7 @@ impl State {
 
     /// How many run, with the one that is being started.
     fn running(&self) -> usize {
-        self.leaders.len() + usize::from(self.starting)
+        self.leaders.iter().len() + usize::from(self.starting)
     }
 
     /// Whether nothing of that size can wait, and nothing would start at once.

@@ -3,7 +3,7 @@
 //! A turn takes in what has arrived, keeps what was said, and only then tells the clients. Each
 //! client has a bounded turn of its own, and none is waited for.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use super::session::Session;
 use crate::net::Clock;
 use crate::node::{Guest, LocalNode, Notice};
 use crate::proto::{Event, Kept as Entry, Message};
-use crate::values::{ChannelName, Group, Instant, NodeId};
+use crate::values::{ChannelName, Group, Instant, NodeId, SmallMap, SmallSet, filled};
 use crate::wire::Profile;
 
 /// The longest that the agent sleeps: for clients that have stopped reading, and the like.
@@ -54,7 +54,7 @@ pub(crate) struct Server {
     pub(super) source: Source,
     pub(super) hooks: Hooks,
     /// Channels that the agent is in for its hooks.
-    pub(super) hooked: BTreeSet<ChannelName>,
+    pub(super) hooked: SmallSet<ChannelName>,
     pub(super) profile: Profile,
     pub(super) kept: Kept,
     pub(super) store: Store,
@@ -62,21 +62,21 @@ pub(crate) struct Server {
     pub(super) listener: UnixListener,
     path: PathBuf,
     signals: Signals,
-    pub(super) sessions: BTreeMap<usize, Session>,
+    pub(super) sessions: SmallMap<usize, Session>,
     /// Numbers of clients that have gone.
     pub(super) free: Vec<usize>,
     /// Clients of which more is to be read.
-    pub(super) busy: BTreeSet<usize>,
+    pub(super) busy: SmallSet<usize>,
     /// With whom the next turn begins.
     pub(super) next: usize,
     /// Somebody waits to be let in, for whom there was no open file left.
     pub(super) crowded: bool,
     /// How many, the agent itself included, want to be in a channel.
-    pub(super) members: BTreeMap<ChannelName, usize>,
+    pub(super) members: SmallMap<ChannelName, usize>,
     /// Who said what the engine has yet to number.
-    pub(super) saying: BTreeMap<(ChannelName, bool), VecDeque<usize>>,
+    pub(super) saying: SmallMap<(ChannelName, bool), VecDeque<usize>>,
     /// Who waits for the outcome of which direct message: client and its number for it.
-    pub(super) telling: BTreeMap<u64, (usize, Option<u64>)>,
+    pub(super) telling: SmallMap<u64, (usize, Option<u64>)>,
     pub(super) asking: Asking,
     pub(super) confirming: Confirming,
     pub(super) started: Instant,
@@ -97,7 +97,7 @@ impl Server {
         let (store, kept) = Store::open(in_folder("agent.json"), &mut warn);
         let configuration = options.configuration;
         let kept = kept.unwrap_or_else(|| Kept {
-            channels: [ChannelName::LOBBY.to_owned()].into(),
+            channels: filled([ChannelName::LOBBY.to_owned()]),
             ..Kept::default()
         });
         let profile = super::requests::merged(&configuration.profile, &kept);
@@ -136,7 +136,7 @@ impl Server {
             group,
             sealed,
             hooks: Hooks::new(&configuration.hooks, &options.socket, group),
-            hooked: BTreeSet::new(),
+            hooked: SmallSet::new(),
             configuration,
             source: options.source,
             profile,
@@ -146,14 +146,14 @@ impl Server {
             listener,
             path: options.socket,
             signals: Signals::catch()?,
-            sessions: BTreeMap::new(),
+            sessions: SmallMap::new(),
             free: Vec::new(),
-            busy: BTreeSet::new(),
+            busy: SmallSet::new(),
             next: 0,
             crowded: false,
-            members: channels.into_iter().map(|channel| (channel, 1)).collect(),
-            saying: BTreeMap::new(),
-            telling: BTreeMap::new(),
+            members: SmallMap::new(),
+            saying: SmallMap::new(),
+            telling: SmallMap::new(),
             asking: Asking::default(),
             confirming: Confirming::default(),
             stopping: false,
@@ -165,8 +165,9 @@ impl Server {
         }
         server.node.watch(&mut server.listener, LISTENER, Interest::READABLE)?;
         server.node.watch(&mut server.signals.stream, SIGNALS, Interest::READABLE)?;
-        for channel in server.members.keys().cloned().collect::<Vec<_>>() {
+        for channel in channels {
             server.resume(&channel);
+            server.members.insert(channel, 1);
         }
         server.join_for_hooks();
         Ok(server)

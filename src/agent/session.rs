@@ -4,7 +4,7 @@
 //! replies; it is told how many it lost once it has read what waited, and is cut off if it reads
 //! nothing at all for [`STALLED`].
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use mio::net::UnixStream;
 
 use super::protocol::{LINE, Reply};
-use crate::values::{ChannelName, Instant};
+use crate::values::{ChannelName, Instant, SmallSet};
 
 /// Bytes that wait for one client at most.
 const WAITING: usize = 4 << 20;
@@ -49,7 +49,7 @@ pub(crate) struct Session {
     /// It wants to hear who comes and goes as well.
     pub(crate) events: bool,
     /// The channels it takes part in.
-    pub(crate) channels: BTreeSet<ChannelName>,
+    pub(crate) channels: SmallSet<ChannelName>,
 }
 
 /// What there is to read.
@@ -77,7 +77,7 @@ impl Session {
             ended: false,
             listens: false,
             events: false,
-            channels: BTreeSet::new(),
+            channels: SmallSet::new(),
         }
     }
 

@@ -8,12 +8,11 @@
 //!
 //! Peers are counted, not answers: a peer may give several.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::proto::AnswerEnd;
-use crate::values::{NodeId, PeerText};
+use crate::values::{NodeId, PeerText, SmallMap, order};
 
 /// How many have to answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,11 +85,16 @@ enum State {
 /// A peer by id and nick.
 pub(crate) type Who = (NodeId, PeerText);
 
+/// By nick, those with the same by id.
+pub(super) fn sort(who: &mut Vec<Who>) {
+    order::sort_by(who, |(a, nick), (b, other)| (nick, a).cmp(&(other, b)));
+}
+
 /// A question under way.
 #[derive(Debug)]
 pub(crate) struct Survey {
     need: Need,
-    asked: BTreeMap<NodeId, (PeerText, State)>,
+    asked: SmallMap<NodeId, (PeerText, State)>,
     /// How many of them may still send something, have sent something, and never will.
     open: usize,
     answered: usize,
@@ -112,9 +116,11 @@ pub(crate) struct Summary {
 
 impl Survey {
     pub(crate) fn new(need: Need, asked: impl IntoIterator<Item = Who>) -> Self {
-        let asked = asked.into_iter().map(|(id, nick)| (id, (nick, State::Waiting)));
-        let asked: BTreeMap<_, _> = asked.collect();
-        Self { need, open: asked.len(), asked, answered: 0, without: 0 }
+        let mut all = SmallMap::new();
+        for (id, nick) in asked {
+            all.insert(id, (nick, State::Waiting));
+        }
+        Self { need, open: all.len(), asked: all, answered: 0, without: 0 }
     }
 
     /// Whom to ask.
@@ -167,7 +173,7 @@ impl Survey {
         let who = |fits: &dyn Fn(State) -> bool| -> Vec<Who> {
             let fitting = self.asked.iter().filter(|(_, (_, state))| fits(*state));
             let mut who: Vec<Who> = fitting.map(|(&id, (nick, _))| (id, nick.clone())).collect();
-            who.sort_by(|(a, nick), (b, other)| (nick, a).cmp(&(other, b)));
+            sort(&mut who);
             who
         };
         Summary {

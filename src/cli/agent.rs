@@ -14,7 +14,7 @@ use super::output::{Out, note};
 use super::surroundings::Surroundings;
 use crate::agent::protocol::{HookCounts, Line, Reply, Status};
 use crate::agent::{AgentOptions, Client, Configuration, Log, Server, Source};
-use crate::values::{ChannelName, Escaped, Nick};
+use crate::values::{ChannelName, Escaped, Nick, filled};
 
 /// Serves this host until it is stopped.
 pub(super) fn serve(
@@ -207,7 +207,8 @@ fn pairs<'a>(
     let mut out = Out::new();
     for (key, value) in pairs {
         if settings.json {
-            let object = BTreeMap::from([(name, key), (what, value.as_str())]);
+            let members = [(name.to_owned(), key.to_owned()), (what.to_owned(), value)];
+            let object: BTreeMap<String, String> = filled(members);
             out.line(&serde_json::to_string(&object).unwrap_or_default())?;
         } else {
             out.line(&format!("{}={}", Escaped::of(key), Escaped::of(&value)))?;

@@ -2,7 +2,6 @@
 //!
 //! A value that is wrong is refused with its line, whatever is wrong with it.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
@@ -14,7 +13,7 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
 use crate::agent::hooks::{Hook, HookOptions, LIMITS, MOST, TIMEOUT, Template, Trigger, words};
 use crate::agent::runner::Limits;
-use crate::values::{ChannelName, Escaped, Level, duration};
+use crate::values::{ChannelName, Escaped, Level, SmallSet, duration};
 
 /// The most commands at a time that can be configured.
 const AT_ONCE: usize = 256;
@@ -88,13 +87,13 @@ impl TryFrom<Written> for On {
                         direct"
                 .to_owned());
         }
-        let words: BTreeSet<String> = written.matching.iter().flat_map(|m| words(m)).collect();
+        let words: SmallSet<String> = written.matching.iter().flat_map(|m| words(m)).collect();
         if written.matching.is_some() && words.is_empty() {
             return Err("match: there is no word in it".to_owned());
         }
         let run: Vec<Template> = written.run.into_iter().map(|word| word.0).collect();
         let program = program(&run)?.to_owned();
-        for event in &events {
+        for event in events.iter() {
             if let Some(name) = run.iter().find_map(|word| word.lacks(*event)) {
                 return Err(format!("run: {{{name}}} has no value when event is \"{event}\""));
             }
@@ -178,7 +177,7 @@ impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Parsed<T> {
 struct Several<T>(Vec<T>);
 
 impl<T: Ord> Several<T> {
-    fn set(self) -> BTreeSet<T> {
+    fn set(self) -> SmallSet<T> {
         self.0.into_iter().collect()
     }
 }

@@ -15,13 +15,13 @@ use super::session::{self, Role};
 use crate::agent::Door;
 use crate::node::{Notice, Stopped};
 use crate::proto::{Event, Message};
-use crate::values::{ChannelName, limits};
+use crate::values::{ChannelName, limits, order};
 
 /// Runs the command.
 pub(super) fn run(args: args::Listen, mut settings: Settings) -> Result<Exit, Failure> {
     let until = args.lasting.map(|lasting| Instant::now() + lasting);
     let mut channels = args.channel;
-    channels.sort_unstable();
+    order::sort_by(&mut channels, ChannelName::cmp);
     channels.dedup();
     if channels.is_empty() {
         channels.push(ChannelName::lobby());

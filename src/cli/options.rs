@@ -19,7 +19,7 @@ use crate::agent::history::Keeping;
 use crate::agent::hooks::HookOptions;
 use crate::agent::usual_socket;
 use crate::node::Options;
-use crate::values::{Escaped, Group, Nick, PeerText, limits};
+use crate::values::{Escaped, Group, Nick, PeerText, filled, limits, order};
 use crate::wire::Profile;
 
 /// Bytes of the longest secret.
@@ -329,8 +329,8 @@ fn profile(
         host: host.as_str().into(),
         version: env!("CARGO_PKG_VERSION").into(),
         away: None,
-        tags: file.tags.iter().map(|(key, value)| (text(key), text(value))).collect(),
-        services: file.services.iter().map(|(name, port)| (text(name), *port)).collect(),
+        tags: filled(file.tags.iter().map(|(key, value)| (text(key), text(value)))),
+        services: filled(file.services.iter().map(|(name, port)| (text(name), *port))),
     })
 }
 
@@ -421,7 +421,7 @@ impl Seed {
         };
         let found = (self.host.as_str(), self.port).to_socket_addrs().map_err(|e| refused(&e))?;
         let mut found: Vec<SocketAddr> = found.filter(SocketAddr::is_ipv4).collect();
-        found.sort_unstable();
+        order::sort_by_key(&mut found, |addr| *addr);
         found.dedup();
         if found.is_empty() {
             return Err(refused(&"no IPv4 address"));

@@ -4,7 +4,7 @@ use super::options::Settings;
 use super::output::note;
 use crate::agent::history::{Query, query};
 use crate::proto::Message;
-use crate::values::ChannelName;
+use crate::values::{ChannelName, order};
 
 /// The last messages of these channels, so many of each, in the order of their arrival. A history
 /// that can't be read has none, and is no reason not to go on.
@@ -26,6 +26,6 @@ pub(super) fn last(settings: &Settings, channels: &[ChannelName], count: u32) ->
             note(format_args!("the history {} can't be read: {error}", path.display()));
         }
     }
-    messages.sort_by_key(|message| message.at);
+    order::sort_by_key(&mut messages, |message| message.at);
     messages
 }

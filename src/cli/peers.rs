@@ -15,6 +15,7 @@ use super::session::{self, Role};
 use crate::agent::{Door, Filter};
 use crate::node::{Notice, Notices};
 use crate::proto::{Event, PeerInfo};
+use crate::talk::find::sort_by_nick;
 use crate::talk::text;
 use crate::values::NodeId;
 
@@ -100,7 +101,7 @@ fn list(
 ) -> Result<Exit, Failure> {
     let mut peers = node.peers()?;
     peers.retain(|peer| filter.fits(&peer.profile));
-    peers.sort_by(|a, b| (&a.profile.nick, a.id).cmp(&(&b.profile.nick, b.id)));
+    sort_by_nick(&mut peers);
     let mut out = Out::new();
     if settings.json {
         let clocks = node.clocks();

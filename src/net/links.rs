@@ -7,7 +7,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::values::LinkId;
+use crate::values::{LinkId, order};
 
 /// A network interface of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ const INNER: [&str; 12] = [
 /// The system does not tell.
 pub fn interfaces() -> io::Result<Vec<Interface>> {
     let mut all = listed()?;
-    all.sort_by_key(|interface| interface.link);
+    order::sort_by_key(&mut all, |interface| interface.link);
     // One file lists those of this network namespace; where it is not there, none is known to be.
     if let Ok(list) = std::fs::read_to_string("/proc/net/wireless") {
         for interface in &mut all {

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 /// Neighbours whose hardware address the system knows, on these interfaces, as Linux'
-/// `/proc/net/arp` lists them (proc_net(5)). None where there is no such list.
+/// `/proc/net/arp` lists them. None where there is no such list.
 pub fn neighbours(interfaces: &[&str]) -> Vec<Ipv4Addr> {
     let list = std::fs::read_to_string("/proc/net/arp").unwrap_or_default();
     listed(&list, interfaces)

@@ -4,7 +4,7 @@
 //! difference is ever changed: so a link that failed is tried again with the next change, a group
 //! is joined once on each link whatever is called how often, and no datagram comes in twice.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::ops::Range;
@@ -14,7 +14,7 @@ use mio::{Interest, Registry, Token};
 use super::batch::Io;
 use super::endpoint::{Endpoint, OpenError, OpenOptions, is_full};
 use super::{Arrival, Drained, During, Link, LinkFailure, Sent, Transmit};
-use crate::values::LinkId;
+use crate::values::{LinkId, SmallMap, SmallSet};
 
 /// The most datagrams that one call of [`Sockets::receive`] hands up, so that no socket keeps the
 /// others from their turn.
@@ -38,9 +38,9 @@ pub struct Sockets {
     /// Whether the unicast socket's writable events are asked for.
     awaits_writable: bool,
     links: Vec<Link>,
-    wanted: BTreeSet<Ipv4Addr>,
+    wanted: SmallSet<Ipv4Addr>,
     /// What the kernel granted, and in which slot.
-    members: BTreeMap<(Ipv4Addr, LinkId), usize>,
+    members: SmallMap<(Ipv4Addr, LinkId), usize>,
     drops: u64,
 }
 
@@ -72,8 +72,8 @@ impl Sockets {
             registered: None,
             awaits_writable: false,
             links: Vec::new(),
-            wanted: BTreeSet::new(),
-            members: BTreeMap::new(),
+            wanted: SmallSet::new(),
+            members: SmallMap::new(),
             drops: 0,
         })
     }
@@ -117,7 +117,7 @@ impl Sockets {
     /// Returns what could not be joined. The link stays in use: it may still send.
     pub fn set_links(&mut self, links: &[Link]) -> Vec<LinkFailure> {
         let before = std::mem::replace(&mut self.links, links.to_vec());
-        let kept: BTreeSet<LinkId> = links
+        let kept: SmallSet<LinkId> = links
             .iter()
             .filter(|new| before.iter().any(|old| old.id == new.id && old.addr == new.addr))
             .map(|link| link.id)

@@ -4,7 +4,7 @@
 //! is ready within bounds and hands it to the engine. It decides nothing about the protocol, and
 //! belongs to one thread: the node's own, or the program's.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,7 +22,7 @@ use crate::net::{
     self, Changes, Clock, Drained, Interface, Link, LinkFailure, Sockets, Transmit, Usage,
 };
 use crate::proto::{self, Command, Counters, Destination, Engine, Input, Output};
-use crate::values::{Instant, LinkId, limits};
+use crate::values::{Instant, LinkId, SmallMap, SmallSet, limits};
 use crate::wire::{Hearing, Packet};
 
 /// The tokens of the waker and of the system's word of changes; the sockets have those behind them.
@@ -93,11 +93,11 @@ pub(super) struct Driver {
     /// What happened at sources that are not the node's own, since the last turn.
     pub(super) foreign: Vec<Event>,
     /// Sockets that had more than one turn's worth.
-    busy: BTreeSet<Token>,
+    busy: SmallSet<Token>,
     /// Links that failed, and when they did so last.
-    failing: BTreeMap<LinkId, Instant>,
+    failing: SmallMap<LinkId, Instant>,
     /// Links without a carrier at the last look: the cable is out.
-    idle: BTreeSet<LinkId>,
+    idle: SmallSet<LinkId>,
     reported_drops: u64,
     seen_drops: u64,
     next_report: Instant,
@@ -135,9 +135,9 @@ impl Driver {
             queue: VecDeque::new(),
             notices: VecDeque::new(),
             foreign: Vec::new(),
-            busy: BTreeSet::new(),
-            failing: BTreeMap::new(),
-            idle: BTreeSet::new(),
+            busy: SmallSet::new(),
+            failing: SmallMap::new(),
+            idle: SmallSet::new(),
             reported_drops: 0,
             seen_drops: 0,
             next_report: clock.now(),
@@ -348,14 +348,14 @@ impl Driver {
         if self.queue.is_empty() {
             return;
         }
-        let tried: BTreeSet<LinkId> = if self.failing.is_empty() {
-            BTreeSet::new()
+        let tried: SmallSet<LinkId> = if self.failing.is_empty() {
+            SmallSet::new()
         } else {
             self.queue.iter().filter_map(|transmit| transmit.link).collect()
         };
         let sent = self.sockets.send(&mut self.queue);
-        let failed: BTreeSet<LinkId> = sent.failures.iter().filter_map(|f| f.link).collect();
-        for &link in tried.difference(&failed) {
+        let failed: SmallSet<LinkId> = sent.failures.iter().filter_map(|f| f.link).collect();
+        for link in tried.into_iter().filter(|link| !failed.contains(link)) {
             let since = self.failing.get(&link).map(|&last| self.clock.now().since(last));
             if since.is_some_and(|since| since >= LINK_WORKS)
                 && let Some(name) = self.name(link)

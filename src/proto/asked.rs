@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::timing;
-use crate::values::{Instant, NodeId, limits};
+use crate::values::{Instant, NodeId, SmallMap, limits};
 use crate::wire::Content;
 
 /// How far a question has got with a peer.
@@ -54,7 +54,7 @@ struct Question {
 /// The open questions, by the number under which they were put.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
-    open: BTreeMap<u64, Question>,
+    open: SmallMap<u64, Question>,
     timers: BTreeSet<(Instant, u64, NodeId)>,
 }
 

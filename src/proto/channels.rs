@@ -2,22 +2,21 @@
 //!
 //! Two channels may live on the same address; the membership goes when the last of them is left.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use crate::values::{ChannelName, Group, limits};
+use crate::values::{ChannelName, Group, SmallMap, limits};
 
 /// The channels of this node.
 #[derive(Debug)]
 pub(crate) struct Channels {
     group: Group,
     joined: Vec<ChannelName>,
-    groups: BTreeMap<Ipv4Addr, usize>,
+    groups: SmallMap<Ipv4Addr, usize>,
 }
 
 impl Channels {
     pub(crate) fn new(group: Group) -> Self {
-        Self { group, joined: Vec::new(), groups: BTreeMap::new() }
+        Self { group, joined: Vec::new(), groups: SmallMap::new() }
     }
 
     /// The channels in the order in which they were joined.
@@ -61,6 +60,7 @@ impl Channels {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn a_group_is_left_with_the_last_channel_on_it() {

@@ -4,11 +4,11 @@
 //! is to be confirmed, which also tells it what it misses. So a confirmation costs one datagram a
 //! listener where nothing is lost, and never asks everyone for a second one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::timing;
-use crate::values::{ChannelName, Instant, NodeId, limits};
+use crate::values::{ChannelName, Instant, NodeId, SmallMap, limits};
 
 #[derive(Debug)]
 struct Confirm {
@@ -24,7 +24,7 @@ struct Confirm {
 
 /// By the number that this node's user gave; at most [`limits::CONFIRMS`].
 #[derive(Debug, Default)]
-pub(crate) struct Confirms(BTreeMap<u64, Confirm>);
+pub(crate) struct Confirms(SmallMap<u64, Confirm>);
 
 impl Confirms {
     /// Whether one more can be waited for.
@@ -87,7 +87,7 @@ impl Confirms {
     pub(crate) fn due(&mut self, now: Instant) -> Vec<(ChannelName, u64, Vec<NodeId>)> {
         self.0.retain(|_, confirm| now.since(confirm.begun) < limits::CONFIRM_TIME);
         let mut due = Vec::new();
-        for confirm in self.0.values_mut().filter(|confirm| confirm.next <= now) {
+        for (_, confirm) in self.0.iter_mut().filter(|(_, confirm)| confirm.next <= now) {
             let rest = confirm.missing.iter().copied().filter(|id| Some(*id) > confirm.after);
             let some: Vec<NodeId> = rest.take(timing::ASK_AT_ONCE).collect();
             if some.len() == timing::ASK_AT_ONCE {
@@ -113,6 +113,7 @@ fn first_wait(listeners: usize) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     fn ids(n: u8) -> BTreeSet<NodeId> {
         (0..n).map(|n| NodeId([n; 32])).collect()

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::event::{Destination, TellError};
 use super::timing;
-use crate::values::{Instant, NodeId, limits};
+use crate::values::{Instant, NodeId, limits, order};
 
 /// What a message is, to whoever wants to know what becomes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -207,7 +207,7 @@ impl Direct {
             going.tries += 1;
             again.push(going.clone());
         }
-        failed.sort_unstable();
+        order::sort_by_key(&mut failed, |parcel| *parcel);
         failed.dedup();
         for &parcel in &failed {
             self.forget(parcel);

@@ -1,10 +1,9 @@
 //! What peers want of the past that only this node's user may have kept, while it is looked up.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::event::Destination;
-use crate::values::{ChannelName, LinkId, NodeId, limits};
+use crate::values::{ChannelName, LinkId, NodeId, SmallMap, limits};
 use crate::wire::Stretch;
 
 /// Who waits for what.
@@ -26,7 +25,7 @@ pub(crate) enum Wanted {
 /// At most [`limits::FETCHES`]; for more, nothing is looked up.
 #[derive(Debug, Default)]
 pub(crate) struct Fetches {
-    waiting: BTreeMap<u64, Wanted>,
+    waiting: SmallMap<u64, Wanted>,
     last: u64,
 }
 

@@ -9,11 +9,11 @@
 //!
 //! A `cast` is not held: it is for high rates, and best effort.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::timing;
-use crate::values::{ChannelName, Instant, NodeId, limits};
+use crate::values::{ChannelName, Instant, NodeId, SmallMap, limits};
 
 /// A listener that has asked for something.
 #[derive(Clone, Copy, Debug)]
@@ -28,10 +28,10 @@ struct Behind {
 
 #[derive(Debug, Default)]
 struct Window {
-    /// Bytes said up to each entry that may be missing, by its first number; the last ones.
-    said: BTreeMap<u64, u64>,
+    /// The last entries, which may be missing: first number, and bytes said up to there.
+    said: VecDeque<(u64, u64)>,
     bytes: u64,
-    behind: BTreeMap<NodeId, Behind>,
+    behind: SmallMap<NodeId, Behind>,
 }
 
 /// What was said lately, and who is behind.
@@ -41,12 +41,12 @@ pub(crate) struct Flow {
     /// Bytes said and not yet paid for, at that time.
     owed: u64,
     at: Instant,
-    windows: BTreeMap<ChannelName, Window>,
+    windows: SmallMap<ChannelName, Window>,
 }
 
 impl Flow {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { rate: limits::SAY_RATE, owed: 0, at: now, windows: BTreeMap::new() }
+        Self { rate: limits::SAY_RATE, owed: 0, at: now, windows: SmallMap::new() }
     }
 
     /// Says so many bytes a second at most from now on.
@@ -70,14 +70,10 @@ impl Flow {
             }
         }
         let window = self.windows.entry(channel.clone()).or_default();
-        window.said.insert(first, window.bytes);
+        window.said.push_back((first, window.bytes));
         window.bytes += bytes as u64;
-        while window
-            .said
-            .first_key_value()
-            .is_some_and(|(_, &at)| window.bytes - at > 2 * limits::WINDOW)
-        {
-            window.said.pop_first();
+        while window.said.front().is_some_and(|(_, at)| window.bytes - at > 2 * limits::WINDOW) {
+            window.said.pop_front();
         }
     }
 
@@ -115,8 +111,9 @@ impl Window {
         let far = |lowest: u64| {
             // The entry that carries the number begins at it or before; one that is not kept here
             // any more is further away than the window.
-            let entry = self.said.range(..=lowest).next_back();
-            entry.is_none_or(|(_, &at)| self.bytes - at > limits::WINDOW)
+            let behind = self.said.partition_point(|(first, _)| *first <= lowest);
+            let entry = behind.checked_sub(1).and_then(|at| self.said.get(at));
+            entry.is_none_or(|(_, at)| self.bytes - at > limits::WINDOW)
         };
         let waits = self.behind.values().filter(|behind| far(behind.lowest)).filter_map(|behind| {
             let (asks, patience) = (behind.asked + timing::BEHIND, behind.since + timing::PATIENCE);

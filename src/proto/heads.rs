@@ -4,10 +4,8 @@
 //! said again a few times ([`timing::HEADS`]), and with every announcement (RFC 5740 §5.1.2 flushes
 //! the end of a transmission for the same reason).
 
-use std::collections::BTreeMap;
-
 use super::timing;
-use crate::values::{ChannelName, Instant, limits};
+use crate::values::{ChannelName, Instant, SmallMap, limits, order};
 
 #[derive(Clone, Copy, Debug)]
 struct Own {
@@ -21,7 +19,7 @@ struct Own {
 
 /// The logs in which this node has said something in this run; at most [`limits::OWN_LOGS`].
 #[derive(Debug, Default)]
-pub(crate) struct Heads(BTreeMap<ChannelName, Own>);
+pub(crate) struct Heads(SmallMap<ChannelName, Own>);
 
 impl Heads {
     /// Whether something can be said in a channel.
@@ -60,7 +58,7 @@ impl Heads {
     /// All of them, the one in which something was said last first.
     pub(crate) fn latest(&self) -> Vec<(&ChannelName, u64)> {
         let mut all: Vec<_> = self.0.iter().collect();
-        all.sort_by_key(|(_, own)| std::cmp::Reverse(own.said));
+        order::sort_by_key(&mut all, |(_, own)| std::cmp::Reverse(own.said));
         all.into_iter().map(|(channel, own)| (channel, own.head)).collect()
     }
 }
@@ -69,7 +67,7 @@ impl Heads {
 /// again behind all numbers that were ever used.
 #[derive(Debug, Default)]
 pub(crate) struct Casts {
-    last: BTreeMap<ChannelName, u64>,
+    last: SmallMap<ChannelName, u64>,
     highest: u64,
     /// Where a channel begins.
     begin: u64,

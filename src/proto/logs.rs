@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::log::Log;
 use super::timing;
-use crate::values::{ChannelName, Instant, limits};
+use crate::values::{ChannelName, Instant, limits, order};
 use crate::wire::Sender;
 
 /// Whose log, of which run and channel.
@@ -64,7 +64,7 @@ impl Logs {
         let mut by_use: Vec<(Instant, &LogName)> =
             self.map.iter().map(|(name, followed)| (followed.used, name)).collect();
         let few = by_use.len() / 8;
-        by_use.select_nth_unstable(few);
+        order::sort_by(&mut by_use, Ord::cmp);
         let names: Vec<LogName> = by_use[..few].iter().map(|(_, name)| (*name).clone()).collect();
         self.forgotten += names.len() as u64;
         for name in names {

@@ -6,13 +6,13 @@
 //! it. (A digest and then the list, as with the rosters of peers; the latest by the time at which
 //! their authors started, which is the same for all.)
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use sha2::{Digest, Sha256};
 
 use super::recent::Recent;
 use super::timing;
-use crate::values::{ChannelName, Instant, NodeId, Rng, limits};
+use crate::values::{ChannelName, Instant, NodeId, Rng, SmallMap, limits};
 use crate::wire::{Sender, Stretch};
 
 /// Own numbers that are remembered: who says one of them is only behind.
@@ -44,7 +44,7 @@ struct Question {
     whom: NodeId,
     nonce: u64,
     theirs: u64,
-    pages: BTreeMap<u32, Vec<Stretch>>,
+    pages: SmallMap<u32, Vec<Stretch>>,
 }
 
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ struct Channel {
 /// Comparing with others, for each channel.
 #[derive(Debug)]
 pub(crate) struct Orphans {
-    channels: BTreeMap<ChannelName, Channel>,
+    channels: SmallMap<ChannelName, Channel>,
     /// What a peer said and this node had when they were compared last: nothing came of comparing
     /// the same again.
     compared: Recent<(NodeId, ChannelName), (u64, u64)>,
@@ -67,7 +67,7 @@ pub(crate) struct Orphans {
 
 impl Orphans {
     pub(crate) fn new() -> Self {
-        Self { channels: BTreeMap::new(), compared: Recent::new(limits::SOURCES) }
+        Self { channels: SmallMap::new(), compared: Recent::new(limits::SOURCES) }
     }
 
     pub(crate) fn leave(&mut self, channel: &ChannelName) {
@@ -134,7 +134,7 @@ impl Orphans {
         if mine == theirs || state.mine.contains(&theirs) || before == Some(&(theirs, mine)) {
             return false;
         }
-        state.question = Some(Question { whom, nonce, theirs, pages: BTreeMap::new() });
+        state.question = Some(Question { whom, nonce, theirs, pages: SmallMap::new() });
         true
     }
 
@@ -159,7 +159,7 @@ impl Orphans {
         }
         let question = state.question.take()?;
         self.compared.insert(&(from, channel.clone()), (question.theirs, mine));
-        Some(question.pages.into_values().flatten().collect())
+        Some(question.pages.into_iter().flat_map(|(_, logs)| logs).collect())
     }
 }
 

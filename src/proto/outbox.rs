@@ -4,9 +4,9 @@
 //! out together, so a lone message goes at once and a flood of short ones shares datagrams. What is
 //! held up by [`super::flow`] waits here, for each channel in a queue of its own.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use crate::values::{ChannelName, Instant};
+use crate::values::{ChannelName, Instant, SmallMap};
 use crate::wire::{Body, Content, Payload, split};
 
 /// Messages of one channel that may share datagrams.
@@ -60,7 +60,7 @@ impl Queue {
 /// The messages that wait.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    queues: BTreeMap<(ChannelName, Body), Queue>,
+    queues: SmallMap<(ChannelName, Body), Queue>,
     /// Bytes of what is said and waits; casts are not counted, since nothing holds them.
     bytes: usize,
     /// The earliest time at which anything that waits may go.
@@ -73,7 +73,7 @@ fn size(content: &Content) -> usize {
 
 impl Outbox {
     pub(crate) fn new() -> Self {
-        Self { queues: BTreeMap::new(), bytes: 0, next: Instant::NEVER }
+        Self { queues: SmallMap::new(), bytes: 0, next: Instant::NEVER }
     }
 
     pub(crate) fn push(&mut self, channel: ChannelName, body: Body, content: Content) {

@@ -3,11 +3,10 @@
 //! The table is bounded as a whole and for each address, so that one host can't keep all others
 //! from asking; what nobody answers is forgotten in time.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::recent::Recent;
-use crate::values::{Instant, LinkId, NodeId, limits};
+use crate::values::{Instant, LinkId, NodeId, SmallMap, limits};
 
 /// Where answers go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +38,7 @@ pub(crate) struct Open {
 /// The questions, by this node's numbers for them.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    open: BTreeMap<u64, Open>,
+    open: SmallMap<u64, Open>,
     last: u64,
     /// Those that were taken up lately: an asker with a new address puts its question again.
     seen: Recent<(NodeId, u64), ()>,
@@ -47,7 +46,7 @@ pub(crate) struct Pending {
 
 impl Pending {
     pub(crate) fn new() -> Self {
-        Self { open: BTreeMap::new(), last: 0, seen: Recent::new(limits::SOURCES) }
+        Self { open: SmallMap::new(), last: 0, seen: Recent::new(limits::SOURCES) }
     }
 
     /// Whether one more question from there is taken.

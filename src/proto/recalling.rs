@@ -17,7 +17,7 @@ use super::recalls::Due;
 use super::receiving::Arrival;
 use super::sending::destination;
 use super::{orphans, timing};
-use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
+use crate::values::{ChannelName, Epoch, Instant, NodeId, SmallMap, limits, order};
 use crate::wire::{
     ChannelLogs, Datagram, Hearing, LogsPage, Packet, Payload, Recall, Sender, Span, Stretch, Want,
     decode_content,
@@ -167,7 +167,7 @@ impl Engine {
     /// The logs in which the last messages of a channel are, and those of who is gone. `since`: when
     /// the asker came.
     fn rows(&self, channel: &ChannelName, last: u32, since: Instant) -> Vec<Stretch> {
-        let mut rows: BTreeMap<Sender, Stretch> = BTreeMap::new();
+        let mut rows: SmallMap<Sender, Stretch> = SmallMap::new();
         let mut left = u64::from(last.min(limits::RECALL));
         let mut entries: Vec<(Instant, Sender, Span)> = Vec::new();
         for store in [&self.store, &self.said] {
@@ -179,7 +179,9 @@ impl Engine {
                 take
             }));
         }
-        entries.sort_unstable_by_key(|(at, author, span)| (Reverse(*at), *author, Reverse(*span)));
+        order::sort_by_key(&mut entries, |(at, author, span)| {
+            (Reverse(*at), *author, Reverse(*span))
+        });
         let mut since_then: BTreeMap<Sender, u64> = BTreeMap::new();
         for (at, author, span) in entries {
             if at >= since {
@@ -202,17 +204,17 @@ impl Engine {
             });
         }
         let was_here_first = since < self.recalls.joined(channel);
-        for row in rows.values_mut() {
+        for (_, row) in &mut rows {
             let first = since_then.get(&row.author);
             row.before = first.map_or(row.to, |first| (first - 1).min(row.to));
             let name = LogName { channel: channel.clone(), author: row.author };
-            let lost = self.logs.get(&name).map_or(0, Log::lost);
-            if was_here_first && row.before <= lost {
+            let unknown = self.logs.get(&name).map_or(0, Log::lost);
+            if was_here_first && row.before <= unknown {
                 // That was before this node's time, but not before the asker's.
                 row.before = 0;
             }
         }
-        rows.into_values().collect()
+        rows.into_iter().map(|(_, row)| row).collect()
     }
 
     /// The latest logs of a channel whose authors are gone, and how far they are known.
@@ -392,7 +394,7 @@ impl Engine {
                 }
             }
         }
-        messages.sort_by_key(|message| message.at);
+        order::sort_by_key(&mut messages, |message| message.at);
         let most = self.config.recall as usize;
         for message in messages.split_off(messages.len().saturating_sub(most)) {
             self.event(Event::Message(Message { history: true, ..message }));

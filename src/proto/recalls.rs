@@ -8,13 +8,12 @@
 //! One peer is asked, which says which parts of which logs the last messages are in; these are
 //! fetched from it, in the authors' own datagrams, and shown together, in the order of their times.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::log::Bytes;
 use super::logs::LogName;
 use super::timing;
-use crate::values::{ChannelName, Instant, NodeId};
+use crate::values::{ChannelName, Instant, NodeId, SmallMap};
 use crate::wire::{Span, Stretch};
 
 /// A question that waits for its answer, or for more pages of it.
@@ -22,7 +21,7 @@ use crate::wire::{Span, Stretch};
 struct Asked {
     whom: NodeId,
     nonce: u64,
-    pages: BTreeMap<u32, Vec<Stretch>>,
+    pages: SmallMap<u32, Vec<Stretch>>,
 }
 
 /// What is being fetched.
@@ -30,7 +29,7 @@ struct Asked {
 struct Fetching {
     whom: NodeId,
     missing: Vec<(LogName, Span)>,
-    entries: BTreeMap<(LogName, u64), Bytes>,
+    entries: SmallMap<(LogName, u64), Bytes>,
     until: Instant,
 }
 
@@ -55,7 +54,7 @@ struct Joined {
 
 /// The channels of this node.
 #[derive(Debug, Default)]
-pub(crate) struct Recalls(BTreeMap<ChannelName, Joined>);
+pub(crate) struct Recalls(SmallMap<ChannelName, Joined>);
 
 /// What is due in a channel.
 #[derive(Debug, PartialEq, Eq)]
@@ -132,7 +131,7 @@ impl Recalls {
                     joined.next = Instant::NEVER;
                 }
                 State::Fetching(fetching) => {
-                    let mut by_log: BTreeMap<&LogName, Vec<Span>> = BTreeMap::new();
+                    let mut by_log: SmallMap<&LogName, Vec<Span>> = SmallMap::new();
                     for (name, span) in &fetching.missing {
                         by_log.entry(name).or_default().push(*span);
                     }
@@ -150,7 +149,7 @@ impl Recalls {
     /// A peer is asked.
     pub(crate) fn asked(&mut self, channel: &ChannelName, whom: NodeId, nonce: u64) {
         if let Some(joined) = self.0.get_mut(channel) {
-            joined.state = State::Asked(Asked { whom, nonce, pages: BTreeMap::new() });
+            joined.state = State::Asked(Asked { whom, nonce, pages: SmallMap::new() });
         }
     }
 
@@ -171,7 +170,7 @@ impl Recalls {
         if asked.pages.len() < pages as usize {
             return None;
         }
-        let all = std::mem::take(&mut asked.pages).into_values().flatten().collect();
+        let all = std::mem::take(&mut asked.pages).into_iter().flat_map(|(_, logs)| logs).collect();
         (joined.state, joined.next) = (State::Over, Instant::NEVER);
         Some(all)
     }
@@ -185,7 +184,7 @@ impl Recalls {
         now: Instant,
     ) {
         let Some(joined) = self.0.get_mut(channel).filter(|_| !missing.is_empty()) else { return };
-        let (entries, until) = (BTreeMap::new(), now + timing::FETCH);
+        let (entries, until) = (SmallMap::new(), now + timing::FETCH);
         joined.state = State::Fetching(Fetching { whom, missing, entries, until });
         joined.next = now;
     }
@@ -232,12 +231,12 @@ impl Recalls {
     }
 
     /// What was fetched, by log and in order; it is over then.
-    pub(crate) fn take(&mut self, channel: &ChannelName) -> BTreeMap<(LogName, u64), Bytes> {
-        let Some(joined) = self.0.get_mut(channel) else { return BTreeMap::new() };
+    pub(crate) fn take(&mut self, channel: &ChannelName) -> SmallMap<(LogName, u64), Bytes> {
+        let Some(joined) = self.0.get_mut(channel) else { return SmallMap::new() };
         joined.next = Instant::NEVER;
         match std::mem::replace(&mut joined.state, State::Over) {
             State::Fetching(fetching) => fetching.entries,
-            _ => BTreeMap::new(),
+            _ => SmallMap::new(),
         }
     }
 }

@@ -1,14 +1,12 @@
 //! Receipts that this node owes to authors who want to know what has arrived.
 
-use std::collections::BTreeMap;
-
 use super::logs::LogName;
-use crate::values::{Instant, limits};
+use crate::values::{Instant, SmallMap, limits};
 
 /// When a receipt is due, for each log; at most [`limits::RECEIPTS`]. An author who gets none asks
 /// again.
 #[derive(Debug, Default)]
-pub(crate) struct Receipts(BTreeMap<LogName, Instant>);
+pub(crate) struct Receipts(SmallMap<LogName, Instant>);
 
 impl Receipts {
     /// A receipt is to be sent at `at`, unless one is due before.

@@ -1,11 +1,11 @@
 //! Watches that nobody can be made to flood a third party: what goes to an address that has not
 //! proven itself, as an answer, is never larger than the question.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 use super::host::NodeIndex;
-use crate::values::ChannelName;
+use crate::values::{ChannelName, SmallMap};
 use crate::wire::{Datagram, Packet, PresenceKind, Sender};
 
 /// What is known of questions, and of addresses that have shown that they hear what is sent there.
@@ -16,7 +16,7 @@ pub(super) struct Answers {
     /// By the number in a question: who asked, and how many bytes long it was.
     questions: HashMap<u64, (Option<NodeIndex>, usize)>,
     /// By author and channel: bytes of the shortest datagram that asked for receipts.
-    confirms: BTreeMap<(Sender, ChannelName), usize>,
+    confirms: SmallMap<(Sender, ChannelName), usize>,
     /// By token: who gave it.
     tokens: HashMap<u64, NodeIndex>,
     /// The pairs of a node and an address that has proven itself to it.

@@ -4,14 +4,14 @@
 //! what every node has told its user. What it finds is kept, so that a scenario goes on and shows
 //! all of it; [`Checker::verdict`] is asked at the end.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 
 use super::answers::Answers;
 use super::host::NodeIndex;
 use crate::proto::{Destination, Engine, Event, Message, Outgoing};
-use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
+use crate::values::{ChannelName, Epoch, Instant, NodeId, SmallMap, SmallSet, filled, limits};
 use crate::wire::Packet;
 
 /// What one node has told its user in its present run.
@@ -19,15 +19,15 @@ use crate::wire::Packet;
 struct Account {
     id: Option<NodeId>,
     /// Peers that have joined and not gone; whether they are suspect.
-    present: BTreeMap<NodeId, bool>,
+    present: SmallMap<NodeId, bool>,
     /// How often each message was delivered.
     delivered: HashMap<u64, u32>,
     /// The number of the last message of each log that was shown.
-    shown: BTreeMap<(NodeId, Epoch, ChannelName), u64>,
+    shown: SmallMap<(NodeId, Epoch, ChannelName), u64>,
     /// Of whose log something was reported as lost.
     gaps: BTreeSet<NodeId>,
     /// Peers that have come to their end with a question, by its ticket.
-    ended: BTreeSet<(u64, NodeId)>,
+    ended: SmallSet<(u64, NodeId)>,
     received: u64,
     received_bytes: u64,
     ticks: (u64, u32),
@@ -272,7 +272,7 @@ impl Checker {
         let visitors = std::mem::take(&mut self.visitors);
         let account = self.account(node);
         let mut findings = Vec::new();
-        let known: BTreeSet<NodeId> = engine.peer_ids().collect();
+        let known: BTreeSet<NodeId> = filled(engine.peer_ids());
         for &id in &known {
             if Some(id) == account.id {
                 findings.push("lists itself".to_owned());

@@ -1,11 +1,10 @@
 //! One LAN: who is attached, who is a member of what, and what becomes of a datagram on its way.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::host::NodeIndex;
-use crate::values::{Instant, Rng};
+use crate::values::{Instant, Rng, SmallMap};
 
 /// The number of a LAN in its world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,7 +84,7 @@ pub struct Segment {
     pub faults: Faults,
     number: usize,
     attached: usize,
-    members: BTreeMap<Ipv4Addr, Vec<Member>>,
+    members: SmallMap<Ipv4Addr, Vec<Member>>,
 }
 
 /// How long a snooping switch takes to learn of a membership (measured: 9 to 17 ms).
@@ -93,7 +92,7 @@ const SNOOPING: (Duration, Duration) = (Duration::from_millis(9), Duration::from
 
 impl Segment {
     pub(super) fn new(number: usize, faults: Faults) -> Self {
-        Self { faults, number, attached: 0, members: BTreeMap::new() }
+        Self { faults, number, attached: 0, members: SmallMap::new() }
     }
 
     /// The next free address of the LAN, 10.77.0.1 being the first of the first.
@@ -131,23 +130,28 @@ impl Segment {
         }
     }
 
+    fn members_of(&mut self, node: NodeIndex) -> impl Iterator<Item = &mut Member> {
+        let all = self.members.iter_mut().flat_map(|(_, members)| members);
+        all.filter(move |member| member.node == node)
+    }
+
     /// A node joins anew what it has joined: its switch learns of it, if it had forgotten.
     pub(super) fn rejoin(&mut self, node: NodeIndex, now: Instant, rng: &mut Rng) {
-        for member in self.members.values_mut().flatten().filter(|m| m.node == node) {
+        for member in self.members_of(node) {
             member.from = member.from.min(now + SNOOPING.0 + rng.up_to(SNOOPING.1));
         }
     }
 
     /// The switch forgets that a node wants what it has joined.
     pub(super) fn forget(&mut self, node: NodeIndex) {
-        for member in self.members.values_mut().flatten().filter(|m| m.node == node) {
+        for member in self.members_of(node) {
             member.from = Instant::NEVER;
         }
     }
 
     /// A node has stopped: the kernel drops its memberships.
     pub(super) fn leave_all(&mut self, node: NodeIndex) {
-        for members in self.members.values_mut() {
+        for (_, members) in &mut self.members {
             members.retain(|m| m.node != node);
         }
     }

@@ -7,6 +7,7 @@ use super::host::Spec;
 use super::segment::Faults;
 use super::tally::{Kind, Sum, Tally};
 use super::world::World;
+use crate::values::order;
 
 /// The scenario.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,7 +75,7 @@ impl Startup {
         let last = starts.into_iter().max().unwrap_or(begun);
         let times = world.census().iter().flatten();
         let mut complete_after: Vec<Duration> = times.map(|at| at.since(last)).collect();
-        complete_after.sort_unstable();
+        order::sort_by_key(&mut complete_after, |after| *after);
         let cost = world.tally;
         world.run_for(self.steady);
         world.look();

@@ -12,7 +12,7 @@ use super::segment::{Faults, LanId};
 use super::trace::Trace;
 use super::world::World;
 use crate::proto::{AnswerEnd, Command, Event, PeerState};
-use crate::values::{ChannelName, Instant, NodeId, Rng};
+use crate::values::{ChannelName, Instant, NodeId, Rng, SmallSet, filled};
 use crate::wire::Hearing;
 
 /// Once the faults have ended, everyone has to agree within this virtual time: a peer that the
@@ -30,7 +30,7 @@ pub struct Swarm {
     lan: LanId,
     hosts: Vec<HostId>,
     /// Of every node: the channels it takes part in.
-    channels: Vec<BTreeSet<ChannelName>>,
+    channels: Vec<SmallSet<ChannelName>>,
     said: u32,
     /// What was said in the lobby: when, by whom, and the text.
     talk: Vec<(Instant, NodeIndex, String)>,
@@ -125,7 +125,7 @@ impl Swarm {
     }
 
     fn add(&mut self, host: HostId, spec: Spec) {
-        self.channels.push(spec.channels.iter().cloned().collect());
+        self.channels.push(filled(spec.channels.iter().cloned()));
         let node = self.world.add_node(host, spec);
         let at = self.world.now() + self.rng.up_to(Duration::from_secs(3));
         self.world.start_at(node, at);
@@ -168,7 +168,7 @@ impl Swarm {
             7 | 8 if runs => self.change_channel(node),
             9 => {
                 let spec = Spec { visitor: true, ..Spec::default() };
-                self.channels.push(BTreeSet::new());
+                self.channels.push(SmallSet::new());
                 self.world.start_with(host, spec);
             }
             10 if runs && !self.world.is_visitor(node) => {
@@ -214,7 +214,7 @@ impl Swarm {
 
     fn restart(&mut self, node: NodeIndex) {
         if !self.world.is_visitor(node) {
-            self.channels[node.0] = BTreeSet::from([ChannelName::lobby()]);
+            self.channels[node.0] = filled([ChannelName::lobby()]);
             self.world.start(node);
         }
     }
@@ -255,7 +255,7 @@ impl Swarm {
         self.world.look();
         self.world.checker.verdict()?;
         let live: Vec<NodeIndex> = self.world.running().collect();
-        let ids: BTreeSet<NodeId> = live.iter().map(|&node| self.world.id(node)).collect();
+        let ids: BTreeSet<NodeId> = filled(live.iter().map(|&node| self.world.id(node)));
         for &node in &live {
             self.agree(node, &ids)?;
         }
@@ -270,7 +270,7 @@ impl Swarm {
     /// Whether a node knows exactly those who are there.
     fn agree(&self, node: NodeIndex, live: &BTreeSet<NodeId>) -> Result<(), String> {
         let Some(engine) = self.world.engine(node) else { return Ok(()) };
-        let mut known: BTreeSet<NodeId> = engine.peer_ids().collect();
+        let mut known: BTreeSet<NodeId> = filled(engine.peer_ids());
         known.insert(engine.id());
         if let Some(ghost) = known.difference(live).next() {
             return Err(format!("node {} ({:?}) knows the ghost {ghost:?}", node.0, engine.id()));
@@ -299,7 +299,7 @@ impl Swarm {
             if info.state != PeerState::Alive || !info.verified {
                 return Err(format!("{who} as {:?}, verified: {}", info.state, info.verified));
             }
-            let channels: BTreeSet<ChannelName> = info.channels.into_iter().collect();
+            let channels: SmallSet<ChannelName> = filled(info.channels);
             if channels != self.channels[other.0] {
                 return Err(format!("{who} in {channels:?}"));
             }

@@ -1,6 +1,5 @@
 //! The world: hosts, the nodes on them, and time.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use super::tally::Tally;
 use super::trace::Trace;
 use crate::proto::{Command, Config, Engine, Event, Input, Outgoing, Output};
 use crate::values::{
-    ChannelName, Epoch, Group, Instant, Level, LinkId, NodeId, PeerText, Rng, WallTime,
+    ChannelName, Epoch, Group, Instant, Level, LinkId, NodeId, PeerText, Rng, SmallMap, WallTime,
 };
 use crate::wire::{Identity, Packet, Profile, Secret};
 
@@ -54,7 +53,7 @@ pub struct World {
     pub(super) lans: Vec<Segment>,
     pub(super) hosts: Vec<Host>,
     pub(super) nodes: Vec<Node>,
-    pub(super) by_ip: BTreeMap<Ipv4Addr, (HostId, usize)>,
+    pub(super) by_ip: SmallMap<Ipv4Addr, (HostId, usize)>,
     queue: Queue,
     starts: u16,
     secret: Option<Secret>,
@@ -88,7 +87,7 @@ impl World {
             lans: Vec::new(),
             hosts: Vec::new(),
             nodes: Vec::new(),
-            by_ip: BTreeMap::new(),
+            by_ip: SmallMap::new(),
             queue: Queue::default(),
             starts: 0,
             secret: None,

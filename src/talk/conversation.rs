@@ -1,14 +1,15 @@
 //! Somebody who talks in lines: under which nick, in which channels, to whom.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::commands::{self, Action};
-use super::find::{self, Found};
+use super::find::{self, Found, sort_by_nick};
 use crate::net::Clock;
 use crate::node::Notice;
 use crate::proto::{Event, Outgoing, PeerInfo, Refusal};
-use crate::values::{ChannelName, Escaped, Level, Nick, NodeId, PeerText, limits};
+use crate::values::{
+    ChannelName, Escaped, Level, Nick, NodeId, PeerText, SmallMap, SmallSet, limits,
+};
 use crate::wire::Profile;
 
 /// More peers than this are counted and not named in the line about who is here.
@@ -55,11 +56,11 @@ pub(crate) struct Conversation {
     pub(crate) current: Option<ChannelName>,
     joined: Vec<ChannelName>,
     /// Where something was said lately, and when.
-    said: BTreeMap<ChannelName, Instant>,
+    said: SmallMap<ChannelName, Instant>,
     /// Direct messages whose outcome is not known yet.
-    tickets: BTreeSet<u64>,
+    tickets: SmallSet<u64>,
     /// Who is away, and why.
-    away: BTreeMap<NodeId, PeerText>,
+    away: SmallMap<NodeId, PeerText>,
 }
 
 impl Conversation {
@@ -69,9 +70,9 @@ impl Conversation {
             profile,
             current: Some(channel.clone()),
             joined: vec![channel],
-            said: BTreeMap::new(),
-            tickets: BTreeSet::new(),
-            away: BTreeMap::new(),
+            said: SmallMap::new(),
+            tickets: SmallSet::new(),
+            away: SmallMap::new(),
         }
     }
 
@@ -246,7 +247,7 @@ pub(crate) fn tell_who_is_here<P: Place>(place: &mut P) -> Result<(), P::Error> 
 
 fn sorted_peers<P: Place>(place: &mut P) -> Result<Vec<PeerInfo>, P::Error> {
     let mut peers = place.peers()?;
-    peers.sort_by(|a, b| (&a.profile.nick, a.id).cmp(&(&b.profile.nick, b.id)));
+    sort_by_nick(&mut peers);
     Ok(peers)
 }
 

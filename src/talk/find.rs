@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::proto::PeerInfo;
+use crate::values::order;
 
 /// Characters of an id that are enough to mean it: with fewer, a slip of the pen in somebody's nick
 /// would mean somebody else.
@@ -20,6 +21,11 @@ pub(crate) enum Found<'a> {
     Several(Vec<&'a PeerInfo>),
 }
 
+/// By nick, those with the same by id.
+pub(crate) fn sort_by_nick(peers: &mut Vec<PeerInfo>) {
+    order::sort_by(peers, |a, b| (&a.profile.nick, a.id).cmp(&(&b.profile.nick, b.id)));
+}
+
 /// Finds the peer that `name` means.
 pub(crate) fn find<'a>(peers: &'a [PeerInfo], name: &str) -> Found<'a> {
     let id = name.to_ascii_lowercase();
@@ -29,7 +35,7 @@ pub(crate) fn find<'a>(peers: &'a [PeerInfo], name: &str) -> Found<'a> {
     let begins = |peer: &PeerInfo| id.len() >= PREFIX && peer.id.to_string().starts_with(&id);
     let mut found: Vec<&PeerInfo> =
         peers.iter().filter(|p| p.profile.nick.raw() == name || begins(p)).collect();
-    found.sort_by_key(|peer| peer.id);
+    order::sort_by_key(&mut found, |peer| peer.id);
     match *found {
         [] => Found::Nobody,
         [one] => Found::One(one),

@@ -28,8 +28,8 @@ pub enum JsonError {
 impl Json {
     /// Checks and compacts a JSON text.
     pub fn parse(text: &str) -> Result<Self, JsonError> {
-        let raw: &RawValue =
-            serde_json::from_str(text).map_err(|e| JsonError::Syntax(e.to_string()))?;
+        let raw: &RawValue = serde_json::from_slice(text.as_bytes())
+            .map_err(|e| JsonError::Syntax(e.to_string()))?;
         Self::from_raw(raw)
     }
 

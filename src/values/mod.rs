@@ -9,14 +9,18 @@ mod json;
 pub mod limits;
 mod link;
 mod names;
+pub(crate) mod order;
 mod peer_text;
 mod rng;
+mod small;
 mod time;
 
 pub use id::{Epoch, NodeId, ParseIdError};
 pub use json::{Json, JsonError};
 pub use link::LinkId;
 pub use names::{ChannelName, Group, GroupError, Level, NameError, Nick};
+pub(crate) use order::filled;
 pub use peer_text::{Escaped, PeerText, is_misleading};
 pub use rng::Rng;
+pub(crate) use small::{SmallMap, SmallSet};
 pub use time::{Instant, WallTime};

@@ -20,7 +20,7 @@ use super::presence::{Hearing, Presence, PresenceKind, Profile, Summary};
 use super::roster::{Ask, RosterPage, Told};
 use super::sign::has_tail;
 use super::{Sender, VERSION};
-use crate::values::{ChannelName, Json, NodeId, PeerText, WallTime, limits};
+use crate::values::{ChannelName, Json, NodeId, PeerText, WallTime, filled, limits};
 
 /// Why bytes are not taken as a datagram.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -198,8 +198,8 @@ pub(super) fn decode_payload(
     json: &str,
     may_be_empty: bool,
 ) -> Result<(PeerText, Option<Payload>)> {
-    let members: Members<'_> =
-        serde_json::from_str(json).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    let members: Members<'_> = serde_json::from_slice(json.as_bytes())
+        .map_err(|e| DecodeError::Malformed(e.to_string()))?;
     let nick = text(members.nick.clone(), limits::NICK, "nick")?.unwrap_or_default();
     let says_something = members.text.is_some()
         || members.data.is_some()
@@ -213,8 +213,8 @@ pub(super) fn decode_payload(
 
 /// One message put together from its parts.
 pub(crate) fn decode_content(json: &str) -> Result<Content> {
-    let content: ContentMembers<'_> =
-        serde_json::from_str(json).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    let content: ContentMembers<'_> = serde_json::from_slice(json.as_bytes())
+        .map_err(|e| DecodeError::Malformed(e.to_string()))?;
     content.check()
 }
 
@@ -268,7 +268,7 @@ fn map<V, W>(
     if value.len() > limits::TAGS || value.keys().any(|key| key.len() > limits::SHORT_TEXT) {
         return Err(DecodeError::Member(name));
     }
-    Ok(value.into_iter().map(|(key, value)| (PeerText::new(key), convert(value))).collect())
+    Ok(filled(value.into_iter().map(|(key, value)| (PeerText::new(key), convert(value)))))
 }
 
 impl Members<'_> {
@@ -346,7 +346,8 @@ impl Members<'_> {
     /// `after` where it is an id.
     fn after_id(&self) -> Result<Option<NodeId>> {
         let Some(raw) = self.after else { return Ok(None) };
-        let text = serde_json::from_str(raw.get()).map_err(|_| DecodeError::Member("after"))?;
+        let text = serde_json::from_slice(raw.get().as_bytes())
+            .map_err(|_| DecodeError::Member("after"))?;
         id(Some(text), "after")
     }
 

@@ -95,8 +95,8 @@ impl Inside {
 
     /// Reads what was sealed.
     pub fn read(json: &str) -> Result<Self, DecodeError> {
-        let members: Members =
-            serde_json::from_str(json).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+        let members: Members = serde_json::from_slice(json.as_bytes())
+            .map_err(|e| DecodeError::Malformed(e.to_string()))?;
         let matter = members.matter()?;
         let may_be_empty = matches!(matter, Matter::Answer { count: Some(_), .. });
         let (nick, payload) = decode_payload(json, may_be_empty)?;

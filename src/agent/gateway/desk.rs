@@ -1,6 +1,6 @@
 //! The gateway's loop: callers are let in, given their turns, and sent away, in one poll.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
@@ -24,7 +24,7 @@ use crate::net::Clock;
 use crate::node::Options;
 use crate::proto::Bucket;
 use crate::talk::text::Style;
-use crate::values::{ChannelName, Escaped, Instant, Nick, NodeId};
+use crate::values::{ChannelName, Escaped, Instant, Nick, NodeId, SmallMap, SmallSet, filled};
 
 /// Tokens: these, then two for each slot, of its connection and of its node.
 pub(super) const WAKER: Token = Token(0);
@@ -53,9 +53,9 @@ pub(super) struct Desk {
     listener: TcpListener,
     /// When to look who waits to be let in, if anybody may.
     knocks: Option<Instant>,
-    callers: BTreeMap<usize, Caller>,
+    callers: SmallMap<usize, Caller>,
     /// Callers to whom something has happened.
-    due: BTreeSet<usize>,
+    due: SmallSet<usize>,
     house: House,
     shared: Arc<Shared>,
 }
@@ -73,8 +73,8 @@ pub(super) struct House {
     log: Log,
     shared: Arc<Shared>,
     /// The nicks of the callers, by slot.
-    nicks: BTreeMap<usize, String>,
-    nodes: BTreeSet<NodeId>,
+    nicks: SmallMap<usize, String>,
+    nodes: SmallSet<NodeId>,
     gone: VecDeque<NodeId>,
     newcomers: Bucket,
     /// When something was last noted that anybody can cause.
@@ -96,7 +96,7 @@ impl Desk {
         node.echo = false;
         // What this host offers, the agent tells.
         node.profile.services.clear();
-        node.profile.tags = [(VIA.0.into(), VIA.1.into())].into();
+        node.profile.tags = filled([(VIA.0.into(), VIA.1.into())]);
         let clock = Clock::new();
         let house = House {
             clock,
@@ -107,13 +107,13 @@ impl Desk {
             style: Style::new(false),
             log,
             shared: Arc::clone(&shared),
-            nicks: BTreeMap::new(),
-            nodes: BTreeSet::new(),
+            nicks: SmallMap::new(),
+            nodes: SmallSet::new(),
             gone: VecDeque::new(),
             newcomers: Bucket::full(clock.now(), NEWCOMER_BURST),
             noted: None,
         };
-        let (callers, due) = (BTreeMap::new(), BTreeSet::new());
+        let (callers, due) = (SmallMap::new(), SmallSet::new());
         Ok(Self { poll, listener, knocks: Some(Instant::ZERO), callers, due, house, shared })
     }
 
@@ -159,10 +159,16 @@ impl Desk {
     /// Gives a turn to every caller to whom something has happened, or whose time has come.
     fn turn(&mut self) {
         let (house, due) = (&mut self.house, std::mem::take(&mut self.due));
-        self.callers.retain(|slot, caller| {
-            let waits = !due.contains(slot) && !caller.wait(house).is_zero();
-            waits || !caller.turn(house)
-        });
+        let mut over = Vec::new();
+        for (&slot, caller) in &mut self.callers {
+            let waits = !due.contains(&slot) && !caller.wait(house).is_zero();
+            if !waits && caller.turn(house) {
+                over.push(slot);
+            }
+        }
+        for slot in over {
+            self.callers.remove(&slot);
+        }
     }
 
     /// Lets in who waits, a bounded number of them.
@@ -229,10 +235,10 @@ impl Desk {
     fn close(&mut self, events: &mut Events) -> io::Result<()> {
         let house = &mut self.house;
         house.now = house.clock.now();
-        for caller in self.callers.values_mut().filter(|caller| !caller.is_over()) {
+        for (_, caller) in self.callers.iter_mut().filter(|(_, caller)| !caller.is_over()) {
             caller.leave(house, "! the agent ends; goodbye", "the agent ends");
         }
-        self.due.extend(self.callers.keys());
+        self.due.extend(self.callers.keys().copied());
         let until = house.now + LAST_WORDS + PARTING;
         self.turn();
         while !self.callers.is_empty() && self.house.now < until {
@@ -268,7 +274,7 @@ impl House {
 
     /// Callers with a nick.
     pub(super) fn connected(&self) -> usize {
-        self.nodes.len()
+        self.nodes.iter().len()
     }
 
     /// Tells whoever looks after the agent.
@@ -313,14 +319,14 @@ impl House {
         let watched = self.registry.register(&mut SourceFd(&fd), token, Interest::READABLE);
         watched.map_err(|e| failed(&e))?;
         self.nodes.insert(talker.node().id());
-        self.shared.connected.store(self.nodes.len(), Ordering::Relaxed);
+        self.shared.connected.store(self.nodes.iter().len(), Ordering::Relaxed);
         Ok(talker)
     }
 
     /// A caller's node has gone, or is about to.
     pub(super) fn farewell(&mut self, node: NodeId) {
         self.nodes.remove(&node);
-        self.shared.connected.store(self.nodes.len(), Ordering::Relaxed);
+        self.shared.connected.store(self.nodes.iter().len(), Ordering::Relaxed);
         self.gone.truncate(GONE - 1);
         self.gone.push_front(node);
     }
@@ -329,6 +335,6 @@ impl House {
 impl Company for House {
     fn connected(&self, peer: NodeId) -> Option<usize> {
         let ours = self.nodes.contains(&peer) || self.gone.contains(&peer);
-        ours.then_some(self.nodes.len())
+        ours.then_some(self.nodes.iter().len())
     }
 }

@@ -4,13 +4,11 @@
 //! Each answer is bounded by whoever asks, and found by an index: what it costs depends on how much
 //! is asked for, not on how much is kept.
 
-use std::collections::BTreeMap;
-
 use rusqlite::{Row, Transaction, params};
 
 use super::{History, HistoryError};
 use crate::proto::Kept;
-use crate::values::{ChannelName, Epoch, NodeId, WallTime, limits};
+use crate::values::{ChannelName, Epoch, NodeId, SmallMap, WallTime, limits, order};
 
 /// A stretch of a log: whose, in which run, the lowest and the highest number.
 pub(crate) type Stretch = (NodeId, Epoch, u64, u64);
@@ -102,7 +100,7 @@ impl History {
         let mut select = self.db.prepare_cached(NEWEST)?;
         let mut rows = select.query(params![channel.as_str()])?;
         let mut stretches: Vec<Stretch> = Vec::new();
-        let mut places = BTreeMap::new();
+        let mut places = SmallMap::new();
         let mut left = u64::try_from(messages).unwrap_or(u64::MAX);
         while left > 0
             && let Some(row) = rows.next()?
@@ -131,16 +129,16 @@ impl History {
     ) -> Result<Vec<(NodeId, Epoch, u64)>, HistoryError> {
         let mut select = self.db.prepare_cached(NEWEST_SINCE)?;
         let mut rows = select.query(params![channel.as_str(), counted(most)])?;
-        let mut firsts: BTreeMap<(NodeId, Epoch), u64> = BTreeMap::new();
+        let mut firsts: Vec<(NodeId, Epoch, u64)> = Vec::new();
         while let Some(row) = rows.next()? {
             if number(row, 3)? < since.0 {
                 break;
             }
-            let first = number(row, 2)?;
-            let lowest = firsts.entry((NodeId(row.get(0)?), number(row, 1)?)).or_insert(first);
-            *lowest = first.min(*lowest);
+            firsts.push((NodeId(row.get(0)?), number(row, 1)?, number(row, 2)?));
         }
-        Ok(firsts.into_iter().map(|((author, epoch), first)| (author, epoch, first)).collect())
+        order::sort_by(&mut firsts, Ord::cmp);
+        firsts.dedup_by_key(|(author, epoch, _)| (*author, *epoch));
+        Ok(firsts)
     }
 }
 

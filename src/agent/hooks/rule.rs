@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::agent::facts::Facts;
 use crate::node::Notice;
 use crate::proto::{Event, Message, PeerInfo};
-use crate::values::{ChannelName, Escaped, Level, WallTime};
+use crate::values::{ChannelName, Escaped, Level, SmallSet, WallTime, filled};
 
 /// How long a hook's command may run unless said otherwise.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,17 +24,17 @@ pub(crate) struct Hook {
     /// What the log calls it.
     pub(crate) name: String,
     /// What happens.
-    pub(crate) events: BTreeSet<Trigger>,
+    pub(crate) events: SmallSet<Trigger>,
     /// Only messages in these channels; empty: in any.
-    pub(crate) channels: BTreeSet<ChannelName>,
+    pub(crate) channels: SmallSet<ChannelName>,
     /// Only messages told to this node alone, or only others.
     pub(crate) direct: Option<bool>,
     /// Only messages of at least this level.
     pub(crate) level: Level,
     /// Only of peers with one of these nicks or ids; empty: of anybody.
-    pub(crate) from: BTreeSet<String>,
+    pub(crate) from: SmallSet<String>,
     /// Only messages with all of these words, in small letters.
-    pub(crate) words: BTreeSet<String>,
+    pub(crate) words: SmallSet<String>,
     /// Only messages that their author has signed.
     pub(crate) verified: bool,
     /// Only messages said at most so long ago, by their author's clock.
@@ -284,9 +284,9 @@ impl<'a> Happening<'a> {
         Self { notice, now, words: OnceCell::new() }
     }
 
-    fn has_words(&self, message: &Message, wanted: &BTreeSet<String>) -> bool {
-        let said = self.words.get_or_init(|| words(message.text.raw()).collect());
-        wanted.is_subset(said)
+    fn has_words(&self, message: &Message, wanted: &SmallSet<String>) -> bool {
+        let said = self.words.get_or_init(|| filled(words(message.text.raw())));
+        wanted.iter().all(|word| said.contains(word))
     }
 }
 

@@ -111,22 +111,25 @@ pub(crate) enum Read {
     Answered(Summary),
 }
 
-/// Any of them; each has some of these. (Not [`Object`]: what is read by its tag can't hold JSON as
-/// it was written.)
+/// Any of them, and of those about confirmations; each has some of these. (Not [`Object`]: what is
+/// read by its tag can't hold JSON as it was written.)
 #[derive(Debug, Deserialize)]
-struct Members {
-    event: String,
+pub(super) struct Members {
+    pub(super) event: String,
     n: Option<u64>,
     question: Option<u64>,
     from: Option<Peer>,
+    pub(super) id: Option<String>,
+    pub(super) nick: Option<String>,
     at: Option<String>,
     text: Option<String>,
     data: Option<Box<RawValue>>,
     exit: Option<i32>,
-    rtt_ms: Option<f64>,
+    pub(super) rtt_ms: Option<f64>,
     answers: Option<usize>,
-    expected: Option<usize>,
-    missing: Option<Vec<Peer>>,
+    pub(super) received: Option<usize>,
+    pub(super) expected: Option<usize>,
+    pub(super) missing: Option<Vec<Peer>>,
     without: Option<Vec<Peer>>,
 }
 
@@ -160,7 +163,7 @@ impl Members {
 
 /// Reads a line; `None` if it is none of these.
 pub(crate) fn read(line: &str) -> Option<Read> {
-    let members: Members = serde_json::from_str(line).ok()?;
+    let members: Members = serde_json::from_slice(line.as_bytes()).ok()?;
     match members.event.as_str() {
         "question" => members.question().map(Read::Question),
         "answer" => members.answer().map(Read::Answer),

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::asking::Peer;
+use super::asking::{Members, Peer};
 use super::line;
 use crate::agent::roll_call::{Confirmed, Receipt};
 use crate::values::PeerText;
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Object {
     Receipt {
@@ -57,16 +57,19 @@ pub(crate) enum Read {
 
 /// Reads a line; `None` if it is none of these.
 pub(crate) fn read(line: &str) -> Option<Read> {
-    match serde_json::from_str(line).ok()? {
-        Object::Receipt { id, nick, rtt_ms, .. } => Some(Read::Receipt(Receipt {
-            from: id.parse().ok()?,
-            nick: PeerText::new(nick),
-            took: Duration::try_from_secs_f64(rtt_ms / 1_000.0).unwrap_or_default(),
+    let members: Members = serde_json::from_slice(line.as_bytes()).ok()?;
+    match members.event.as_str() {
+        "receipt" => Some(Read::Receipt(Receipt {
+            from: members.id?.parse().ok()?,
+            nick: PeerText::new(members.nick?),
+            took: Duration::try_from_secs_f64(members.rtt_ms? / 1_000.0).unwrap_or_default(),
         })),
-        Object::Confirmed { received, expected, missing, .. } => {
-            let missing = missing.into_iter().map(Peer::who).collect::<Option<_>>()?;
+        "confirmed" => {
+            let missing = members.missing?.into_iter().map(Peer::who).collect::<Option<_>>()?;
+            let (received, expected) = (members.received?, members.expected?);
             Some(Read::Confirmed(Confirmed { received, expected, missing }))
         }
+        _ => None,
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::Clocks;
 use crate::node::Notice;
 use crate::proto::{Event, Message, PeerInfo, PeerState};
-use crate::values::{Json, PeerText, WallTime};
+use crate::values::{Json, PeerText, WallTime, filled};
 use crate::wire::{Hearing, Profile};
 
 #[derive(Debug, Deserialize)]
@@ -83,8 +83,8 @@ impl Peer {
                 host: text(self.host),
                 version: text(self.version),
                 away: self.away.map(text),
-                tags: self.tags.into_iter().map(|(k, v)| (text(k), text(v))).collect(),
-                services: self.services.into_iter().map(|(k, v)| (text(k), v)).collect(),
+                tags: filled(self.tags.into_iter().map(|(k, v)| (text(k), text(v)))),
+                services: filled(self.services.into_iter().map(|(k, v)| (text(k), v))),
             }),
             channels: self.channels.iter().filter_map(|name| name.parse().ok()).collect(),
             addr: self.addr.and_then(|addr| addr.parse().ok()),
@@ -127,7 +127,7 @@ impl Happened {
 
     fn notice(self, clocks: Clocks) -> Option<Notice> {
         let peer = |peer: Option<Box<RawValue>>| {
-            serde_json::from_str::<Peer>(peer?.get()).ok()?.info(clocks)
+            serde_json::from_slice::<Peer>(peer?.get().as_bytes()).ok()?.info(clocks)
         };
         let event = match self.event.as_str() {
             "message" => Event::Message(self.message()?),
@@ -139,7 +139,7 @@ impl Happened {
             "status" => Event::Status(peer(self.peer)?),
             "renamed" => Event::Renamed { peer: peer(self.peer)?, was: PeerText::new(self.was?) },
             "gap" => {
-                let of: Author = serde_json::from_str(self.peer?.get()).ok()?;
+                let of: Author = serde_json::from_slice(self.peer?.get().as_bytes()).ok()?;
                 Event::Gap {
                     author: of.id?.parse().ok()?,
                     nick: PeerText::new(of.nick),
@@ -173,12 +173,12 @@ impl Happened {
 
 /// An event; `None` where the line is of a kind that is not known here.
 pub(crate) fn notice(line: &str, clocks: Clocks) -> Option<Notice> {
-    serde_json::from_str::<Happened>(line).ok()?.notice(clocks)
+    serde_json::from_slice::<Happened>(line.as_bytes()).ok()?.notice(clocks)
 }
 
 /// A list of peers.
 pub(crate) fn peers(list: &RawValue, clocks: Clocks) -> Option<Vec<PeerInfo>> {
-    let list: Vec<Peer> = serde_json::from_str(list.get()).ok()?;
+    let list: Vec<Peer> = serde_json::from_slice(list.get().as_bytes()).ok()?;
     list.into_iter().map(|peer| peer.info(clocks)).collect()
 }
 

@@ -83,7 +83,7 @@ impl Turns {
             }
         };
         if text.starts_with('{')
-            && let Ok(numbered) = serde_json::from_str::<Numbered>(&text)
+            && let Ok(numbered) = serde_json::from_slice::<Numbered>(text.as_bytes())
         {
             return self.numbered(numbered);
         }

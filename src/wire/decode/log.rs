@@ -41,7 +41,8 @@ impl Members<'_> {
     /// `after` where it is a number; 0 if it is not there.
     fn after_number(&self) -> Result<u64> {
         let Some(raw) = self.after else { return Ok(0) };
-        let seq = serde_json::from_str(raw.get()).map_err(|_| DecodeError::Member("after"))?;
+        let seq = serde_json::from_slice(raw.get().as_bytes())
+            .map_err(|_| DecodeError::Member("after"))?;
         number(seq, "after")
     }
 

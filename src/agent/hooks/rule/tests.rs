@@ -7,11 +7,11 @@ pub(in crate::agent::hooks) fn a_hook(run: &[&str]) -> Hook {
     Hook {
         name: "test".to_owned(),
         events: [Trigger::Message].into(),
-        channels: BTreeSet::new(),
+        channels: SmallSet::new(),
         direct: None,
         level: Level::Debug,
-        from: BTreeSet::new(),
-        words: BTreeSet::new(),
+        from: SmallSet::new(),
+        words: SmallSet::new(),
         verified: true,
         max_age: None,
         own: false,
@@ -58,8 +58,8 @@ fn events_have_the_names_that_the_objects_have_and_every_placeholder_has_its_var
         assert_eq!(trigger.as_str().parse(), Ok(trigger));
         let facts = Facts::of_notice(&notice, clocks()).unwrap();
         assert_eq!(facts.get("COOEE_EVENT"), Some(trigger.as_str()));
-        let told: BTreeSet<&str> = facts.env.iter().map(|(name, _)| *name).collect();
-        let known: BTreeSet<&str> = trigger.fields().map(|(_, variable)| variable).collect();
+        let told: SmallSet<&str> = facts.env.iter().map(|(name, _)| *name).collect();
+        let known: SmallSet<&str> = trigger.fields().map(|(_, variable)| variable).collect();
         assert_eq!(told, known, "{trigger}");
         let hook = Hook { events: [trigger].into(), ..a_hook(&["x"]) };
         let wants = |hook: &Hook| hook.wants(&Happening::new(&notice, clocks().wall()));
