@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use super::engine::Engine;
-use super::event::{Event, Message};
+use super::event::{Destination, Event, Message};
 use super::kept::Kept;
 use super::log::{Bytes, Log, Taken, Word};
 use super::logs::{LogName, gives_up};
 use super::peers::{Peer, Standing};
 use super::receiving::Arrival;
+use super::sending::destination;
 use super::timing;
 use crate::values::{ChannelName, Instant, NodeId, limits};
 use crate::wire::{
@@ -261,11 +262,16 @@ impl Engine {
             return head; // it may be one of those that were followed already
         }
         if self.recalls.is_new(&name.channel, self.now) {
-            // This node came just now. Who was met afterwards has said how far its logs go.
+            // This node came just now. Who was met afterwards has said how far its logs go, and so has
+            // who has announced itself since.
             let peer = self.peers.get(name.author.id).filter(|p| p.epoch == name.author.epoch);
             let joined = self.recalls.joined(&name.channel);
-            if peer.is_none_or(|peer| peer.since < joined) {
-                return head;
+            match peer {
+                Some(peer) if peer.since < joined => {
+                    return peer.announced(&name.channel).map_or(head, |said| said.min(head));
+                }
+                Some(_) => {}
+                None => return head,
             }
         }
         head.saturating_sub(limits::CATCH_UP)
@@ -354,14 +360,18 @@ impl Engine {
             .and_then(|log| log.source)
             .filter(|(_, _, at)| author.is_none() && self.now.since(*at) < timing::PASSING);
         let holder = log.and_then(|log| log.holder).and_then(|id| self.peers.get(id));
+        let in_vain = want.attempt >= timing::ALONE_AFTER;
         let alone = match (author, passing) {
             // Among several it hears what goes to all, if it is in the channel.
-            (Some(peer), _) if listeners > 0 && peer.channels.may_have(&want.channel) => None,
-            (Some(peer), _) => super::sending::destination(peer),
-            (None, Some((source, link, _))) => {
-                Some(super::event::Destination::Address(source, Some(link)))
+            (Some(peer), _)
+                if listeners > 0 && peer.channels.may_have(&want.channel) && !in_vain =>
+            {
+                None
             }
-            (None, None) => holder.and_then(super::sending::destination),
+            (Some(peer), _) => destination(peer),
+            (None, Some((source, link, _))) => Some(Destination::Address(source, Some(link))),
+            (None, None) if in_vain => self.any_listener(want),
+            (None, None) => holder.and_then(destination),
         };
         // A holder is asked alone at first: it has said that it has it all.
         let to_all = listeners > 0 && (alone.is_none() || passing.is_some() || want.attempt > 1);
@@ -371,6 +381,15 @@ impl Engine {
         if to_all {
             self.broadcast(bytes, Some(&want.channel));
         }
+    }
+
+    /// Somebody who may have what is missing of a log whose author is gone.
+    fn any_listener(&mut self, want: &Want) -> Option<Destination> {
+        let listens =
+            |(id, peer): &(NodeId, &Peer)| *id != want.author.id && is_in(peer, &want.channel);
+        let count = self.peers.iter().filter(listens).count() as u64;
+        let at = self.rng.below(count.max(1)) as usize;
+        self.peers.iter().filter(listens).nth(at).and_then(|(_, peer)| destination(peer))
     }
 
     /// When a gap that becomes known now is to be asked for.

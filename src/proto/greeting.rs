@@ -66,6 +66,13 @@ impl Engine {
         let returned = met || news.recovered;
         self.tell_news(presence.from.id, news);
         self.note_heads(presence.from, &presence.logs, met);
+        // An answer may have had no room for all of them.
+        if presence.kind == PresenceKind::Here
+            && presence.to.is_none()
+            && let Some(peer) = self.peers.get_mut(presence.from.id)
+        {
+            peer.note_announced(&presence.logs);
+        }
         self.note_orphans(presence.from.id, &presence.logs);
         if returned {
             self.hurry();

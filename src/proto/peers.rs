@@ -14,8 +14,8 @@ use super::paths::Paths;
 use super::reach::Reach;
 use super::recent::Recent;
 use super::window::Window;
-use crate::values::{Epoch, Instant, NodeId, limits};
-use crate::wire::{Profile, Sender, Summary};
+use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
+use crate::wire::{ChannelLogs, Profile, Sender, Summary};
 
 /// Parts into which ids are divided by their first byte, for comparing two rosters.
 pub(crate) const BUCKETS: usize = 256;
@@ -58,11 +58,17 @@ pub(crate) struct Peer {
     pub(crate) rtt: Option<Duration>,
     /// The number last sent to it alone, and when.
     nonces: [Option<(u64, Instant)>; 2],
+    /// How far its own logs went at its last announcement, by channel.
+    heads: Option<Box<[(ChannelName, u64)]>>,
     /// What to show it when asking for its roster.
     pub(crate) token: Option<u64>,
     /// When it is to be asked next, while it is told of or suspect.
     pub(crate) ask_at: Instant,
 }
+
+/// An announcement has room for so many logs, however long the names are: if it tells of fewer, it
+/// tells of all.
+const SURELY_ALL: usize = 8;
 
 impl Peer {
     /// It is asked with this number. The one before stays good: two who ask each other at the same
@@ -92,8 +98,28 @@ impl Peer {
             paths: Paths::default(),
             rtt: None,
             nonces: [None; 2],
+            heads: None,
             token: None,
             ask_at: now,
+        }
+    }
+
+    /// How far its log in a channel went when it announced itself last; `None` if that is not known.
+    pub(crate) fn announced(&self, channel: &ChannelName) -> Option<u64> {
+        let heads = self.heads.as_ref()?;
+        let head = heads.iter().find(|(name, _)| name == channel).map(|(_, head)| *head);
+        head.or((heads.len() < SURELY_ALL).then_some(0))
+    }
+
+    /// It has announced itself, and how far its logs go.
+    pub(crate) fn note_announced(&mut self, logs: &[ChannelLogs]) {
+        let heads = || logs.iter().map(|logs| (&logs.channel, logs.head));
+        let is_news = self
+            .heads
+            .as_ref()
+            .is_none_or(|old| !old.iter().map(|(channel, head)| (channel, *head)).eq(heads()));
+        if is_news {
+            self.heads = Some(heads().map(|(channel, head)| (channel.clone(), head)).collect());
         }
     }
 
@@ -102,6 +128,7 @@ impl Peer {
         self.epoch = epoch;
         self.seen = Window::new();
         self.profile_n = 0;
+        self.heads = None;
         self.token = None;
         // It has another port now; eight that were proven would leave no room for it.
         self.paths = Paths::default();

@@ -298,20 +298,21 @@ impl Engine {
         let mut missing = Vec::new();
         let mut left = u64::from(self.config.recall) * 2;
         for row in rows {
-            // What an earlier run of this node has said comes from nobody else.
-            if row.author.id == self.id() {
+            // What an earlier run of this node has said is all history; who keeps it has it.
+            let own = row.author.id == self.id();
+            if own && (self.config.keep || row.author.epoch == self.epoch()) {
                 continue;
             }
             let name = LogName { channel: channel.clone(), author: row.author };
-            if self.logs.get(&name).is_none() {
+            if self.logs.get(&name).is_none() && !own {
                 let log = Log::new(row.before, Word::Hearsay, self.now);
                 self.logs.follow(&name, log, self.now);
             }
-            if row.before < row.to && !self.is_here(row.author) {
+            if row.before < row.to && !own && !self.is_here(row.author) {
                 self.hear_of_head(&name, row.to, whom);
             }
             // What came while this node was here is no history.
-            let before = self.logs.get(&name).map_or(0, Log::lost);
+            let before = if own { row.to } else { self.logs.get(&name).map_or(0, Log::lost) };
             let Some(span) = row.span().filter(|span| span.from <= before) else { continue };
             let to = span.to.min(before);
             let span = Span { from: span.from.max(to.saturating_sub(left) + 1), to };

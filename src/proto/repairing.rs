@@ -146,7 +146,14 @@ impl Engine {
         let entry = (name, span.from);
         if name.author == self.sender() {
             let first = !self.repairs.was_sent(entry);
-            let (way, length) = (self.repairs.send_own(entry, by, now), bytes.len());
+            // What goes to all may not reach who asks alone after it has asked all.
+            let alone = asked.personally && asked.want.attempt >= timing::ALONE_AFTER;
+            let way = match (alone, asked.at.is_some()) {
+                (true, true) if self.repairs.send_to(entry, by, now) => Way::One,
+                (true, true) => Way::Nobody,
+                _ => self.repairs.send_own(entry, by, now),
+            };
+            let length = bytes.len();
             if first && way == Way::All {
                 self.repeats.asked(&name.channel, span.from);
             }

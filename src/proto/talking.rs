@@ -124,7 +124,7 @@ impl Engine {
     }
 
     pub(super) fn on_entry(&mut self, arrival: &Arrival<'_>, entry: &Entry) {
-        if entry.from.is_some_and(|from| from.id == self.id()) {
+        if entry.from.is_some_and(|from| from.id == self.id()) && !self.is_fetching(entry) {
             self.counters.own += 1;
             return;
         }
@@ -162,6 +162,13 @@ impl Engine {
         let may = known || self.guard.allows_newcomer(arrival.source, self.now);
         self.counters.newcomers_over_rate += u64::from(!may);
         may
+    }
+
+    /// Whether an entry is of the past and was asked for; so may be this node's own, of an earlier run.
+    fn is_fetching(&self, entry: &Entry) -> bool {
+        let (Some(author), Some(from)) = (entry.from, entry.seq) else { return false };
+        let name = LogName { channel: entry.channel.clone(), author };
+        self.recalls.wants(&name, Span { from, to: from + entry.payload.len() - 1 })
     }
 
     /// Whether the same datagram has come just now, from wherever: an author with several links

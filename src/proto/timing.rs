@@ -175,6 +175,10 @@ pub(crate) const AGAIN_FORGET: Duration = Duration::from_secs(10);
 pub(crate) const REPAIR_HOLD: Duration = Duration::from_millis(8);
 const _: () = assert!(REPAIR_HOLD.as_micros() < ASK_AGAIN.as_micros() * 3 / 4);
 
+/// Who has asked the channel so often in vain asks somebody alone as well: multicast may not get
+/// through to it any more, which shows only after [`deaf`].
+pub(crate) const ALONE_AFTER: u8 = 3;
+
 /// While the author is there, others send its entries only when they are asked for so often; or,
 /// while it says more and more, so that it is only slow, so often.
 pub(crate) const OTHERS_AFTER: u8 = 4;
