@@ -1,8 +1,8 @@
 //! Stories of messages that get lost, and arrive all the same: each once, in order.
 
-use cooee::proto::{Event, Message};
+use cooee::proto::{Command, Event, Message};
 use cooee::sim::{Faults, Kind, NodeIndex, Spec, Tally};
-use cooee::values::{Instant, limits};
+use cooee::values::{ChannelName, Instant, limits};
 
 use crate::stories::{Story, ms, secs};
 
@@ -331,4 +331,30 @@ fn whose_multicast_comes_and_goes_misses_nothing() {
         all_have(&story, &story.nodes, author, texts);
     }
     story.end();
+}
+
+/// It asks the others in the channel, which do not hear it; that they do not shows only later.
+#[test]
+fn what_was_lost_while_multicast_was_blocked_in_mid_conversation_is_asked_for_alone() {
+    for seed in 1..=10 {
+        let mut story = Story::with(4, Faults::default(), seed);
+        let (author, host) = (story.nodes[0], story.hosts[3]);
+        story.world.run_for(secs(25));
+        let texts = numbered("word", 15);
+        story.world.say(author, "before");
+        story.world.run_for(secs(1));
+        (story.world.host(host).deaf, story.world.host(host).mute) = (true, true);
+        for text in &texts {
+            story.world.say(author, text);
+            // So it hears at once, alone, how far the log goes.
+            let channel = ChannelName::lobby();
+            story.world.command(author, Command::Confirm { channel, ticket: 1 });
+            story.world.run_for(secs(1));
+        }
+        story.world.run_for(secs(5));
+        let all: Vec<String> = std::iter::once("before".to_owned()).chain(texts).collect();
+        all_have(&story, &story.nodes, author, &all);
+        assert!(gaps(&story, story.nodes[3]).is_empty());
+        story.end();
+    }
 }

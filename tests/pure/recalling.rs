@@ -1,7 +1,8 @@
 //! Stories of those who come late, and are told what was said.
 
-use cooee::proto::Message;
+use cooee::proto::{Command, Message};
 use cooee::sim::{Faults, NodeIndex, Spec};
+use cooee::values::ChannelName;
 
 use crate::delivery::{messages, numbered, shown};
 use crate::stories::{Story, ms, secs};
@@ -136,4 +137,46 @@ fn what_is_said_while_somebody_comes_is_either_past_or_present_and_nothing_is_mi
         assert_eq!(heard, texts[texts.len() - heard.len()..], "seed {seed}");
         story.end();
     }
+}
+
+/// Its announcements have told how far its log goes: not at all.
+#[test]
+fn what_a_known_peer_says_right_after_one_has_joined_is_not_taken_for_the_past() {
+    let mut story = Story::of(3);
+    let (author, listener) = (story.nodes[0], story.nodes[1]);
+    let ops: ChannelName = "ops".parse().unwrap();
+    for &node in &story.nodes {
+        story.world.command(node, Command::Join(ops.clone()));
+    }
+    story.world.run_for(ms(20));
+    story.world.host(story.hosts[1]).lose_in = 1;
+    for text in ["one", "two"] {
+        story.world.say_in(author, &ops, text);
+        story.world.run_for(ms(5));
+    }
+    story.world.run_for(secs(1));
+    assert_eq!(shown(&story, listener, author), ["one", "two"]);
+    story.end();
+}
+
+#[test]
+fn who_comes_back_is_told_what_it_has_said_itself_before() {
+    let mut story = Story::with(2, Faults::default(), 6);
+    let host = story.host();
+    let node = story.start(host, curious());
+    story.world.run_for(secs(8));
+    for n in 1..=30 {
+        story.world.say(node, &format!("mine {n}"));
+        story.world.say(story.nodes[0], &format!("other {n}"));
+        story.world.run_for(ms(5));
+    }
+    story.world.run_for(secs(1));
+    story.world.crash(node);
+    story.world.run_for(secs(2));
+    story.world.start(node);
+    story.world.run_for(secs(3));
+    let texts = past(&story, node);
+    let count = |word: &str| texts.iter().filter(|text| text.starts_with(word)).count();
+    assert_eq!((count("mine"), count("other")), (25, 25), "{texts:?}");
+    story.end();
 }
