@@ -45,11 +45,14 @@ Examples:
 pub(super) const SAY: &str = "\
 Says something to everyone in a channel: signed, and shown once by each listener, in order. Who \
 misses something asks for it. The agent stays and sends it again; without one, the command itself stays until \
-everyone in the channel has it, but no longer than a second, and says who may not. With --to it is \
+everyone in the channel has it, but no longer than a second, and says who may not; with --json as an \
+object after {\"event\":\"said\",\"channel\",\"level\",\"bytes\",\"peers\"}: \
+{\"event\":\"unconfirmed\",\"missing\":[{\"id\",\"nick\"}]}. With --to it is \
 told to one peer alone, encrypted, and acknowledged: exit code 1 says that it did not arrive.
 
 With --confirm each receipt is printed as it comes, and in the end who is missing. Exit code 1 says \
 that not everyone who is in the channel has confirmed, or fewer than --need, or that nobody is there. \
+Who is here by what others say, and does not answer, is missing, too. \
 Among more than 40 hosts it takes a command without an agent some seconds to hear of everyone. \
 With --json a receipt is an object, {\"event\":\"receipt\",\"id\",\"nick\",\"rtt_ms\"}; the last object is \
 {\"event\":\"confirmed\",\"received\":N,\"expected\":N,\"missing\":[{\"id\",\"nick\"}]}.
