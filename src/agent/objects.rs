@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::node::Notice;
 use crate::proto::{Event, Message, PeerInfo};
+use crate::talk::text::called;
 use crate::values::{ChannelName, Group, Instant, NodeId, PeerText, WallTime, is_misleading};
 
 /// The two clocks at one moment.
@@ -217,6 +218,7 @@ pub(crate) fn kept(message: &Message, to: Option<NodeId>, clocks: Clocks) -> Str
 /// Anything that happened; `None` for what a script has no use for.
 pub(crate) fn notice(notice: &Notice, clocks: Clocks) -> Option<String> {
     let peer = |peer| Peer::of(peer, clocks);
+    let named;
     let happened = match notice {
         Notice::Event(Event::Message(said) | Event::Said(said)) => {
             return Some(message(said, clocks));
@@ -238,11 +240,14 @@ pub(crate) fn notice(notice: &Notice, clocks: Clocks) -> Option<String> {
         Notice::LinkDown { name, why } => Happened::Link { name, state: "down", why: Some(why) },
         Notice::Dropped { count, buffer } => Happened::Dropped { count: *count, buffer: *buffer },
         Notice::Missed(count) => Happened::Missed { count: *count },
-        Notice::Event(Event::Gap { author, nick, channel, count }) => Happened::Gap {
-            channel: channel.as_str(),
-            peer: Author { id: Some(author.to_string()), nick: nick.raw(), addr: None },
-            count: *count,
-        },
+        Notice::Event(Event::Gap { author, nick, channel, count }) => {
+            named = called(nick, author);
+            Happened::Gap {
+                channel: channel.as_str(),
+                peer: Author { id: Some(author.to_string()), nick: named.raw(), addr: None },
+                count: *count,
+            }
+        }
         Notice::Event(
             Event::Entry(_)
             | Event::Fetch { .. }

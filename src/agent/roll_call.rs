@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Who is expected is known once everything has gone out. Who is gone is missing and not waited for;
-//! and so is, where that counts, who is only told of by others: nobody knows whether it takes part.
+//! so is who is told of by others and does not answer, and, where that counts, who is only told of at
+//! all: nobody knows whether it takes part.
 
 use std::time::Duration;
 
@@ -82,8 +83,12 @@ impl RollCall {
                 self.told_of.remove(&peer.id);
                 self.nicks.insert(peer.id, peer.profile.nick.clone());
             }
-            Event::Expecting { ticket, from } if *ticket == self.ticket => {
+            Event::Expecting { ticket, from, unheard } if *ticket == self.ticket => {
                 let mut expected = SmallMap::new();
+                for (id, nick) in unheard {
+                    expected.insert(*id, State::Gone);
+                    self.nicks.insert(*id, nick.clone());
+                }
                 for id in self.told_of.iter() {
                     expected.insert(*id, State::Gone);
                 }
@@ -168,13 +173,17 @@ mod tests {
         Event::Receipt { ticket: 7, from: peer(n).id, took: Duration::from_millis(1) }
     }
 
+    fn expecting(from: Vec<NodeId>) -> Event {
+        Event::Expecting { ticket: 7, from, unheard: Vec::new() }
+    }
+
     /// A roll call of so many, that has begun.
     fn called(need: &str, count: u8) -> RollCall {
         let peers: Vec<PeerInfo> = (0..count).map(peer).collect();
         let mut roll = RollCall::new(7, need.parse().unwrap(), &peers);
         assert!(!roll.has_begun() && !roll.is_over());
         let from = peers.iter().map(|peer| peer.id).collect();
-        roll.note(&Event::Expecting { ticket: 7, from });
+        roll.note(&expecting(from));
         assert!(roll.has_begun());
         roll
     }
@@ -233,7 +242,7 @@ mod tests {
         let mut roll = RollCall::new(7, Need::All, &[]);
         roll.note(&Event::Joined(peer(3)));
         roll.note(&Event::Left(peer(3)));
-        roll.note(&Event::Expecting { ticket: 7, from: vec![peer(3).id] });
+        roll.note(&expecting(vec![peer(3).id]));
         assert_eq!(roll.summary().missing, [who(3)]);
     }
 
@@ -246,12 +255,27 @@ mod tests {
             let roll = RollCall::new(7, Need::All, &peers);
             let mut roll = if counts { roll.and_hearsay(&peers) } else { roll };
             roll.note(&Event::Joined(peer(1)));
-            roll.note(&Event::Expecting { ticket: 7, from: vec![peer(0).id, peer(1).id] });
+            roll.note(&expecting(vec![peer(0).id, peer(1).id]));
             roll.note(&receipt(0));
             assert!(!roll.is_over());
             roll.note(&receipt(1));
             assert!(roll.is_over());
             assert_eq!(roll.summary().missing, missing);
+        }
+    }
+
+    #[test]
+    fn who_does_not_answer_is_missing_by_name_and_not_waited_for() {
+        for (need, met) in [(Need::All, false), (Need::Count(1), true)] {
+            let mut roll = RollCall::new(7, need, &[peer(0)]);
+            let (from, unheard) = (vec![peer(0).id], vec![who(1)]);
+            roll.note(&Event::Expecting { ticket: 7, from, unheard });
+            assert!(!roll.is_over());
+            roll.note(&receipt(0));
+            assert!(roll.is_over());
+            let summary = roll.summary();
+            assert_eq!((summary.received, summary.expected), (1, 2));
+            assert_eq!((summary.missing.as_slice(), summary.is_met(need)), (&[who(1)][..], met));
         }
     }
 

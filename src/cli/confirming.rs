@@ -109,12 +109,19 @@ pub(super) fn linger(
             break missing;
         }
     };
+    let waited = begun.elapsed() >= wait;
+    if settings.json && !missing.is_empty() {
+        Out::new().line(&json::confirming::unconfirmed(&missing))?;
+    }
     if peers.iter().any(|peer| !peer.verified) {
         thread::sleep(SAID_AGAIN.min(wait).saturating_sub(begun.elapsed()));
     }
     if !missing.is_empty() && !settings.quiet {
-        let (who, wait) = (names(&missing), duration::show(wait));
-        note(format_args!("said, but {who} may not have it: no confirmation within {wait}"));
+        // Who does not answer at all is not waited for.
+        let within =
+            if waited { format!(" within {}", duration::show(wait)) } else { String::new() };
+        let who = names(&missing);
+        note(format_args!("said, but {who} may not have it: no confirmation{within}"));
     }
     Ok(())
 }

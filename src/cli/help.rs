@@ -45,11 +45,14 @@ Examples:
 pub(super) const SAY: &str = "\
 Says something to everyone in a channel: signed, and shown once by each listener, in order. Who \
 misses something asks for it. The agent stays and sends it again; without one, the command itself stays until \
-everyone in the channel has it, but no longer than a second, and says who may not. With --to it is \
+everyone in the channel has it, but no longer than a second, and says who may not; with --json as an \
+object after {\"event\":\"said\",\"channel\",\"level\",\"bytes\",\"peers\"}: \
+{\"event\":\"unconfirmed\",\"missing\":[{\"id\",\"nick\"}]}. With --to it is \
 told to one peer alone, encrypted, and acknowledged: exit code 1 says that it did not arrive.
 
 With --confirm each receipt is printed as it comes, and in the end who is missing. Exit code 1 says \
 that not everyone who is in the channel has confirmed, or fewer than --need, or that nobody is there. \
+Who is here by what others say, and does not answer, is missing, too. \
 Among more than 40 hosts it takes a command without an agent some seconds to hear of everyone. \
 With --json a receipt is an object, {\"event\":\"receipt\",\"id\",\"nick\",\"rtt_ms\"}; the last object is \
 {\"event\":\"confirmed\",\"received\":N,\"expected\":N,\"missing\":[{\"id\",\"nick\"}]}.
@@ -82,7 +85,9 @@ Examples:
 
 pub(super) const LISTEN: &str = "\
 Prints what is said in the channels, and what is told to this node alone, until it is stopped. \
-While it runs, this host is listed by `cooee peers` elsewhere.
+While it runs, this host is listed by `cooee peers` elsewhere. A message that is lost and that nobody \
+sends again is left out; how many of whose are missing is said on standard error, also with --json, \
+unless -q is given, and is one of the --events: {\"event\":\"gap\",\"channel\",\"peer\":{\"id\",\"nick\"},\"count\"}.
 
 --exec runs a command for each message, without a shell: the message as JSON on its standard input, \
 and COOEE_TEXT, COOEE_CHANNEL (empty for what was told to this node alone), COOEE_FROM (the \

@@ -205,7 +205,7 @@ impl Listener<'_> {
             Notice::LinkDown { .. }
                 | Notice::Missed(_)
                 | Notice::Dropped { .. }
-                | Notice::Event(Event::Cloned { .. } | Event::Refused(_))
+                | Notice::Event(Event::Cloned { .. } | Event::Refused(_) | Event::Gap { .. })
         );
         if self.events {
             let time = self.style.time(clocks.wall());

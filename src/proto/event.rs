@@ -97,12 +97,16 @@ pub enum Event {
         /// How many numbers are missing: messages, or parts of long ones.
         count: u64,
     },
-    /// What was said before a [`Command::Confirm`] has gone out, and these are to confirm it.
+    /// What was said before a [`Command::Confirm`] has gone out, and these are to confirm it; or
+    /// would have to, if they answered.
     Expecting {
         /// The number from [`Command::Confirm`].
         ticket: u64,
         /// The peers in that channel; none if nothing was said there.
         from: Vec<NodeId>,
+        /// Who is told of by others as being here, by its nick, and answers nothing. Whether it takes
+        /// part in the channel is not known; it has not got what was said there.
+        unheard: Vec<(NodeId, PeerText)>,
     },
     /// A peer has shown its user everything that was to be confirmed.
     Receipt {

@@ -11,7 +11,7 @@ use super::peers::{Peer, Standing, bucket};
 use super::reach::Reach;
 use super::receiving::Arrival;
 use super::timing;
-use crate::values::{Instant, LinkId, NodeId, limits};
+use crate::values::{Instant, LinkId, NodeId, PeerText, limits};
 use crate::wire::{Ask, PresenceKind, RosterPage, Told};
 
 /// Pages of the roster given for one question.
@@ -342,6 +342,12 @@ impl Engine {
         timing::TOLD_FORGET.max(timing::suspect(self.size()))
     }
 
+    /// Who is told of by others and answers nothing. One that was given up is told of again, if it is
+    /// at all, when the rosters are compared the next time; until then it is taken for one still.
+    pub(super) fn unheard(&self) -> Vec<(NodeId, PeerText)> {
+        self.peers.unheard(self.now - timing::COMPARE_AGAIN)
+    }
+
     /// Takes up a peer from hearsay, if it is news; `true` if so.
     fn hear_of(&mut self, told: &Told, link: LinkId, few: bool) -> bool {
         if told.id == self.id() || self.peers.get(told.id).is_some() {
@@ -354,7 +360,7 @@ impl Engine {
         let (now, age) = (self.now, Duration::from_secs(told.age.into()));
         // The teller may not know yet that it has gone, or reach what is out of our reach.
         let gone = self.peers.gone(told.id).is_some_and(|gone| {
-            let still = if gone.hearsay {
+            let still = if gone.hearsay.is_some() {
                 now.since(gone.at) < timing::TOLD_AGAIN
             } else {
                 now - age <= gone.at

@@ -14,7 +14,7 @@ use super::paths::Paths;
 use super::reach::Reach;
 use super::recent::Recent;
 use super::window::Window;
-use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
+use crate::values::{ChannelName, Epoch, Instant, NodeId, PeerText, limits, order};
 use crate::wire::{ChannelLogs, Profile, Sender, Summary};
 
 /// Parts into which ids are divided by their first byte, for comparing two rosters.
@@ -165,14 +165,14 @@ impl Peer {
 }
 
 /// What is remembered of a peer that has gone.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Gone {
     pub(crate) epoch: Epoch,
     /// Its last announcement.
     pub(crate) n: u64,
     pub(crate) at: Instant,
-    /// It was never more than hearsay.
-    pub(crate) hearsay: bool,
+    /// What others call it, if it was never more than hearsay.
+    pub(crate) hearsay: Option<PeerText>,
 }
 
 /// All peers.
@@ -247,7 +247,8 @@ impl Peers {
         let peer = self.map.remove(&id)?;
         self.buckets[bucket(id)] ^= mark(id);
         self.digest ^= mark(id);
-        let hearsay = matches!(peer.standing, Standing::Told { .. });
+        let told = matches!(peer.standing, Standing::Told { .. });
+        let hearsay = told.then(|| peer.profile.nick.clone());
         let gone = Gone { epoch: peer.epoch, n: peer.seen.top(), at: now, hearsay };
         self.gone.insert(&id, gone);
         Some(peer)
@@ -256,6 +257,20 @@ impl Peers {
     /// The tombstone of a peer.
     pub(crate) fn gone(&self, id: NodeId) -> Option<&Gone> {
         self.gone.peek(&id)
+    }
+
+    /// Everyone of whom others tell and who answers nothing, in the order of their ids: who has been
+    /// asked in vain, and who was given up for it since this time.
+    pub(crate) fn unheard(&self, since: Instant) -> Vec<(NodeId, PeerText)> {
+        let asked = self.iter().filter_map(|(id, peer)| match peer.standing {
+            Standing::Told { asked: 2.. } => Some((id, peer.profile.nick.clone())),
+            _ => None,
+        });
+        let lately = self.gone.iter().filter(|(_, gone)| gone.at >= since);
+        let given_up = lately.filter_map(|(id, gone)| Some((*id, gone.hearsay.clone()?)));
+        let mut unheard: Vec<(NodeId, PeerText)> = asked.chain(given_up).collect();
+        order::sort_by(&mut unheard, |(a, _), (b, _)| a.cmp(b));
+        unheard
     }
 
     /// Whether announcement `n` of a sender is old news, by what is known of its number alone.
@@ -315,6 +330,27 @@ mod tests {
         a.remove(id(3), now);
         assert_eq!(a.summary(None).digest, mark(id(2)));
         assert_eq!(a.summary(None).count, 1);
+    }
+
+    #[test]
+    fn who_is_told_of_and_does_not_answer_is_unheard_for_a_while_or_until_it_is_heard() {
+        let mut peers = Peers::new();
+        let at = |millis: u64| Instant::from_micros(millis * 1_000);
+        let told = |asked| Peer::new(1, Standing::Told { asked }, at(0));
+        let called = |n: u8| (id(n), PeerText::from(format!("n{n}").as_str()));
+        for (n, standing) in [(1, told(1)), (2, told(2)), (3, told(6))] {
+            let mut peer = standing;
+            Arc::make_mut(&mut peer.profile).nick = called(n).1;
+            peers.insert(id(n), peer);
+        }
+        peers.insert(id(4), Peer::new(1, Standing::Alive, at(0)));
+        assert_eq!(peers.unheard(at(0)), [called(2), called(3)], "one may still answer");
+        peers.remove(id(3), at(900));
+        peers.remove(id(4), at(900));
+        assert_eq!(peers.unheard(at(900)), [called(2), called(3)], "one has said goodbye itself");
+        assert_eq!(peers.unheard(at(901)), [called(2)]);
+        peers.insert(id(3), Peer::new(1, Standing::Alive, at(950)));
+        assert_eq!(peers.unheard(at(0)), [called(2)]);
     }
 
     #[test]

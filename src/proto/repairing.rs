@@ -274,11 +274,13 @@ impl Engine {
         // Where nothing was said there is nothing to confirm, for anybody.
         let present = self.peers.iter().filter(|(_, peer)| seq > 0 && is_in(peer, channel));
         let present: BTreeSet<NodeId> = present.map(|(id, _)| id).collect();
+        let unheard = if seq > 0 { self.unheard() } else { Vec::new() };
         for ticket in tickets {
             if self.confirms.has_room() {
                 self.confirms.begin(ticket, (channel.clone(), seq), present.clone(), self.now);
             }
-            self.event(Event::Expecting { ticket, from: present.iter().copied().collect() });
+            let from = present.iter().copied().collect();
+            self.event(Event::Expecting { ticket, from, unheard: unheard.clone() });
         }
     }
 

@@ -25,6 +25,11 @@ const DAY: u64 = 86_400_000;
 /// Marks on one letter of a nick; more are there to cover other lines.
 const MARKS: usize = 3;
 
+/// What to call a peer of which perhaps no nick is known: otherwise by the beginning of its id.
+pub(crate) fn called(nick: &PeerText, id: &NodeId) -> PeerText {
+    if nick.raw().is_empty() { id.short().as_str().into() } else { nick.clone() }
+}
+
 /// A nick, safe to print, in which nothing looks like nothing: blanks at its ends and blanks other
 /// than the space are written as escapes, and so are heaps of marks on one letter. One that could
 /// pass for what stands around a nick in a line is quoted.
@@ -177,8 +182,9 @@ impl Style {
                 Event::Refused(refusal) => refusal.to_string(),
                 Event::NotTold { why, .. } => format!("not told: {why}"),
                 Event::Gap { author, nick, channel, count } => format!(
-                    "{count} of {}'s messages in #{channel} are lost: nobody here has them",
-                    self.nick(nick, Some(author))
+                    "{count} message{} of {}'s in #{channel} did not arrive",
+                    if *count == 1 { "" } else { "s" },
+                    self.nick(&called(nick, author), Some(author))
                 ),
                 Event::Message(_)
                 | Event::Said(_)
@@ -242,6 +248,18 @@ mod tests {
         message.nick = "".into();
         let line = plain().message(&message, arrived);
         assert_eq!(line, "09:34:00 (no name) → you (unverified, from 10.0.0.9): hi\\nthere");
+    }
+
+    #[test]
+    fn what_did_not_arrive_is_counted_and_its_author_has_a_name_of_some_kind() {
+        let gap = |nick: &str, count| {
+            let (author, channel) = (a_peer().id, "t17".parse().unwrap());
+            plain().notice(&Notice::Event(Event::Gap { author, nick: nick.into(), channel, count }))
+        };
+        assert_eq!(gap("n2", 1).unwrap(), "1 message of n2's in #t17 did not arrive");
+        let short = a_peer().id.short();
+        let nameless = format!("3 messages of {short}'s in #t17 did not arrive");
+        assert_eq!(gap("", 3).unwrap(), nameless);
     }
 
     #[test]

@@ -353,3 +353,37 @@ fn who_may_not_have_it_is_named_when_the_command_goes() {
         assert_eq!(output.stderr.contains(says), named, "{output:#?}");
     }
 }
+
+#[test]
+fn who_was_cut_off_just_before_the_command_came_is_missing_though_it_never_heard_it() {
+    let lab = lab_or_skip!(4);
+    let _listeners = listeners(&lab);
+    lab.lan(&["link", "4", "unplug"]);
+    // The others tell of it until they miss it themselves, some nine seconds later.
+    let confirm = ["say", "--no-agent", "--confirm", "--wait", "2s"];
+    let [objects, text, enough, plain] = std::thread::scope(|all| {
+        [
+            [&confirm[..], &["--json", "one"]].concat(),
+            [&confirm[..], &["two"]].concat(),
+            [&confirm[..], &["--need", "2", "--json", "three"]].concat(),
+            vec!["say", "--no-agent", "--json", "four"],
+        ]
+        .map(|args| {
+            let host = lab.host(1);
+            all.spawn(move || host.run(&args))
+        })
+        .map(|running| running.join().unwrap())
+    });
+    is_missing(&objects.exits(1), "host4", 2, 3);
+    let text = text.exits(1);
+    assert!(text.stderr.contains("confirmed by 2 of 3; missing: host4"), "{text:#?}");
+    is_missing(&enough.exits(0), "host4", 2, 3);
+    let plain = plain.exits(0);
+    let [said, unconfirmed] = &plain.json()[..] else { panic!("{plain:#?}") };
+    assert_eq!(said["event"], "said", "{plain:#?}");
+    assert_eq!(unconfirmed["event"], "unconfirmed", "{plain:#?}");
+    let missing = unconfirmed["missing"].as_array().unwrap();
+    assert!(missing.len() == 1 && missing[0]["nick"] == "host4", "{plain:#?}");
+    let says = "said, but host4 may not have it: no confirmation";
+    assert!(plain.stderr.contains(says), "{plain:#?}");
+}

@@ -20,7 +20,7 @@ fn receipts(story: &Story, author: NodeIndex, of: u64) -> (BTreeSet<NodeId>, BTr
     let (mut expected, mut came) = (BTreeSet::new(), BTreeSet::new());
     for (_, event) in story.world.events(author) {
         match event {
-            Event::Expecting { ticket, from } if *ticket == of => expected.extend(from),
+            Event::Expecting { ticket, from, .. } if *ticket == of => expected.extend(from),
             Event::Receipt { ticket, from, .. } if *ticket == of => {
                 assert!(came.insert(*from), "{from:?} has confirmed twice");
             }
@@ -110,6 +110,26 @@ fn a_command_that_speaks_and_goes_is_told_who_has_it() {
     story.world.run_for(secs(2));
     let (expected, came) = receipts(&story, command, 1);
     assert_eq!((expected.len(), came.len()), (5, 5));
+    story.end();
+}
+
+#[test]
+fn a_command_is_told_who_was_cut_off_just_before_it_came() {
+    let mut story = Story::of(5);
+    let (host, away) = (story.host(), story.world.id(story.nodes[4]));
+    story.world.cut(story.hosts[4], true);
+    let command = story.start(host, visitor());
+    story.world.run_for(ms(1_200));
+    story.world.say(command, "all there?");
+    confirm(&mut story, command, 1);
+    story.world.run_for(secs(1));
+    let (expected, came) = receipts(&story, command, 1);
+    assert_eq!((expected.len(), came.len()), (4, 4));
+    let unheard = story.world.events(command).iter().find_map(|(_, event)| match event {
+        Event::Expecting { unheard, .. } => Some(unheard.iter().map(|(id, _)| *id).collect()),
+        _ => None,
+    });
+    assert_eq!(unheard, Some(vec![away]));
     story.end();
 }
 

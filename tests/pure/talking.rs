@@ -143,7 +143,7 @@ fn everyone_in_the_channel_confirms_once_and_nobody_confirms_nothing() {
     story.world.run_for(secs(5));
     let expected = |ticket| {
         let of = |event: &Event| match event {
-            Event::Expecting { ticket: t, from } if *t == ticket => Some(from.len()),
+            Event::Expecting { ticket: t, from, .. } if *t == ticket => Some(from.len()),
             _ => None,
         };
         story.world.events(author).iter().find_map(|(_, event)| of(event))

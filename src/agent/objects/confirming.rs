@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::asking::{Members, Peer};
 use super::line;
 use crate::agent::roll_call::{Confirmed, Receipt};
+use crate::agent::survey::Who;
 use crate::values::PeerText;
 
 #[derive(Debug, Serialize)]
@@ -24,6 +25,9 @@ enum Object {
         n: Option<u64>,
         received: usize,
         expected: usize,
+        missing: Vec<Peer>,
+    },
+    Unconfirmed {
         missing: Vec<Peer>,
     },
 }
@@ -46,6 +50,12 @@ pub(crate) fn confirmed(confirmed: &Confirmed, n: Option<u64>) -> String {
         expected: confirmed.expected,
         missing: confirmed.missing.iter().map(|(id, nick)| Peer::of(*id, nick)).collect(),
     })
+}
+
+/// Who may not have what was said, where nobody has asked for more than that it arrives.
+pub(crate) fn unconfirmed(missing: &[Who]) -> String {
+    let missing = missing.iter().map(|(id, nick)| Peer::of(*id, nick)).collect();
+    line(&Object::Unconfirmed { missing })
 }
 
 /// One of these lines, read again.
@@ -100,6 +110,10 @@ mod tests {
             format!(
                 r#"{{"event":"confirmed","received":3,"expected":4,"missing":[{{"id":"{id}","nick":"web1"}}]}}"#
             )
+        );
+        assert_eq!(
+            unconfirmed(&a_summary().missing),
+            format!(r#"{{"event":"unconfirmed","missing":[{{"id":"{id}","nick":"web1"}}]}}"#)
         );
         assert!(confirmed(&a_summary(), Some(9)).starts_with(r#"{"event":"confirmed","n":9,"#));
     }
