@@ -141,6 +141,38 @@ fn listen_prints_a_line_a_message_and_ends_after_the_count() {
 }
 
 #[test]
+fn a_listener_says_what_did_not_arrive_unless_it_is_to_be_quiet() {
+    let lab = lab_or_skip!(2);
+    let [one, two] = [1, 2].map(|i| lab.host(i));
+    let (events, plain) = (two.listen(&[]), two.cooee(&["listen"]));
+    let [objects, quiet] =
+        [&["--json"][..], &["-q"]].map(|more| two.cooee(&[&["listen"], more].concat()));
+    eventually("all listen", || {
+        (events.json_so_far(|v| v["event"] == "joined").len() == 3).then_some(())
+    });
+    let mut speaker = one.cooee(&["say", "--no-agent", "-"]);
+    speaker.type_line("hello");
+    for listener in [&plain, &objects, &quiet] {
+        listener.wait_for_line("hello", |line| line.contains("hello"));
+    }
+    lab.lan(&["loss", "2", "60"]);
+    speaker.type_all((0..20_000).map(|n| format!("word {n}")));
+    events.wait_json("some of it", |v| v["text"] == "word 200");
+    speaker.kill();
+    let gap = events.wait_json("a gap", |v| v["event"] == "gap");
+    assert_eq!(gap["channel"], "lobby");
+    let nick = gap["peer"]["nick"].as_str().unwrap();
+    assert!(!nick.is_empty() && gap["peer"]["id"].as_str().unwrap().starts_with(nick), "{gap}");
+    let says = format!("of {nick}'s in #lobby did not arrive");
+    for listener in [&plain, &objects] {
+        listener.wait_for_complaint("what did not arrive", |line| line.contains(&says));
+    }
+    assert!(events.complaints().iter().all(|line| !line.contains("did not arrive")));
+    quiet.interrupt();
+    assert_eq!(quiet.finish().exits(0).stderr, "");
+}
+
+#[test]
 fn chat_on_pipes_speaks_and_hears() {
     let lab = lab_or_skip!(2);
     let listener = lab.host(2).listen(&[]);
