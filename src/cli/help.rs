@@ -82,7 +82,9 @@ Examples:
 
 pub(super) const LISTEN: &str = "\
 Prints what is said in the channels, and what is told to this node alone, until it is stopped. \
-While it runs, this host is listed by `cooee peers` elsewhere.
+While it runs, this host is listed by `cooee peers` elsewhere. 16 MiB wait for whoever reads the \
+output, 4 MiB with an agent; what comes beyond that is missed, and reported once the rest was read: \
+with --json --events as the event `missed`.
 
 --exec runs a command for each message, without a shell: the message as JSON on its standard input, \
 and COOEE_TEXT, COOEE_CHANNEL (empty for what was told to this node alone), COOEE_FROM (the \
