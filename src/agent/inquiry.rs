@@ -7,8 +7,10 @@ use super::client::{Client, ClientError, Lines};
 use super::door::{Door, DoorError};
 use super::filter::Filter;
 use super::objects::asking::{self, Read};
+use super::objects::{Clocks, read};
 use super::protocol::{Line, Reply};
 use super::survey::{Need, Summary, Survey};
+use crate::net::Clock;
 use crate::node::{Node, Notice, Notices};
 use crate::proto::{Answer, Event, Outgoing};
 use crate::values::NodeId;
@@ -30,6 +32,8 @@ pub(crate) struct Wanted {
 #[derive(Debug)]
 pub(crate) enum Heard {
     Answer(Answer),
+    /// The command reads too slowly: so many notices were thrown away, answers among them perhaps.
+    Missed(u64),
     /// That was all.
     Over(Summary),
 }
@@ -82,6 +86,7 @@ impl<'a> Inquiry<'a> {
                     {
                         survey.end(from, end);
                     }
+                    Some(Notice::Missed(count)) => return Ok(Heard::Missed(count)),
                     _ => {}
                 }
             },
@@ -90,7 +95,13 @@ impl<'a> Inquiry<'a> {
                 match asking::read(&line) {
                     Some(Read::Answer(answer)) => return Ok(Heard::Answer(answer)),
                     Some(Read::Answered(summary)) => return Ok(Heard::Over(summary)),
-                    Some(Read::Question(_)) | None => refused(&line)?,
+                    Some(Read::Question(_)) | None => {
+                        let clocks = Clocks::new(crate::values::Instant::ZERO, Clock::wall());
+                        if let Some(Notice::Missed(count)) = read::notice(&line, clocks) {
+                            return Ok(Heard::Missed(count));
+                        }
+                        refused(&line)?;
+                    }
                 }
             },
         }

@@ -13,6 +13,7 @@ use super::output::{Out, json, names, note};
 use super::session::{self, Role};
 use crate::agent::{Door, Filter, Heard, Inquiry, Need, Summary, Wanted};
 use crate::net::Clock;
+use crate::node::Notice;
 use crate::proto::{Answer, Outgoing};
 use crate::values::{Escaped, Level, limits};
 
@@ -64,6 +65,10 @@ fn answers(
                 out.line(&json::asking::answer(&answer, None, node.clocks()))?;
             }
             Heard::Answer(answer) => out.line(&show(&answer, &style))?,
+            Heard::Missed(_) if settings.quiet => {}
+            Heard::Missed(count) => {
+                style.notice(&Notice::Missed(count)).into_iter().for_each(note);
+            }
             Heard::Over(summary) => break summary,
         }
     };

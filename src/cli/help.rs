@@ -87,7 +87,9 @@ pub(super) const LISTEN: &str = "\
 Prints what is said in the channels, and what is told to this node alone, until it is stopped. \
 While it runs, this host is listed by `cooee peers` elsewhere. A message that is lost and that nobody \
 sends again is left out; how many of whose are missing is said on standard error, also with --json, \
-unless -q is given, and is one of the --events: {\"event\":\"gap\",\"channel\",\"peer\":{\"id\",\"nick\"},\"count\"}.
+unless -q is given, and is one of the --events: {\"event\":\"gap\",\"channel\",\"peer\":{\"id\",\"nick\"},\"count\"}. \
+16 MiB wait for whoever reads the output, 4 MiB with an agent; what comes beyond that is missed, and \
+reported once the rest was read: with --json --events as the event `missed`.
 
 --exec runs a command for each message, without a shell: the message as JSON on its standard input, \
 and COOEE_TEXT, COOEE_CHANNEL (empty for what was told to this node alone), COOEE_FROM (the \

@@ -19,8 +19,8 @@ use super::exit::{Exit, Failure};
 use super::lines::{self, Line};
 use crate::node::{Notice, Notices};
 
-/// What waits in the queue at most.
-const QUEUE: usize = 1_024;
+/// What waits in the queue at most: each may be as long as the longest text and its data.
+const QUEUE: usize = 64;
 
 /// How long a command may take to say goodbye after a signal before it is ended all the same.
 const GRACE: Duration = Duration::from_millis(900);

@@ -13,7 +13,7 @@ use super::driver::Driver;
 use super::notices::{self, Listener};
 use super::{Notice, Notices, Options, StartError, Stats, Stopped, start};
 use crate::net::Clock;
-use crate::proto::{Command, Outgoing, PeerInfo};
+use crate::proto::{Command, Event, Outgoing, PeerInfo};
 use crate::values::{ChannelName, Epoch, Instant, NodeId, WallTime};
 use crate::wire::Profile;
 
@@ -267,11 +267,11 @@ impl Thread {
             // Requests first, so that what was asked for before the thread ran is not delayed.
             let more = self.take_requests();
             let wake = self.driver.carry_out();
-            self.tell();
+            let hurry = self.tell() || more;
             if self.driver.is_over() {
                 return Ok(());
             }
-            self.driver.take_in(wake, more.then_some(std::time::Duration::ZERO))?;
+            self.driver.take_in(wake, hurry.then_some(std::time::Duration::ZERO))?;
         }
     }
 
@@ -303,11 +303,27 @@ impl Thread {
         true
     }
 
-    fn tell(&mut self) {
+    /// Tells the listeners what has happened. `true` if that left something to be carried out.
+    fn tell(&mut self) -> bool {
         if self.driver.notices.is_empty() {
-            return;
+            return false;
         }
         let notices: Vec<Notice> = self.driver.notices.drain(..).collect();
-        self.listeners.retain_mut(|listener| listener.tell(&notices));
+        let mut heard = 0;
+        self.listeners.retain_mut(|listener| {
+            let taken = listener.tell(&notices);
+            heard = heard.max(taken.unwrap_or(0));
+            taken.is_some()
+        });
+        // Nobody will answer what nobody hears of.
+        let mut passed = false;
+        for notice in &notices[heard..] {
+            if let Notice::Event(Event::Question(question)) = notice {
+                let (question, what, exit, last) = (question.number, None, None, true);
+                self.driver.command(Command::Answer { question, what, exit, last });
+                passed = true;
+            }
+        }
+        passed
     }
 }

@@ -120,6 +120,10 @@ pub const CONFIRM_TIME: Duration = Duration::from_secs(60);
 /// Bytes that wait to be said before nothing more is taken from whoever speaks.
 pub const OUTBOX: usize = 64 << 10;
 
+/// Bytes of what has happened that wait for one who listens to a node (`node::Notices`). What has no
+/// room is missed by that one, which is told how much.
+pub const NOTICE_BYTES: usize = 16 * 1024 * 1024;
+
 /// Entries of which it is remembered that they were sent again.
 pub const REPAIRED: usize = 8_192;
 
@@ -261,6 +265,7 @@ pub const QUESTION: usize = 640;
 pub const CONFIRM: usize = 400;
 
 const _: () = assert!(QUESTION <= DATAGRAM);
+const _: () = assert!(TEXT + DATA < NOTICE_BYTES);
 const _: () = assert!(2 * WINDOW <= OWN_STORE_BYTES as u64);
 const _: () = assert!(NICK + 2 * SHORT_TEXT + TAG_BYTES < QUESTION);
 const _: () = assert!(TOMBSTONES <= PEERS);

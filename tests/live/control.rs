@@ -1,16 +1,18 @@
 //! The agent's control socket under load and under attack: whoever misbehaves is refused or cut off,
 //! and the others are served.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::process::Stdio;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
 use crate::host::Host;
 use crate::lab::lab_or_skip;
-use crate::lines::{PATIENCE, eventually};
+use crate::lines::{Lines, PATIENCE, eventually};
 use crate::running::Running;
 
 /// A connection to the agent of `host`, as a script would make it.
@@ -120,6 +122,57 @@ fn who_stops_reading_holds_nobody_up_and_is_told_what_it_missed() {
     assert!(got < LINES, "{got} messages waited for one who did not read");
     // Nothing of it was lost on the way: the speaker was slowed down instead.
     assert!(missed == 0 || got as u64 + missed >= LINES as u64, "{got} and {missed}");
+}
+
+#[test]
+fn a_reader_without_an_agent_that_stops_and_goes_on_is_told_what_it_missed() {
+    const SPEAKERS: usize = 3;
+    const LINES: usize = 180;
+    // Together more than may wait for one listener, whatever waits in pipes besides.
+    const LONG: usize = 40_000;
+    const { assert!(SPEAKERS * LINES * LONG > (16 << 20) + 70 * LONG) };
+    let lab = lab_or_skip!(SPEAKERS + 1);
+    let host = lab.host(SPEAKERS + 1);
+    let mut command = host.command_line(&["listen", "--json", "--events"]);
+    let mut listener = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let complaints = Lines::of(listener.stderr.take().unwrap());
+    let listens = |line: &str| line.contains("listening").then_some(());
+    complaints.find(0, PATIENCE, listens).unwrap();
+    let speak = |number: usize| {
+        let args = ["say", "--confirm", "--need", "1", "--wait", "30s", "-"];
+        let mut saying = lab.host(number).cooee(&args);
+        saying.type_all((0..LINES).map(|i| format!("{i} {}", "x".repeat(LONG))));
+        saying
+    };
+    // They end when the listener's node has it all: a receipt does not wait for who reads.
+    let speakers: Vec<_> = (1..=SPEAKERS).map(speak).collect();
+    for saying in speakers {
+        saying.finish().exits(0);
+    }
+
+    let heard = Lines::of(listener.stdout.take().unwrap());
+    let event = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+    let is_missed = |line: &str| Some(event(line)).filter(|event| event["event"] == "missed");
+    let missed = heard.find(0, PATIENCE, is_missed).expect("it is told, though nothing more comes");
+    let missed = usize::try_from(missed["count"].as_u64().unwrap()).unwrap();
+    let mut next: BTreeMap<String, usize> = BTreeMap::new();
+    for event in heard.so_far().iter().map(|line| event(line)) {
+        if event["event"] == "message" {
+            let next = next.entry(event["from"]["id"].to_string()).or_default();
+            let number = event["text"].as_str().unwrap().split(' ').next().unwrap();
+            assert_eq!(number, next.to_string(), "in order, and nothing left out before that");
+            *next += 1;
+        }
+    }
+    let got: usize = next.values().sum();
+    assert!(missed > 0 && got < SPEAKERS * LINES, "{got} and {missed}");
+    assert!(got + missed >= SPEAKERS * LINES, "{got} and {missed}");
+
+    lab.host(1).say("after all that");
+    let after = |line: &str| (event(line)["text"] == "after all that").then_some(());
+    heard.find(0, PATIENCE, after).unwrap();
+    listener.kill().unwrap();
+    listener.wait().unwrap();
 }
 
 /// Waits until the agent of `host` knows somebody.
