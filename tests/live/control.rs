@@ -130,7 +130,7 @@ fn a_reader_without_an_agent_that_stops_and_goes_on_is_told_what_it_missed() {
     const LINES: usize = 180;
     // Together more than may wait for one listener, whatever waits in pipes besides.
     const LONG: usize = 40_000;
-    assert!(SPEAKERS * LINES * LONG > (16 << 20) + 70 * LONG);
+    const { assert!(SPEAKERS * LINES * LONG > (16 << 20) + 70 * LONG) };
     let lab = lab_or_skip!(SPEAKERS + 1);
     let host = lab.host(SPEAKERS + 1);
     let mut command = host.command_line(&["listen", "--json", "--events"]);
