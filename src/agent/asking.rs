@@ -166,7 +166,7 @@ impl Server {
         self.node.forget(ticket);
         let line = objects::answered(&survey.summary(), n) + "\n";
         if let Some(session) = self.session(client) {
-            session.send(line.into_bytes().into());
+            session.send(line);
         }
     }
 

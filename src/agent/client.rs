@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -73,6 +73,8 @@ pub(crate) struct Client {
     /// The writing half of the other connection, once there is one.
     events: Mutex<Option<UnixStream>>,
     tickets: Mutex<u64>,
+    /// How many of a channel's last messages are wanted when it is joined.
+    history: AtomicU32,
     /// What the agent says of itself was changed for as long as this client is there.
     renamed: AtomicBool,
     about: About,
@@ -92,6 +94,7 @@ impl Client {
             requests: Mutex::new(requests),
             events: Mutex::new(None),
             tickets: Mutex::new(0),
+            history: AtomicU32::new(0),
             renamed: AtomicBool::new(false),
             about,
             id,
@@ -153,7 +156,8 @@ impl Client {
     /// Takes part in a channel for as long as this client is there.
     pub(crate) fn membership(&self, verb: &str, channel: &ChannelName) -> Result<(), ClientError> {
         let channel = Some(channel.as_str().to_owned());
-        self.send(&Line { verb: verb.to_owned(), channel, ..Line::default() })
+        let history = Some(self.history.load(Ordering::Relaxed)).filter(|last| *last > 0);
+        self.send(&Line { verb: verb.to_owned(), channel, history, ..Line::default() })
     }
 
     /// Tells a peer. The outcome is a notice with the returned ticket.
@@ -191,17 +195,21 @@ impl Client {
         self.ask(Line { verb: "away".to_owned(), ..Line::default() }).map(drop)
     }
 
-    /// What happens from now on, in these channels and around.
+    /// What happens from now on, in these channels and around; before that the last messages of each
+    /// channel, so many of it, and of each that is joined later.
     pub(crate) fn subscribe(
         &self,
         channels: &[ChannelName],
         events: bool,
+        history: u32,
     ) -> Result<Notices, ClientError> {
+        self.history.store(history, Ordering::Relaxed);
         let channels = channels.iter().map(|channel| channel.as_str().to_owned()).collect();
         self.open(Line {
             verb: "listen".to_owned(),
             channels: Some(channels),
             events: Some(events),
+            history: Some(history).filter(|last| *last > 0),
             ..Line::default()
         })
     }

@@ -121,6 +121,7 @@ impl Server {
         }
         self.busy.remove(&client);
         self.telling.retain(|_, (who, _)| *who != client);
+        self.looking_back.forget(client);
         self.forget_asking(client);
         self.forget_confirming(client);
         for (_, waiting) in &mut self.saying {

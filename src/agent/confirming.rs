@@ -86,7 +86,7 @@ impl Server {
             self.node.forget(ticket);
             let line = objects::confirmed(&waiting.roll.summary(), waiting.n) + "\n";
             if let Some(session) = self.session(waiting.client) {
-                session.send(line.into_bytes().into());
+                session.send(line);
             }
         }
     }

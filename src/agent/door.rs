@@ -66,7 +66,7 @@ impl Door {
     pub(crate) fn subscribe(&self) -> Result<Notices, DoorError> {
         match self {
             Self::Own(node) => Ok(node.subscribe()?),
-            Self::Agent(client) => Ok(client.subscribe(&[], false)?),
+            Self::Agent(client) => Ok(client.subscribe(&[], false, 0)?),
         }
     }
 

@@ -33,6 +33,7 @@ mod inquiry;
 mod kept;
 mod late;
 pub(crate) mod log;
+mod looking_back;
 pub(crate) mod objects;
 #[cfg(test)]
 mod page;

@@ -96,6 +96,8 @@ fn the_limits_on_the_page_are_those_of_the_code() {
     assert_eq!(LINE, 1 << 20);
     for said in [
         "has at most 1 MiB".to_owned(),
+        format!("At most {} MiB of the past", super::looking_back::PAST >> 20),
+        format!("last messages, at most {},000 |", limits::RECALL / 1_000),
         format!("At most {},{:03} clients", CLIENTS / 1_000, CLIENTS % 1_000),
         format!("a list of names, at most {};", limits::CHANNELS),
         format!("| `text` | up to {} KiB", limits::TEXT / 1_024),

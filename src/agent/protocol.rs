@@ -55,6 +55,8 @@ pub(crate) struct Line {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) events: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) history: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) keep: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) nick: Option<String>,
@@ -100,10 +102,11 @@ pub(crate) enum Request {
     /// Answer a question; without `what`, give no answer, or no more.
     Reply { question: u64, what: Option<What>, exit: Option<i32>, last: bool },
     /// Send what happens from now on: messages in these channels and direct ones, and if wanted who
-    /// comes and goes, beginning with those who are here.
-    Listen { channels: Vec<ChannelName>, events: bool },
+    /// comes and goes, beginning with those who are here. First, so many messages that were said in
+    /// each channel before.
+    Listen { channels: Vec<ChannelName>, events: bool, history: u32 },
     /// Take part in a channel, for as long as this client is there, or from now on.
-    Join { channel: ChannelName, keep: bool },
+    Join { channel: ChannelName, keep: bool, history: u32 },
     /// The reverse.
     Leave { channel: ChannelName, keep: bool },
     /// Which channels are kept, and which are joined for clients only?
@@ -177,6 +180,10 @@ fn request(line: Line) -> Result<Request, String> {
     let keep = line.keep.unwrap_or(false);
     let need = line.need.as_ref().map(|need| need.parse()).transpose();
     let wait = line.wait_ms.map_or(WAIT, Duration::from_millis);
+    let history = line.history.unwrap_or(0);
+    if history > limits::RECALL {
+        return Err(format!("at most {} messages of the history", limits::RECALL));
+    }
     Ok(match line.verb.as_str() {
         "hello" => Request::Hello,
         "peers" => Request::Peers,
@@ -220,9 +227,10 @@ fn request(line: Line) -> Result<Request, String> {
             Request::Listen {
                 channels: channels.collect::<Result<_, _>>()?,
                 events: line.events.unwrap_or(false),
+                history,
             }
         }
-        "join" => Request::Join { channel: named(line.channel.as_ref())?, keep },
+        "join" => Request::Join { channel: named(line.channel.as_ref())?, keep, history },
         "leave" => Request::Leave { channel: named(line.channel.as_ref())?, keep },
         "channels" => Request::Channels,
         "links" => Request::Links,
@@ -438,7 +446,7 @@ mod tests {
         );
         assert_eq!(
             of(r#"{"do":"listen"}"#),
-            Ok(Request::Listen { channels: vec![lobby], events: false })
+            Ok(Request::Listen { channels: vec![lobby], events: false, history: 0 })
         );
         assert_eq!(of(r#"{"do":"away"}"#), Ok(Request::Away(None)));
         let hi = What { text: "hi".into(), data: None, level: Level::Info };

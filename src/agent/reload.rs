@@ -134,7 +134,7 @@ impl Server {
             }
             match self.has_room(&channel) {
                 Ok(()) => {
-                    self.take_part(&channel);
+                    self.take_part_again(&channel);
                     self.hooked.insert(channel);
                 }
                 Err(why) => self.log.warn(&format!(

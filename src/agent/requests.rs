@@ -73,12 +73,18 @@ impl Server {
             Request::Reply { question, what, exit, last } => {
                 self.take_reply(client, question, (what, exit), last)
             }
-            Request::Listen { channels, events } => {
-                return self.listen_for(client, n, channels, events);
+            Request::Listen { channels, events, history } => {
+                return self.listen_for(client, n, &channels, (events, history));
             }
-            Request::Join { channel, keep: false } => self.join_for(client, &channel),
+            Request::Join { channel, keep: false, history } => {
+                let joined = self.join_for(client, &channel);
+                if joined.is_ok() {
+                    self.look_back(client, &[channel], history);
+                }
+                joined
+            }
             Request::Leave { channel, keep: false } => self.leave_for(client, &channel),
-            Request::Join { channel, keep: true } => self.keep_channel(&channel),
+            Request::Join { channel, keep: true, .. } => self.keep_channel(&channel),
             Request::Leave { channel, keep: true } => self.drop_channel(&channel),
             Request::Channels => Ok(self.channels(n)),
             Request::Links => self.links(n),
@@ -174,11 +180,11 @@ impl Server {
         &mut self,
         client: usize,
         n: Option<u64>,
-        channels: Vec<ChannelName>,
-        events: bool,
+        channels: &[ChannelName],
+        (events, history): (bool, u32),
     ) {
         for channel in channels {
-            if let Err(why) = self.join_for(client, &channel) {
+            if let Err(why) = self.join_for(client, channel) {
                 if let Some(session) = self.session(client) {
                     session.reply(&Reply::refused(n, why));
                 }
@@ -202,6 +208,7 @@ impl Server {
         for line in here.iter().filter_map(|notice| objects::notice(notice, clocks)) {
             session.tell(&(line + "\n").into_bytes().into(), now);
         }
+        self.look_back(client, channels, history);
     }
 
     fn join_for(&mut self, client: usize, channel: &ChannelName) -> Result<Reply, String> {
@@ -274,7 +281,7 @@ impl Server {
         let joined: Vec<_> = after.difference(gone).filter_map(named).collect();
         let left: Vec<_> = gone.difference(after).filter_map(named).collect();
         for channel in &joined {
-            self.take_part(channel);
+            self.take_part_again(channel);
         }
         for channel in &left {
             self.part(channel);

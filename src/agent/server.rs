@@ -21,6 +21,7 @@ use super::hooks::Hooks;
 use super::kept::{Kept, Store};
 use super::late::is_signed;
 use super::log::Log;
+use super::looking_back::LookingBack;
 use super::objects::{self, Clocks};
 use super::protocol::Reply;
 use super::reload::{Configuration, Source};
@@ -77,6 +78,11 @@ pub(crate) struct Server {
     pub(super) saying: SmallMap<(ChannelName, bool), VecDeque<usize>>,
     /// Who waits for the outcome of which direct message: client and its number for it.
     pub(super) telling: SmallMap<u64, (usize, Option<u64>)>,
+    pub(super) looking_back: LookingBack,
+    /// How many of a channel's last messages are fetched from others when it is joined.
+    pub(super) recall: u32,
+    /// In which channels others were asked for more of them, and for how many.
+    pub(super) recalled: SmallMap<ChannelName, u32>,
     pub(super) asking: Asking,
     pub(super) confirming: Confirming,
     pub(super) started: Instant,
@@ -120,6 +126,7 @@ impl Server {
             let _ = fs::remove_file(&options.socket);
         })?;
         let callers = crate::node::Options { keep: false, recall: 0, ..options.node.clone() };
+        let recall = options.node.recall;
         let started = LocalNode::start(options.node);
         let node = match started {
             Ok(node) => node,
@@ -154,6 +161,9 @@ impl Server {
             members: SmallMap::new(),
             saying: SmallMap::new(),
             telling: SmallMap::new(),
+            looking_back: LookingBack::default(),
+            recall,
+            recalled: SmallMap::new(),
             asking: Asking::default(),
             confirming: Confirming::default(),
             stopping: false,
@@ -181,7 +191,7 @@ impl Server {
             let hurry = !self.busy.is_empty() && !self.node.is_congested();
             let idle = self.sessions.is_empty() && self.gateway.is_none() && !self.crowded;
             let nap = if idle { IDLE_TURN } else { TURN }.min(self.log.nap());
-            let due = self.asking.next().min(self.confirming.next());
+            let due = self.asking.next().min(self.confirming.next()).min(self.looking_back.next());
             let patience =
                 nap.min(due.since(self.node.now())).min(self.history.patience(self.up()));
             let turn = self.node.turn(if hurry { Duration::ZERO } else { patience })?;
@@ -193,6 +203,8 @@ impl Server {
             }
             self.catch_up();
             self.notices(turn.notices);
+            // Before anything is asked of the node, so that nothing is brought that was not seen.
+            self.show_past();
             self.serve();
             self.conclude_due();
             self.confirm_due();
@@ -261,12 +273,21 @@ impl Server {
         }
     }
 
-    /// One more wants to be in a channel.
-    pub(super) fn take_part(&mut self, channel: &ChannelName) {
+    /// One more wants to be in a channel, for as long as it is there. To a client what was said
+    /// before is the past, even if the agent was there before.
+    pub(super) fn take_part(&mut self, channel: &ChannelName) -> bool {
         let members = self.members.entry(channel.clone()).or_default();
         *members += 1;
-        if *members == 1 {
+        let is_first = *members == 1;
+        if is_first {
             self.node.join(channel);
+        }
+        is_first
+    }
+
+    /// The agent itself wants to be in a channel: what was said since it was there last is news.
+    pub(super) fn take_part_again(&mut self, channel: &ChannelName) {
+        if self.take_part(channel) {
             self.resume(channel);
         }
     }
@@ -277,6 +298,7 @@ impl Server {
         *members -= 1;
         if *members == 0 {
             self.members.remove(channel);
+            self.recalled.remove(channel);
             self.node.leave(channel);
         }
     }
@@ -323,7 +345,10 @@ impl Server {
                 _ => None,
             };
             // What was said before this agent came is kept, and news to nobody.
-            if matches!(&notice, Notice::Event(Event::Message(message)) if message.history) {
+            if let Notice::Event(Event::Message(message)) = &notice
+                && message.history
+            {
+                self.note_past(message);
                 continue;
             }
             self.note(&notice);
@@ -417,8 +442,10 @@ impl Server {
                 let Some(text) = objects::notice(notice, clocks) else { return };
                 line = Some((text + "\n").into_bytes().into());
             }
-            if let Some(line) = &line {
-                session.tell(line, now);
+            match (&line, channel) {
+                (Some(line), Some(Some(_))) => session.tell_said(line, now),
+                (Some(line), _) => drop(session.tell(line, now)),
+                (None, _) => {}
             }
         }
     }

@@ -40,6 +40,8 @@ pub(crate) struct Session {
     /// Bytes that wait in all.
     waiting: usize,
     missed: u64,
+    /// What was said since the client waits for what was said before, and comes behind that.
+    held: Option<VecDeque<Arc<[u8]>>>,
     /// Since when nothing has left, though much waits.
     stalled: Option<Instant>,
     /// There is no more to read.
@@ -73,6 +75,7 @@ impl Session {
             sent: 0,
             waiting: 0,
             missed: 0,
+            held: None,
             stalled: None,
             ended: false,
             listens: false,
@@ -147,9 +150,34 @@ impl Session {
         true
     }
 
-    /// Has a line wait for the client that it must not miss: the last of what it has asked for.
-    pub(crate) fn send(&mut self, line: Arc<[u8]>) {
-        self.push(line);
+    /// The same, for what was said in a channel.
+    pub(crate) fn tell_said(&mut self, line: &Arc<[u8]>, now: Instant) {
+        let Some(held) = self.held.as_mut() else {
+            self.tell(line, now);
+            return;
+        };
+        if self.missed > 0 || self.waiting + line.len() > WAITING {
+            self.missed += 1;
+            return;
+        }
+        self.waiting += line.len();
+        held.push_back(Arc::clone(line));
+    }
+
+    /// Keeps what is said in channels back from now on.
+    pub(crate) fn hold(&mut self) {
+        self.held.get_or_insert_default();
+    }
+
+    /// Has what was kept back wait for the client.
+    pub(crate) fn release(&mut self) {
+        self.output.extend(self.held.take().into_iter().flatten());
+    }
+
+    /// Has a line wait for the client that it must not miss: the last of what it has asked for, or
+    /// what is bounded otherwise.
+    pub(crate) fn send(&mut self, line: String) {
+        self.push(line.into_bytes().into());
     }
 
     fn push(&mut self, line: Arc<[u8]>) {
@@ -183,7 +211,8 @@ impl Session {
                 }
             }
             self.stalled = None;
-            if self.missed == 0 {
+            // What is kept back comes before what was missed.
+            if self.missed == 0 || self.held.is_some() {
                 return Ok(());
             }
             let missed = std::mem::take(&mut self.missed);

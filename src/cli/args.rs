@@ -220,7 +220,8 @@ pub(super) struct Listen {
     /// Stop after this time; with --count, fewer messages by then are exit code 1
     #[arg(long = "for", value_name = "D", value_parser = duration::parse)]
     pub(super) lasting: Option<Duration>,
-    /// First print up to N messages that were said in each channel before
+    /// First print up to N messages that were said in each channel before, 1000 at most, also of
+    /// what others have
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true,
           value_parser = clap::value_parser!(u32).range(..=i64::from(limits::RECALL)))]
     pub(super) history: u32,

@@ -10,7 +10,6 @@ use super::hub::{Happening, Hub};
 use super::options::Settings;
 use super::output::text::Style;
 use super::output::{Out, json, note};
-use super::past;
 use super::session::{self, Role};
 use crate::agent::Door;
 use crate::node::{Notice, Stopped};
@@ -55,10 +54,7 @@ pub(super) fn run(args: args::Listen, mut settings: Settings) -> Result<Exit, Fa
         exec: exec.as_ref(),
         left: args.count,
     };
-    let ended = listener
-        .announce(&about)
-        .and_then(|()| listener.past(&channels, args.history))
-        .and_then(|()| listener.listen(&hub, until));
+    let ended = listener.announce(&about).and_then(|()| listener.listen(&hub, until));
     let left = listener.left;
     if let Some(exec) = exec {
         match &ended {
@@ -134,16 +130,6 @@ impl Listener<'_> {
             let links = session::links(self.node)?;
             let About { nick, group, channels } = about;
             note(format_args!("listening on {links} as {nick}, group {group}: {channels}"));
-        }
-        Ok(())
-    }
-
-    /// Prints what the agent knows of the past; a node of the command's own fetches it from others.
-    fn past(&mut self, channels: &[ChannelName], count: u32) -> Result<(), Failure> {
-        if count > 0 && self.node.agents_nick().is_some() {
-            for message in past::last(self.settings, channels, count) {
-                self.show(&message)?;
-            }
         }
         Ok(())
     }

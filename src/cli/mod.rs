@@ -27,7 +27,6 @@ mod listen;
 mod options;
 mod output;
 mod pages;
-mod past;
 mod peers;
 mod say;
 mod session;

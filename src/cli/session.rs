@@ -36,7 +36,7 @@ pub(super) fn options(settings: &mut Settings, role: Role) -> Result<Options, Fa
 /// Starts a node with a thread of its own and introduces it.
 pub(super) fn start(settings: &mut Settings, role: Role) -> Result<(Door, Notices), Failure> {
     if let Some(client) = agent(settings)? {
-        let notices = client.subscribe(&settings.node.channels, true)?;
+        let notices = client.subscribe(&settings.node.channels, true, settings.node.recall)?;
         return Ok((Door::Agent(client), notices));
     }
     let (node, notices) = own(settings, role)?;

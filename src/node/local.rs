@@ -168,6 +168,17 @@ impl LocalNode {
         self.driver.command(Command::Resume { channel: channel.clone(), logs });
     }
 
+    /// Has so many of a channel's last messages fetched from others, though it was joined before;
+    /// they come as messages with `history`.
+    pub fn recall(&mut self, channel: &ChannelName, last: u32) {
+        self.driver.command(Command::Recall { channel: channel.clone(), last });
+    }
+
+    /// Whether others are still being asked for a channel's last messages, and anybody might tell.
+    pub fn is_recalling(&self, channel: &ChannelName) -> bool {
+        self.driver.engine.is_recalling(channel)
+    }
+
     /// Answers an [`crate::proto::Event::Fetch`] for entries.
     pub fn found(&mut self, ticket: u64, entries: Vec<Kept>) {
         self.driver.command(Command::Found { ticket, entries });

@@ -25,6 +25,14 @@ pub enum Command {
         /// Whose log, of which run, and the number up to which everything is known here.
         logs: Vec<(NodeId, Epoch, u64)>,
     },
+    /// Has so many of a channel's last messages fetched from others, if that is more than were
+    /// before; at most [`crate::values::limits::RECALL`].
+    Recall {
+        /// The channel.
+        channel: ChannelName,
+        /// How many.
+        last: u32,
+    },
     /// Gives what an [`super::Event::Fetch`] asked for: entries.
     Found {
         /// The ticket.

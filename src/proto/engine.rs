@@ -239,6 +239,12 @@ impl Engine {
         self.peers.len()
     }
 
+    /// Whether others are still being asked for a channel's last messages, and anybody might tell.
+    pub fn is_recalling(&self, channel: &ChannelName) -> bool {
+        let has_it = || self.peers.iter().any(|(_, peer)| peer.channels.may_have(channel));
+        self.recalls.is_under_way(channel) && (!self.discovery.settled || has_it())
+    }
+
     /// The ids of everyone known, which costs less.
     pub fn peer_ids(&self) -> impl Iterator<Item = NodeId> {
         self.peers.iter().map(|(id, _)| id)
@@ -301,6 +307,9 @@ impl Engine {
             Command::Found { ticket, entries } => self.found(ticket, &entries),
             Command::Recalled { ticket, logs } => self.recalled(ticket, &logs),
             Command::Resume { channel, logs } => self.resume(&channel, &logs),
+            Command::Recall { channel, last } => {
+                self.recalls.want(&channel, last.min(limits::RECALL), self.now);
+            }
             Command::Say(channel, what) => self.say(channel, crate::wire::Body::Say, what),
             Command::Cast(channel, what) => self.say(channel, crate::wire::Body::Cast, what),
             Command::Tell { to, what, ticket } => self.tell(to, &what, ticket),

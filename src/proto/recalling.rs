@@ -64,8 +64,13 @@ impl Engine {
         let nonce = self.rng.u64();
         self.recalls.asked(channel, whom, nonce);
         let last =
-            if self.recalls.is_resumed(channel) { limits::RECALL } else { self.config.recall };
+            if self.recalls.is_resumed(channel) { limits::RECALL } else { self.wanted(channel) };
         self.send_recall(whom, channel.clone(), nonce, last);
+    }
+
+    /// How many of a channel's last messages are fetched.
+    fn wanted(&self, channel: &ChannelName) -> u32 {
+        self.config.recall.max(self.recalls.wanted(channel).unwrap_or(0))
     }
 
     fn send_recall(&mut self, whom: NodeId, channel: ChannelName, nonce: u64, last: u32) {
@@ -293,10 +298,12 @@ impl Engine {
             for row in rows {
                 self.catch_up(channel, whom, row);
             }
-            return;
+            if self.recalls.wanted(channel).is_none() {
+                return;
+            }
         }
         let mut missing = Vec::new();
-        let mut left = u64::from(self.config.recall) * 2;
+        let mut left = u64::from(self.wanted(channel)) * 2;
         for row in rows {
             // What an earlier run of this node has said is all history; who keeps it has it.
             let own = row.author.id == self.id();
@@ -396,7 +403,7 @@ impl Engine {
             }
         }
         order::sort_by_key(&mut messages, |message| message.at);
-        let most = self.config.recall as usize;
+        let most = self.wanted(channel) as usize;
         for message in messages.split_off(messages.len().saturating_sub(most)) {
             self.event(Event::Message(Message { history: true, ..message }));
         }

@@ -48,6 +48,8 @@ struct Joined {
     /// It was in this channel before it started: what it has not got is no history to it.
     resumed: bool,
     state: State,
+    /// So many messages are wanted, if not as many as usual.
+    last: Option<u32>,
     tries: u8,
     next: Instant,
 }
@@ -74,6 +76,7 @@ impl Recalls {
             at: now,
             resumed: false,
             state: State::Looking,
+            last: None,
             tries: 0,
             next: now + timing::RECALL,
         };
@@ -89,6 +92,28 @@ impl Recalls {
         if let Some(joined) = self.0.get_mut(channel) {
             joined.resumed = true;
         }
+    }
+
+    /// So many of the last messages are wanted, whatever was fetched so far.
+    pub(crate) fn want(&mut self, channel: &ChannelName, last: u32, now: Instant) {
+        let Some(joined) = self.0.get_mut(channel).filter(|joined| joined.last < Some(last)) else {
+            return;
+        };
+        joined.last = Some(last);
+        // Who was asked for fewer is asked again. What has only just been joined is not known yet.
+        if !matches!(joined.state, State::Looking) {
+            (joined.state, joined.tries, joined.next) = (State::Looking, 0, now);
+        }
+    }
+
+    /// How many of the last messages are wanted, if not as many as usual.
+    pub(crate) fn wanted(&self, channel: &ChannelName) -> Option<u32> {
+        self.0.get(channel).and_then(|joined| joined.last)
+    }
+
+    /// Whether something may still come.
+    pub(crate) fn is_under_way(&self, channel: &ChannelName) -> bool {
+        self.0.get(channel).is_some_and(|joined| !matches!(joined.state, State::Over))
     }
 
     pub(crate) fn is_resumed(&self, channel: &ChannelName) -> bool {
@@ -275,6 +300,25 @@ mod tests {
             }
         }
         assert_eq!(asked, timing::RECALL_TRIES);
+    }
+
+    #[test]
+    fn who_wants_more_than_was_fetched_has_somebody_asked_again() {
+        let (mut recalls, lobby) = (Recalls::default(), ChannelName::lobby());
+        recalls.want(&lobby, 500, at(0));
+        assert!(!recalls.is_under_way(&lobby), "nothing is fetched where this node is not");
+        recalls.join(&lobby, at(0));
+        recalls.want(&lobby, 100, at(1));
+        assert_eq!(recalls.next(), at(0) + timing::RECALL, "who has just come knows nobody yet");
+        recalls.due(recalls.next());
+        recalls.asked(&lobby, WHOM, 7);
+        assert!(recalls.page(&lobby, (WHOM, 7), (0, 1), &[]).is_some());
+        assert!(!recalls.is_under_way(&lobby));
+        recalls.want(&lobby, 100, at(2_000));
+        assert_eq!(recalls.next(), Instant::NEVER);
+        recalls.want(&lobby, 500, at(2_000));
+        assert_eq!(recalls.due(at(2_000)), [Due::Ask(lobby.clone())]);
+        assert_eq!(recalls.wanted(&lobby), Some(500));
     }
 
     #[test]

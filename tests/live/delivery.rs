@@ -209,3 +209,82 @@ fn a_newcomer_is_shown_the_last_messages_in_the_chat_and_not_by_listen() {
         assert_eq!(one.texts(), texts);
     }
 }
+
+#[test]
+fn through_an_agent_the_past_of_a_channel_is_shown_as_without_one() {
+    let lab = lab_or_skip!(3);
+    let [author, keeper, late] = [1, 2, 3].map(|number| lab.host(number));
+    let mut chat = author.cooee(&["chat", "--json", "--channel", "late"]);
+    let other = keeper.listen(&["--channel", "late"]);
+    chat.wait_event("joined", "host2");
+    for n in 0..120 {
+        chat.type_line(&format!("old {n}"));
+    }
+    other.wait_message("old 119");
+    let old = |last: usize| (120 - last..120).map(|n| format!("old {n}")).collect::<Vec<_>>();
+    let _agent = late.agent(&[]);
+    let listen = |last: &str, more: &[&str]| {
+        let args = ["listen", "--json", "--channel", "late", "--history", last];
+        late.client(&[&args, more].concat())
+    };
+    // The agent comes to the channel with the command, and goes with it.
+    for _ in 0..2 {
+        let first = listen("5", &["--for", "3s"]).finish().exits(0).json();
+        assert!(first.iter().all(|message| message["history"] == true), "{first:?}");
+        let texts: Vec<_> = first.iter().map(|message| message["text"].clone()).collect();
+        assert_eq!(texts, old(5));
+    }
+    let more = listen("100", &[]);
+    more.wait_message("old 119");
+    assert_eq!(
+        more.texts(),
+        old(100),
+        "also of what it has not fetched before, and more than usual"
+    );
+    drop(more);
+    let mut talking = late.client(&["chat", "--json", "--channel", "late"]);
+    talking.wait_message("old 119");
+    assert_eq!(talking.texts(), old(50));
+    talking.type_line("/join lobby");
+
+    // Now it is there for a while; what is said then is no history to whom it told it.
+    chat.type_line("live 0");
+    talking.wait_message("live 0");
+    let long = listen("3", &[]);
+    long.wait_message("live 0");
+    chat.type_line("live 1");
+    for one in [&long, &talking] {
+        one.wait_message("live 1");
+    }
+    assert_eq!(long.texts(), ["old 118", "old 119", "live 0", "live 1"]);
+    let is_past = |text: &str| long.wait_message(text)["history"] == true;
+    assert_eq!(["old 118", "live 0", "live 1"].map(is_past), [true, true, false]);
+    assert_eq!(talking.texts(), [old(50), vec!["live 0".to_owned(), "live 1".to_owned()]].concat());
+}
+
+#[test]
+fn what_is_said_while_an_agent_fetches_the_past_comes_behind_it_and_once() {
+    let lab = lab_or_skip!(3);
+    let [author, keeper, late] = [1, 2, 3].map(|number| lab.host(number));
+    let mut chat = author.cooee(&["chat", "--json", "--channel", "late"]);
+    let other = keeper.listen(&["--channel", "late"]);
+    chat.wait_event("joined", "host2");
+    let _agent = late.agent(&[]);
+    let mut said = 0;
+    for _ in 0..5 {
+        let args = ["listen", "--json", "--channel", "late", "--history", "1000"];
+        let listener = late.client(&args);
+        let until = said + 200;
+        while said < until {
+            chat.type_line(&format!("{said}"));
+            other.wait_message(&said.to_string());
+            said += 1;
+        }
+        listener.wait_message(&(said - 1).to_string());
+        let texts = listener.texts();
+        assert_eq!(texts, (0..said).map(|n| n.to_string()).collect::<Vec<_>>());
+        let news = |line: &&Value| line["history"] != true;
+        let lines = listener.json_so_far(|line| line["event"] == "message");
+        assert!(lines.iter().skip_while(|line| !news(line)).all(|line| news(&line)));
+    }
+}

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, params};
 
-use super::{BUSY, HistoryError};
+use super::{BUSY, History, HistoryError};
 use crate::proto::Message;
 use crate::values::{ChannelName, Json, Level, NodeId, PeerText, WallTime};
 
@@ -29,6 +29,30 @@ pub(crate) fn query(
 ) -> Result<(), HistoryError> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     db.busy_timeout(BUSY)?;
+    read(&db, query, &mut each)
+}
+
+impl History {
+    /// The messages of a channel that arrived last, the oldest of them first.
+    pub(crate) fn said(
+        &self,
+        channel: &ChannelName,
+        last: usize,
+        mut each: impl FnMut(Message),
+    ) -> Result<(), HistoryError> {
+        let wanted = Query { channel: Some(channel.clone()), limit: last, ..Query::default() };
+        read(&self.db, &wanted, &mut |message, _| {
+            each(message);
+            true
+        })
+    }
+}
+
+fn read(
+    db: &Connection,
+    query: &Query,
+    each: &mut dyn FnMut(Message, Option<NodeId>) -> bool,
+) -> Result<(), HistoryError> {
     let mut select = db.prepare(
         "SELECT channel, author, nick, epoch, seq, at, text, data, level, verified, peer FROM (
             SELECT * FROM messages

@@ -18,7 +18,6 @@ use super::hub::{Happening, Hub};
 use super::options::Settings;
 use super::output::text::Style;
 use super::output::{Out, note};
-use super::past;
 use super::session::{self, Role};
 use crate::agent::Door;
 use crate::node::{Notice, Stopped};
@@ -65,10 +64,7 @@ pub(super) fn run(args: args::Chat, mut settings: Settings) -> Result<Exit, Fail
         newcomer: true,
         quiet: settings.quiet,
     };
-    let ended = chat
-        .greet(&settings, &node)
-        .and_then(|()| chat.past(&settings))
-        .and_then(|()| chat.run(&hub, terminal.as_ref()));
+    let ended = chat.greet(&settings, &node).and_then(|()| chat.run(&hub, terminal.as_ref()));
     let said = chat.talk.said_lately();
     drop(chat);
     if let Some(terminal) = terminal {
@@ -182,18 +178,6 @@ impl Chat<'_> {
                 Ok(())
             }
         }
-    }
-
-    /// Shows what the agent knows of the past; a node of the chat's own fetches it from others.
-    fn past(&mut self, settings: &Settings) -> Result<(), Failure> {
-        let channels: Vec<ChannelName> = self.talk.current.iter().cloned().collect();
-        if settings.recall > 0 && self.place.node.agents_nick().is_some() {
-            let clocks = self.place.node.clocks();
-            for message in past::last(settings, &channels, settings.recall) {
-                self.place.view.message(&message, clocks)?;
-            }
-        }
-        Ok(())
     }
 
     fn run(&mut self, hub: &Hub, terminal: Option<&Terminal>) -> Result<(), Failure> {

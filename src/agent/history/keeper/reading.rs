@@ -4,7 +4,7 @@
 use super::super::entries::Stretch;
 use super::super::{History, HistoryError};
 use super::Keeper;
-use crate::proto::Kept;
+use crate::proto::{Kept, Message};
 use crate::values::{ChannelName, Epoch, NodeId, WallTime};
 
 impl Keeper {
@@ -44,6 +44,14 @@ impl Keeper {
         most: usize,
     ) -> Vec<(NodeId, Epoch, u64)> {
         self.read(|history| history.since(channel, since, most))
+    }
+
+    /// See [`History::said`].
+    pub(crate) fn said(&self, channel: &ChannelName, last: usize, each: impl FnMut(Message)) {
+        if let Some(history) = &self.open {
+            // What can't be read is not there.
+            let _ = history.said(channel, last, each);
+        }
     }
 
     fn read<T>(&self, read: impl FnOnce(&History) -> Result<Vec<T>, HistoryError>) -> Vec<T> {
