@@ -226,9 +226,10 @@ impl Engine {
     fn orphan_logs(&self, channel: &ChannelName) -> Vec<(Sender, u64)> {
         let gone = self.logs.of(channel).filter(|(name, log)| {
             let peer = self.peers.get(name.author.id);
+            // So is an earlier run of this node itself.
             log.done() > 0
                 && peer.is_none_or(|peer| peer.epoch != name.author.epoch)
-                && name.author.id != self.id()
+                && name.author != self.sender()
         });
         orphans::latest(gone.map(|(name, log)| (name.author, log.done())).collect())
     }
@@ -311,15 +312,15 @@ impl Engine {
                 continue;
             }
             let name = LogName { channel: channel.clone(), author: row.author };
-            if self.logs.get(&name).is_none() && !own {
-                let log = Log::new(row.before, Word::Hearsay, self.now);
-                self.logs.follow(&name, log, self.now);
+            if self.logs.get(&name).is_none() {
+                let done = if own { row.to } else { row.before };
+                self.logs.follow(&name, Log::new(done, Word::Hearsay, self.now), self.now);
             }
             if row.before < row.to && !own && !self.is_here(row.author) {
                 self.hear_of_head(&name, row.to, whom);
             }
             // What came while this node was here is no history.
-            let before = if own { row.to } else { self.logs.get(&name).map_or(0, Log::lost) };
+            let before = self.logs.get(&name).map_or(0, Log::lost);
             let Some(span) = row.span().filter(|span| span.from <= before) else { continue };
             let to = span.to.min(before);
             let span = Span { from: span.from.max(to.saturating_sub(left) + 1), to };
