@@ -66,7 +66,7 @@ pub(crate) fn has_tail(datagram: &[u8]) -> bool {
 /// Checks signatures, and keeps the keys that were used lately ready for use: to find the point
 /// that an id stands for takes a tenth of a check.
 ///
-/// Holds at most [`SLOTS`] keys, each in the place that its id gives it, where a later one
+/// Holds at most 256 keys, each in the place that its id gives it, where a later one
 /// supersedes it.
 #[derive(Debug, Default)]
 pub struct Verifier {
