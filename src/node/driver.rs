@@ -86,7 +86,8 @@ pub(super) struct Driver {
     pub(super) clock: Clock,
     /// `--iface`, as given.
     wanted: Vec<String>,
-    whereabouts: Whereabouts,
+    /// Where somebody may be, if the node looks for anybody.
+    whereabouts: Option<Whereabouts>,
     queue: VecDeque<Transmit>,
     /// What there is to tell since the last turn.
     pub(super) notices: VecDeque<Notice>,
@@ -119,7 +120,7 @@ impl Driver {
         poll: Poll,
         clock: Clock,
         wanted: Vec<String>,
-        whereabouts: Whereabouts,
+        whereabouts: Option<Whereabouts>,
         lock: Option<File>,
     ) -> Self {
         let changes = Changes::watch(poll.registry(), CHANGES).ok();
@@ -164,11 +165,12 @@ impl Driver {
 
     /// Tells a node that knows nobody where somebody may be; otherwise keeps where its peers are.
     fn look_around(&mut self) {
+        let Some(whereabouts) = &mut self.whereabouts else { return };
         if self.engine.peer_count() > 0 {
-            self.whereabouts.note(self.engine.peers());
+            whereabouts.note(self.engine.peers());
             return;
         }
-        let hints = self.whereabouts.hints(self.sockets.links());
+        let hints = whereabouts.hints(self.sockets.links());
         self.engine.handle(self.clock.now(), Input::Command(Command::Hints(hints)));
     }
 
@@ -311,7 +313,9 @@ impl Driver {
                 Output::Event(event) => {
                     if event == proto::Event::Stopped {
                         self.stopped = Some(self.clock.now());
-                        self.whereabouts.note(self.engine.peers());
+                        if let Some(whereabouts) = &mut self.whereabouts {
+                            whereabouts.note(self.engine.peers());
+                        }
                     }
                     self.notices.push_back(Notice::Event(event));
                 }

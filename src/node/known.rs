@@ -17,14 +17,17 @@ use crate::values::{Group, limits};
 pub(super) struct Whereabouts {
     /// None where nothing is kept.
     known: Option<Known>,
+    /// A node that only passes through hears of some, and would forget the others.
+    keeps: bool,
     /// The group's, where a node can be reached on each of its hosts.
     port: u16,
 }
 
 impl Whereabouts {
-    /// `folder`: the state folder.
-    pub(super) fn new(folder: Option<&Path>, group: Group) -> Self {
-        Self { known: folder.map(|folder| Known::load(folder, group)), port: group.port() }
+    /// `folder`: the state folder. `keeps`: whether the node is to keep there what it learns.
+    pub(super) fn new(folder: Option<&Path>, group: Group, keeps: bool) -> Self {
+        let known = folder.map(|folder| Known::load(folder, group));
+        Self { known, keeps, port: group.port() }
     }
 
     /// Where peers were heard in earlier runs, and this host's neighbours on these links.
@@ -43,7 +46,7 @@ impl Whereabouts {
 
     /// Keeps where these peers are heard.
     pub(super) fn note(&mut self, peers: impl Iterator<Item = PeerInfo>) {
-        let Some(known) = &mut self.known else { return };
+        let Some(known) = self.known.as_mut().filter(|_| self.keeps) else { return };
         let host = |peer: PeerInfo| match peer.addr?.ip() {
             IpAddr::V4(host) => Some(host),
             IpAddr::V6(_) => None,

@@ -61,7 +61,9 @@ pub(super) fn prepare(options: Options) -> Result<Ready, StartError> {
     for channel in options.channels {
         engine.handle(clock.now(), Input::Command(Command::Join(channel)));
     }
-    let whereabouts = Whereabouts::new(options.state_dir.as_deref(), options.group);
+    // Who looks for nobody needs to know of no place either.
+    let whereabouts = (!options.blind)
+        .then(|| Whereabouts::new(options.state_dir.as_deref(), options.group, !options.visitor));
     let (wanted, lock) = (options.interfaces, kept.lock);
     let driver = Driver::new(engine, sockets, poll, clock, wanted, whereabouts, lock);
     Ok(Ready { driver, waker, id, epoch, warnings: kept.warnings, clock })

@@ -263,7 +263,7 @@ impl Engine {
         }
         if self.recalls.is_new(&name.channel, self.now) {
             // This node came just now. Who was met afterwards has said how far its logs go, and so has
-            // who has announced itself since.
+            // who announced itself before.
             let peer = self.peers.get(name.author.id).filter(|p| p.epoch == name.author.epoch);
             let joined = self.recalls.joined(&name.channel);
             match peer {

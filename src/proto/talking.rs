@@ -124,7 +124,8 @@ impl Engine {
     }
 
     pub(super) fn on_entry(&mut self, arrival: &Arrival<'_>, entry: &Entry) {
-        if entry.from.is_some_and(|from| from.id == self.id()) && !self.is_fetching(entry) {
+        if entry.from.is_some_and(|from| from.id == self.id()) && !self.is_fetching(arrival, entry)
+        {
             self.counters.own += 1;
             return;
         }
@@ -165,8 +166,12 @@ impl Engine {
     }
 
     /// Whether an entry is of the past and was asked for; so may be this node's own, of an earlier run.
-    fn is_fetching(&self, entry: &Entry) -> bool {
+    fn is_fetching(&self, arrival: &Arrival<'_>, entry: &Entry) -> bool {
         let (Some(author), Some(from)) = (entry.from, entry.seq) else { return false };
+        // Of what has no signature anybody may say that it is ours.
+        if entry.body != Body::Say || !arrival.packet.is_signed() {
+            return false;
+        }
         let name = LogName { channel: entry.channel.clone(), author };
         self.recalls.wants(&name, Span { from, to: from + entry.payload.len() - 1 })
     }
