@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use super::objects;
 use super::server::Server;
-use crate::proto::Message;
-use crate::values::{ChannelName, Instant, Json, SmallMap, limits, order};
+use crate::proto::{Message, sort_by_time};
+use crate::values::{ChannelName, Instant, Json, SmallMap, limits};
 
 /// How long others are waited for: a little longer than a node asks them, and fetches.
 const PATIENCE: Duration = Duration::from_millis(2_500);
@@ -49,7 +49,7 @@ impl Past {
 
     /// Keeps the last ones, for which there is room.
     fn trim(&mut self) {
-        sort(&mut self.messages);
+        sort_by_time(&mut self.messages);
         let superfluous = self.messages.len().saturating_sub(self.last);
         self.messages.drain(..superfluous);
         self.bytes = self.messages.iter().map(weight).sum();
@@ -154,7 +154,7 @@ impl Server {
                 left_out += past.left_out;
                 messages.extend(past.messages);
             }
-            sort(&mut messages);
+            sort_by_time(&mut messages);
             let clocks = self.clocks();
             let Some(session) = self.session(client) else { continue };
             if left_out > 0 {
@@ -166,11 +166,6 @@ impl Server {
             session.release();
         }
     }
-}
-
-/// Sorts by the authors' clocks; what one has said within a millisecond, in its order.
-fn sort(messages: &mut Vec<Message>) {
-    order::sort_by_key(messages, |message| (message.at, message.from, message.epoch, message.seq));
 }
 
 /// Bytes that a message takes.
@@ -208,6 +203,16 @@ mod tests {
         assert_eq!(seqs(&mut past), [4, 5, 6]);
         assert!(past.messages.iter().all(|message| message.history));
         assert_eq!(past.left_out, 0, "more were not wanted");
+    }
+
+    #[test]
+    fn what_one_has_said_stays_in_order_though_its_clock_was_put_back() {
+        let mut past = past(10, PAST);
+        let other = Message { from: Some(crate::values::NodeId([9; 32])), ..said(15, 7) };
+        for message in [said(20, 2), said(10, 1), other, said(5, 3), said(30, 4)] {
+            past.add(message);
+        }
+        assert_eq!(seqs(&mut past), [1, 7, 2, 3, 4]);
     }
 
     #[test]

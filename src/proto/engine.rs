@@ -98,6 +98,8 @@ pub struct Engine {
     pub(super) asks: Bucket,
     /// When anybody was heard last, with something genuine.
     pub(super) heard: Instant,
+    /// When somebody was heard again after nobody had been for a while.
+    pub(super) returned: Option<Instant>,
     pub(super) authors: Authors,
     /// Of signed messages.
     pub(super) assemblies: Assemblies,
@@ -164,6 +166,7 @@ impl Engine {
             strained: Instant::ZERO,
             asks: Bucket::full(now, limits::IDLE_ASK_BURST),
             heard: now,
+            returned: None,
             authors: Authors::new(),
             assemblies: Assemblies::new(),
             claimed_assemblies: Assemblies::new(),

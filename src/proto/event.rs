@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::command::Command;
 use super::kept::{Kept, Past};
-use crate::values::{ChannelName, Epoch, Instant, Json, Level, LinkId, NodeId, PeerText, WallTime};
+use crate::values::{
+    ChannelName, Epoch, Instant, Json, Level, LinkId, NodeId, PeerText, WallTime, order,
+};
 use crate::wire::{Hearing, Packet, Profile};
 
 /// Everything that can happen to an engine.
@@ -297,6 +299,25 @@ pub struct Message {
     pub verified: bool,
     /// Whether it was said before this node took part in the channel.
     pub history: bool,
+}
+
+/// Sorts messages by the authors' clocks, each author's in its own order: what was said after something
+/// else was not said before it, whatever its author's clock showed.
+pub(crate) fn sort_by_time(messages: &mut Vec<Message>) {
+    order::sort_by_key(messages, |message| (message.from, message.epoch, message.seq));
+    let mut latest = (None, None);
+    let mut timed = Vec::new();
+    for message in messages.drain(..) {
+        let at = if message.from.is_some() && latest.0 == message.from {
+            message.at.max(latest.1)
+        } else {
+            message.at
+        };
+        latest = (message.from, at);
+        timed.push((at, message));
+    }
+    order::sort_by_key(&mut timed, |(at, _)| *at);
+    messages.extend(timed.into_iter().map(|(_, message)| message));
 }
 
 /// What is known of a peer.

@@ -73,6 +73,7 @@ impl Engine {
         let ask = if next { now } else { self.first_request(&name.channel) + again };
         let bytes = arrival.packet.bytes();
         let from = (arrival.source, arrival.link, now);
+        self.begin(name);
         let taken = self.logs.update(name, now, |log| {
             if span.from > log.head() {
                 // Nobody sends again what nobody knows of: this is the author itself.
@@ -91,8 +92,34 @@ impl Engine {
         }
     }
 
-    /// Shows what waited and whose turn has come.
+    /// Whether the entries of a log are shown: it waits, within bounds, for what is missing of the
+    /// author's earlier runs.
+    fn begin(&mut self, name: &LogName) -> bool {
+        if self.logs.get(name).is_some_and(Log::has_begun) {
+            return true;
+        }
+        let now = self.now;
+        // Who was cut off hears within this time which runs there were meanwhile.
+        let compared = self.returned.map(|at| at + timing::COMPARE).filter(|at| now < *at);
+        let complete = self.logs.is_next_run(name);
+        let wait = if complete { compared } else { Some(Instant::NEVER) };
+        self.logs.update(name, now, |log| log.begin(wait, now)).unwrap_or(false)
+    }
+
+    /// Shows what waited and whose turn has come, and the author's later runs that waited for it.
     fn show_waiting(&mut self, name: &LogName) {
+        self.show_run(name);
+        let mut last = name.clone();
+        while let Some(next) = self.logs.waiting_run(&last) {
+            if !self.begin(&next) {
+                break;
+            }
+            self.show_run(&next);
+            last = next;
+        }
+    }
+
+    fn show_run(&mut self, name: &LogName) {
         while let Some((span, bytes)) = self.logs.update(name, self.now, Log::pop).flatten() {
             let packet = Packet::new(bytes);
             // It was parsed when it came, too.
@@ -284,6 +311,11 @@ impl Engine {
         }
         while let Some(name) = self.logs.due(self.now) {
             let Some(log) = self.logs.get(&name) else { return };
+            if log.begins().is_some_and(|at| at <= self.now) {
+                self.begin(&name);
+                self.show_waiting(&name);
+                continue;
+            }
             if gives_up(log) <= self.now {
                 if self.is_isolated() {
                     let now = self.now;
@@ -302,7 +334,7 @@ impl Engine {
     }
 
     /// Whether nobody at all has been heard lately: then it is this node that is cut off.
-    fn is_isolated(&self) -> bool {
+    pub(super) fn is_isolated(&self) -> bool {
         self.now.since(self.heard) > timing::ISOLATED
     }
 

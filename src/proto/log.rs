@@ -11,6 +11,9 @@
 //! How far a log goes is sure only from what its author has signed. What others say of it is asked
 //! for, and forgotten if it does not come: nobody can have an author's messages passed over by telling
 //! of some that do not exist.
+//!
+//! A run begins when what is missing of the author's earlier runs has come, or has been waited for long
+//! enough: until then nothing of its log is handed up.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,6 +22,7 @@ use std::sync::Arc;
 use super::gaps::Gaps;
 use super::guard::Bucket;
 use super::patience::Patience;
+use super::timing;
 use crate::values::{Instant, LinkId, NodeId, limits};
 use crate::wire::Span;
 
@@ -78,6 +82,19 @@ impl Long {
     }
 }
 
+/// Whether a log's entries are handed up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begun {
+    No,
+    /// Entries wait for the author's earlier runs.
+    Waits {
+        since: Instant,
+        /// When to look again.
+        until: Instant,
+    },
+    Yes,
+}
+
 /// One log.
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -88,6 +105,7 @@ pub(crate) struct Log {
     head: u64,
     /// The highest number of which the author has told itself.
     sure: u64,
+    begun: Begun,
     early: BTreeMap<u64, (u64, Bytes)>,
     early_bytes: usize,
     long: Long,
@@ -115,6 +133,7 @@ impl Log {
             done,
             lost: done,
             head: done,
+            begun: Begun::No,
             early: BTreeMap::new(),
             early_bytes: 0,
             long: Long::default(),
@@ -149,6 +168,33 @@ impl Log {
         self.done > self.sure && self.done > head
     }
 
+    /// Its entries are to be handed up, unless they had better wait until `wait` for the author's
+    /// earlier runs; which they do not for longer than [`timing::EARLIER`] in all. Returns whether they
+    /// are handed up.
+    pub(crate) fn begin(&mut self, wait: Option<Instant>, now: Instant) -> bool {
+        let since = match self.begun {
+            Begun::No => now,
+            Begun::Waits { since, .. } => since,
+            Begun::Yes => return true,
+        };
+        let until = wait.map(|wait| wait.min(since + timing::EARLIER)).filter(|until| now < *until);
+        self.begun = until.map_or(Begun::Yes, |until| Begun::Waits { since, until });
+        self.has_begun()
+    }
+
+    /// Whether its entries are handed up.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun == Begun::Yes
+    }
+
+    /// When to look whether it begins, if entries wait for that.
+    pub(crate) fn begins(&self) -> Option<Instant> {
+        match self.begun {
+            Begun::Waits { until, .. } => Some(until),
+            Begun::No | Begun::Yes => None,
+        }
+    }
+
     /// Bytes that wait.
     pub(crate) fn waiting_bytes(&self) -> usize {
         self.early_bytes + self.long.text.len()
@@ -176,8 +222,9 @@ impl Log {
             || self.early.range(..=seq).next_back().is_some_and(|(_, (to, _))| *to >= seq)
     }
 
-    /// An entry has come, and is genuine. `room`: bytes that may still wait, of all logs. `ask`:
-    /// when to ask for what turns out to be missing.
+    /// An entry has come, and is genuine. It waits for those before it, and until the log has begun.
+    /// `room`: bytes that may still wait, of all logs. `ask`: when to ask for what turns out to be
+    /// missing.
     pub(crate) fn take(
         &mut self,
         span: Span,
@@ -189,7 +236,7 @@ impl Log {
         if self.has(span.from) {
             return Taken::Duplicate;
         }
-        let next = span.from == self.done + 1;
+        let next = span.from == self.done + 1 && self.has_begun();
         if !next {
             let full = self.gaps.is_full() || bytes.len() > room;
             let most = self.early_bytes + bytes.len() > limits::EARLY_OF_ONE;
@@ -241,6 +288,9 @@ impl Log {
 
     /// The next of those that waited, if its turn has come.
     pub(crate) fn pop(&mut self) -> Option<(Span, Bytes)> {
+        if !self.has_begun() {
+            return None;
+        }
         let first = self.early.first_entry().filter(|entry| *entry.key() <= self.done + 1)?;
         let (from, (to, bytes)) = first.remove_entry();
         self.early_bytes -= bytes.len();
@@ -311,9 +361,15 @@ mod tests {
         Arc::from(n.to_string().as_bytes())
     }
 
-    /// A log of which nothing is known.
+    /// A log of which nothing is known, of an author's first run.
     fn fresh() -> Log {
-        Log::new(0, Word::Authors, NOW)
+        begun(0)
+    }
+
+    fn begun(done: u64) -> Log {
+        let mut log = Log::new(done, Word::Authors, NOW);
+        assert!(log.begin(None, NOW));
+        log
     }
 
     /// Gives entries to a log, and returns what it hands up, by first number.
@@ -339,8 +395,27 @@ mod tests {
     }
 
     #[test]
+    fn a_run_begins_when_the_earlier_ones_are_complete_or_were_waited_for_long_enough() {
+        let (soon, end) = (NOW + timing::EARLIER / 2, NOW + timing::EARLIER);
+        let waits = Some(Instant::NEVER);
+        for (wait, now) in [(None, NOW), (Some(soon), soon), (waits, end)] {
+            let mut log = Log::new(0, Word::Authors, NOW);
+            assert!(!log.begin(waits, NOW));
+            assert!(feed(&mut log, &[(1, 1), (2, 3), (5, 5)]).is_empty());
+            assert_eq!((log.pop(), log.begins(), log.done()), (None, Some(end), 0));
+            assert!(!log.begin(Some(soon), NOW) && log.begins() == Some(soon));
+            assert!(log.begin(wait, now), "{wait:?}");
+            let up: Vec<u64> =
+                std::iter::from_fn(|| log.pop()).map(|(span, _)| span.from).collect();
+            assert_eq!((up, log.begins()), (vec![1, 2], None));
+            assert!(log.begin(waits, now), "it goes on once it has begun");
+            assert_eq!(feed(&mut log, &[(4, 4)]), [4, 5]);
+        }
+    }
+
+    #[test]
     fn a_head_tells_what_is_missing_at_the_end() {
-        let mut log = Log::new(5, Word::Authors, NOW);
+        let mut log = begun(5);
         let learnt = [5, 8, 8].map(|head| log.learn(head, Word::Authors, NOW, NOW));
         assert_eq!(learnt, [false, true, false]);
         assert_eq!(log.gaps.first().map(|(span, _)| span), Some(Span { from: 6, to: 8 }));

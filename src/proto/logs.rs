@@ -1,6 +1,7 @@
 //! The logs that are followed, and when something is due in one of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::log::Log;
 use super::timing;
@@ -100,7 +101,8 @@ impl Logs {
         let result = change(&mut followed.log);
         self.waiting_bytes = self.waiting_bytes + followed.log.waiting_bytes() - before;
         followed.used = now;
-        let due = followed.log.gaps.next().min(gives_up(&followed.log));
+        let begins = followed.log.begins().unwrap_or(Instant::NEVER);
+        let due = followed.log.gaps.next().min(gives_up(&followed.log)).min(begins);
         if due != followed.due {
             self.due.remove(&(followed.due, name.clone()));
             followed.due = due;
@@ -135,15 +137,33 @@ impl Logs {
             .map(|(name, followed)| (name, &followed.log))
     }
 
+    /// Whether nothing is known to be missing of the author's earlier runs in the channel.
+    pub(crate) fn is_next_run(&self, name: &LogName) -> bool {
+        let first = LogName { author: Sender { epoch: 0, ..name.author }, ..name.clone() };
+        self.map.range(&first..name).all(|(_, earlier)| earlier.log.gaps.is_empty())
+    }
+
+    /// The author's next run in the channel in which something waits for the earlier ones.
+    pub(crate) fn waiting_run(&self, name: &LogName) -> Option<LogName> {
+        let later = self.map.range((Bound::Excluded(name), Bound::Unbounded));
+        let runs = later.take_while(|(later, _)| {
+            (later.author.id, &later.channel) == (name.author.id, &name.channel)
+        });
+        let mut waiting = runs.filter(|(_, followed)| followed.log.begins().is_some());
+        waiting.next().map(|(name, _)| name.clone())
+    }
+
     /// The logs in which something is missing.
     pub(crate) fn incomplete(&self) -> Vec<LogName> {
         self.due.iter().map(|(_, name)| name.clone()).collect()
     }
 }
 
-/// When the first gap of a log is given up.
+/// When the first gap of a log is given up: not while entries before it wait for the log to begin.
 pub(crate) fn gives_up(log: &Log) -> Instant {
-    let Some((_, gap)) = log.gaps.first() else { return Instant::NEVER };
+    let Some((_, gap)) = log.gaps.first().filter(|_| log.begins().is_none()) else {
+        return Instant::NEVER;
+    };
     (gap.since.max(log.progress) + timing::GIVE_UP).min(gap.since + timing::GIVE_UP_AT_LAST)
 }
 
@@ -180,6 +200,32 @@ mod tests {
         let first = logs.due(logs.next()).unwrap();
         logs.update(&first, now, |log| log.give_up(now));
         assert_ne!(logs.due(Instant::NEVER), Some(first));
+    }
+
+    #[test]
+    fn runs_wait_for_what_is_missing_of_earlier_ones_of_their_author_and_channel() {
+        let (mut logs, now) = (Logs::new(), Instant::ZERO);
+        let run = |n, channel, epoch| {
+            let name = name(n, channel);
+            LogName { author: Sender { epoch, ..name.author }, ..name }
+        };
+        for (name, head) in [
+            (run(1, "a", 1), 1),
+            (run(1, "a", 2), 0),
+            (run(1, "a", 3), 0),
+            (run(1, "b", 4), 0),
+            (run(2, "a", 5), 0),
+        ] {
+            logs.follow(&name, Log::new(0, Word::Authors, now), now);
+            logs.update(&name, now, |log| log.learn(head, Word::Hearsay, now, now));
+            let wait = (!logs.is_next_run(&name)).then_some(Instant::NEVER);
+            logs.update(&name, now, |log| log.begin(wait, now));
+        }
+        let waits = |logs: &Logs, name: &LogName| logs.get(name).unwrap().begins().is_some();
+        let held: Vec<_> = logs.map.keys().filter(|name| waits(&logs, name)).collect();
+        assert_eq!(held, [&run(1, "a", 2), &run(1, "a", 3)]);
+        assert_eq!(logs.waiting_run(&run(1, "a", 1)), Some(run(1, "a", 2)));
+        assert_eq!(logs.waiting_run(&run(1, "a", 3)), None);
     }
 
     #[test]

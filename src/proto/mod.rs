@@ -86,6 +86,8 @@ mod window;
 pub use command::{Command, Outgoing};
 pub use config::Config;
 pub use engine::Engine;
+#[cfg(feature = "cli")]
+pub(crate) use event::sort_by_time;
 pub use event::{
     Answer, AnswerEnd, Destination, Event, Input, Message, Output, PeerInfo, PeerState, Question,
     Refusal, TellError,

@@ -7,12 +7,13 @@
 //! their authors started, which is the same for all.)
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use super::recent::Recent;
 use super::timing;
-use crate::values::{ChannelName, Instant, NodeId, Rng, SmallMap, limits};
+use crate::values::{ChannelName, Instant, NodeId, SmallMap, limits};
 use crate::wire::{Sender, Stretch};
 
 /// Own numbers that are remembered: who says one of them is only behind.
@@ -44,7 +45,19 @@ struct Question {
     whom: NodeId,
     nonce: u64,
     theirs: u64,
+    /// How often it was asked, and when it is to be asked again.
+    tries: u8,
+    again: Instant,
     pages: SmallMap<u32, Vec<Stretch>>,
+}
+
+/// A question that is to be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Of a peer that has had this other number for long enough.
+    First { whom: NodeId, theirs: u64 },
+    /// Of a peer that has not answered, with the same number as before.
+    Again { whom: NodeId, nonce: u64 },
 }
 
 #[derive(Debug, Default)]
@@ -85,14 +98,13 @@ impl Orphans {
         }
     }
 
-    /// A peer's number.
+    /// A peer's number. If it is another than this node's for as long as `wait`, it is to be asked.
     pub(crate) fn heard(
         &mut self,
         channel: &ChannelName,
-        from: NodeId,
-        digest: u64,
+        (from, digest): (NodeId, u64),
         now: Instant,
-        rng: &mut Rng,
+        wait: Duration,
     ) {
         let state = self.channels.entry(channel.clone()).or_default();
         let knows = digest == 0 || state.mine.contains(&digest);
@@ -101,23 +113,33 @@ impl Orphans {
                 state.suspect = None;
             }
         } else if state.suspect.is_none() {
-            let wait = timing::COMPARE + rng.up_to(timing::COMPARE);
             state.suspect = Some((from, digest, now + wait));
         }
     }
 
     pub(crate) fn next(&self) -> Instant {
-        let suspects = self.channels.values().filter_map(|state| state.suspect);
-        suspects.map(|(_, _, at)| at).min().unwrap_or(Instant::NEVER)
+        let times = self.channels.values().map(|state| {
+            let first = state.suspect.map_or(Instant::NEVER, |(_, _, at)| at);
+            state.question.as_ref().map_or(first, |question| question.again.min(first))
+        });
+        times.min().unwrap_or(Instant::NEVER)
     }
 
-    /// Who has had another number for long enough, in which channel, and which.
-    pub(crate) fn due(&mut self, now: Instant) -> Vec<(ChannelName, NodeId, u64)> {
-        let due = self.channels.iter_mut().filter_map(|(channel, state)| {
-            let (whom, theirs, _) = state.suspect.take_if(|(_, _, at)| *at <= now)?;
-            Some((channel.clone(), whom, theirs))
-        });
-        due.collect()
+    /// The questions that are to be asked now, and in which channel.
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<(ChannelName, Due)> {
+        let mut due = Vec::new();
+        for (channel, state) in &mut self.channels {
+            if let Some((whom, theirs, _)) = state.suspect.take_if(|(_, _, at)| *at <= now) {
+                due.push((channel.clone(), Due::First { whom, theirs }));
+            } else if let Some(question) = state.question.as_mut().filter(|q| q.again <= now) {
+                question.tries += 1;
+                question.again =
+                    timing::compare_again(question.tries).map_or(Instant::NEVER, |wait| now + wait);
+                let (whom, nonce) = (question.whom, question.nonce);
+                due.push((channel.clone(), Due::Again { whom, nonce }));
+            }
+        }
+        due
     }
 
     /// A peer that has said `theirs` is to be asked for its list; `false` if nothing would come of
@@ -128,18 +150,20 @@ impl Orphans {
         (whom, theirs): (NodeId, u64),
         mine: u64,
         nonce: u64,
+        now: Instant,
     ) -> bool {
         let Some(state) = self.channels.get_mut(channel) else { return false };
         let before = self.compared.peek(&(whom, channel.clone()));
         if mine == theirs || state.mine.contains(&theirs) || before == Some(&(theirs, mine)) {
             return false;
         }
-        state.question = Some(Question { whom, nonce, theirs, pages: SmallMap::new() });
+        let again = timing::compare_again(1).map_or(Instant::NEVER, |wait| now + wait);
+        let pages = SmallMap::new();
+        state.question = Some(Question { whom, nonce, theirs, tries: 1, again, pages });
         true
     }
 
-    /// A page of the list has come; returns the whole when it was the last that was missing. A
-    /// question or page that was lost is asked for when the peer's number is heard again.
+    /// A page of the list has come; returns the whole when it was the last that was missing.
     pub(crate) fn page(
         &mut self,
         channel: &ChannelName,
@@ -185,23 +209,29 @@ mod tests {
     }
 
     #[test]
-    fn who_says_another_number_for_a_while_is_asked_once() {
+    fn who_says_another_number_for_a_while_is_asked_until_it_has_answered() {
         let (mut orphans, lobby) = (Orphans::new(), ChannelName::lobby());
-        let mut rng = Rng::from_number(1);
         let start = Instant::from_micros(1_000_000);
         orphans.note_own(&lobby, 5);
         orphans.note_own(&lobby, 6);
-        orphans.heard(&lobby, PEER, 5, start, &mut rng);
+        orphans.heard(&lobby, (PEER, 5), start, timing::COMPARE);
         assert_eq!(orphans.next(), Instant::NEVER, "who is behind is not asked");
-        orphans.heard(&lobby, PEER, 9, start, &mut rng);
-        assert!(orphans.next() >= start + timing::COMPARE);
+        orphans.heard(&lobby, (PEER, 9), start, timing::COMPARE);
         let now = orphans.next();
-        assert_eq!(orphans.due(now), [(lobby.clone(), PEER, 9)]);
-        assert!(orphans.ask(&lobby, (PEER, 9), 6, 77));
+        assert_eq!(now, start + timing::COMPARE);
+        assert_eq!(orphans.due(now), [(lobby.clone(), Due::First { whom: PEER, theirs: 9 })]);
+        assert!(orphans.ask(&lobby, (PEER, 9), 6, 77, now));
+        let mut asked = 1;
+        while orphans.next() != Instant::NEVER {
+            let now = orphans.next();
+            assert_eq!(orphans.due(now), [(lobby.clone(), Due::Again { whom: PEER, nonce: 77 })]);
+            asked += 1;
+        }
+        assert_eq!(asked, timing::COMPARE_TRIES);
         let row = Stretch { author: author(1), from: 1, to: 2, before: 0 };
         assert_eq!(orphans.page(&lobby, 6, (PEER, 0), (0, 1), &[row]), None);
         assert_eq!(orphans.page(&lobby, 6, (PEER, 77), (0, 1), &[row]), Some(vec![row]));
-        assert!(!orphans.ask(&lobby, (PEER, 9), 6, 78), "nothing came of it");
-        assert!(orphans.ask(&lobby, (PEER, 9), 7, 79), "but now it may");
+        assert!(!orphans.ask(&lobby, (PEER, 9), 6, 78, now), "nothing came of it");
+        assert!(orphans.ask(&lobby, (PEER, 9), 7, 79, now), "but now it may");
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::engine::Engine;
-use super::event::{Event, Message};
+use super::event::{Event, Message, sort_by_time};
 use super::fetches::Wanted;
 use super::following::{is_in, said};
 use super::kept::{KeptLog, Past};
@@ -39,10 +39,17 @@ impl Engine {
             }
         }
         if self.now >= self.orphans.next() {
-            for (channel, whom, theirs) in self.orphans.due(self.now) {
-                let (mine, nonce) = (self.orphan_digest(&channel), self.rng.u64());
-                if self.orphans.ask(&channel, (whom, theirs), mine, nonce) {
-                    self.send_recall(whom, channel, nonce, 0);
+            for (channel, due) in self.orphans.due(self.now) {
+                match due {
+                    orphans::Due::First { whom, theirs } => {
+                        let (mine, nonce) = (self.orphan_digest(&channel), self.rng.u64());
+                        if self.orphans.ask(&channel, (whom, theirs), mine, nonce, self.now) {
+                            self.send_recall(whom, channel, nonce, 0);
+                        }
+                    }
+                    orphans::Due::Again { whom, nonce } => {
+                        self.send_recall(whom, channel, nonce, 0);
+                    }
                 }
             }
         }
@@ -267,9 +274,18 @@ impl Engine {
             if self.channels.has(channel) {
                 let mine = self.orphan_digest(channel);
                 self.orphans.note_own(channel, mine);
-                self.orphans.heard(channel, from, *digest, self.now, &mut self.rng);
+                let wait = self.time_to_compare();
+                self.orphans.heard(channel, (from, *digest), self.now, wait);
             }
         }
+    }
+
+    /// How long another's logs have to differ from this node's before they are compared.
+    fn time_to_compare(&mut self) -> Duration {
+        if self.returned.is_some_and(|at| self.now < at + timing::ISOLATED) {
+            return self.rng.up_to(timing::COMPARE_SOON);
+        }
+        timing::COMPARE + self.rng.up_to(timing::COMPARE)
     }
 
     pub(super) fn on_logs(&mut self, arrival: &Arrival<'_>, page: &LogsPage) {
@@ -403,7 +419,7 @@ impl Engine {
                 }
             }
         }
-        order::sort_by_key(&mut messages, |message| message.at);
+        sort_by_time(&mut messages);
         let most = self.wanted(channel) as usize;
         for message in messages.split_off(messages.len().saturating_sub(most)) {
             self.event(Event::Message(Message { history: true, ..message }));

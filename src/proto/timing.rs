@@ -93,8 +93,16 @@ pub(crate) const SEED_RETRY: Duration = Duration::from_secs(5);
 /// Two rosters whose difference could not be resolved are not compared again for this long.
 pub(crate) const COMPARE_AGAIN: Duration = Duration::from_secs(60);
 
-/// Rosters that differ for this long are compared.
+/// Rosters that differ for this long are compared, and so is what is known of logs.
 pub(crate) const COMPARE: Duration = Duration::from_secs(1);
+
+/// Who has been [`ISOLATED`] compares logs within this time of hearing somebody again: it is the one
+/// that has missed something, and need not see whether the difference lasts.
+pub(crate) const COMPARE_SOON: Duration = Duration::from_millis(50);
+
+/// A list of logs that does not come is asked for again after this time, doubling, so often in all.
+const COMPARE_RETRY: Duration = Duration::from_millis(100);
+pub(crate) const COMPARE_TRIES: u8 = 4;
 
 /// A direct message is repeated after this time at least, doubling, and given up after so many.
 pub(crate) const TELL_RETRY: Duration = Duration::from_millis(50);
@@ -217,6 +225,11 @@ pub(crate) const FETCH_MORE: Duration = Duration::from_millis(500);
 pub(crate) const GIVE_UP: Duration = Duration::from_secs(8);
 pub(crate) const GIVE_UP_AT_LAST: Duration = Duration::from_secs(60);
 
+/// What an author says in a new run waits so long, at most, for what is missing of its earlier ones.
+/// Longer than it takes to fetch that where it can be had; a stranger who tells of runs that never
+/// were delays the first word of a run by no more.
+pub(crate) const EARLIER: Duration = Duration::from_secs(2);
+
 /// A node that has heard nobody for this time is alone, and gives no gap up.
 pub(crate) const ISOLATED: Duration = Duration::from_secs(3);
 
@@ -264,6 +277,11 @@ pub(crate) fn deaf_at_first(size: usize) -> Duration {
 /// A wish for copies holds for this long, unless it is renewed with the next announcement.
 pub(crate) fn copies(size: usize) -> Duration {
     announce(size) * 5
+}
+
+/// When a list of logs is asked for again that was asked for `tries` times.
+pub(crate) fn compare_again(tries: u8) -> Option<Duration> {
+    (tries < COMPARE_TRIES).then(|| COMPARE_RETRY * (1 << (tries - 1)))
 }
 
 /// A random delay up to `most`, of which late moments are likelier than early ones, so that among

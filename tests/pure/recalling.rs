@@ -99,6 +99,34 @@ fn who_was_away_learns_from_others_what_a_newcomer_has_not() {
     }
 }
 
+/// Eleven commands without an agent on one host, each a run of its own; another host is cut off
+/// while ten of them are there, and comes back just before the last.
+#[test]
+fn what_one_has_said_in_many_runs_comes_in_order_to_who_was_away() {
+    for seed in 1..=20 {
+        let mut story = Story::with(4, Faults::losing(0.2), seed);
+        let (away, host) = (story.nodes[3], story.hosts[0]);
+        story.world.cut(story.hosts[3], true);
+        let texts = numbered("run", 11);
+        let speaker = story.world.add_node(host, Spec { visitor: true, ..Spec::default() });
+        for text in &texts[..10] {
+            story.world.start(speaker);
+            story.world.run_for(ms(100));
+            story.world.say(speaker, text);
+            story.world.run_for(secs(1));
+            story.world.stop(speaker);
+        }
+        story.world.cut(story.hosts[3], false);
+        story.world.start(speaker);
+        let pause = ms(20 * seed);
+        story.world.run_for(pause);
+        story.world.say(speaker, &texts[10]);
+        story.world.run_for(secs(4));
+        assert_eq!(shown(&story, away, speaker), texts, "seed {seed}");
+        story.end();
+    }
+}
+
 #[test]
 fn who_does_not_want_the_past_is_not_told_of_it() {
     let (mut story, _) = told(Faults::default(), 3);
