@@ -13,6 +13,7 @@ use super::cloning::Clones;
 use super::command::Command;
 use super::config::Config;
 use super::confirms::Confirms;
+use super::contact::Contact;
 use super::direct::Direct;
 use super::discovery::Discovery;
 use super::event::{Event, Input, Output, PeerInfo, Refusal};
@@ -96,10 +97,7 @@ pub struct Engine {
     pub(super) strained: Instant,
     /// Requests that may be sent for logs of which nothing comes.
     pub(super) asks: Bucket,
-    /// When anybody was heard last, with something genuine.
-    pub(super) heard: Instant,
-    /// When somebody was heard again after nobody had been for a while.
-    pub(super) returned: Option<Instant>,
+    pub(super) contact: Contact,
     pub(super) authors: Authors,
     /// Of signed messages.
     pub(super) assemblies: Assemblies,
@@ -165,8 +163,7 @@ impl Engine {
             behind: Instant::ZERO,
             strained: Instant::ZERO,
             asks: Bucket::full(now, limits::IDLE_ASK_BURST),
-            heard: now,
-            returned: None,
+            contact: Contact::new(now),
             authors: Authors::new(),
             assemblies: Assemblies::new(),
             claimed_assemblies: Assemblies::new(),

@@ -100,9 +100,8 @@ impl Engine {
         }
         let now = self.now;
         // Who was cut off hears within this time which runs there were meanwhile.
-        let compared = self.returned.map(|at| at + timing::COMPARE).filter(|at| now < *at);
-        let complete = self.logs.is_next_run(name);
-        let wait = if complete { compared } else { Some(Instant::NEVER) };
+        let compares = self.contact.compares_until(now);
+        let wait = if self.logs.is_next_run(name) { compares } else { Some(Instant::NEVER) };
         self.logs.update(name, now, |log| log.begin(wait, now)).unwrap_or(false)
     }
 
@@ -317,7 +316,7 @@ impl Engine {
                 continue;
             }
             if gives_up(log) <= self.now {
-                if self.is_isolated() {
+                if self.contact.is_isolated(self.now) {
                     let now = self.now;
                     self.logs.update(&name, now, |log| log.wait(now));
                     continue;
@@ -331,11 +330,6 @@ impl Engine {
             }
             self.ask_for(&name);
         }
-    }
-
-    /// Whether nobody at all has been heard lately: then it is this node that is cut off.
-    pub(super) fn is_isolated(&self) -> bool {
-        self.now.since(self.heard) > timing::ISOLATED
     }
 
     fn tell_gap(&mut self, name: &LogName, count: u64) {

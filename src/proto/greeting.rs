@@ -301,6 +301,9 @@ impl Engine {
         if matches!(peer.standing, Standing::Told { .. }) {
             return;
         }
+        if state == PeerState::Dead {
+            self.contact.lose(self.now);
+        }
         let info = peer.info(id, state, self.now);
         self.event(match state {
             PeerState::Left => Event::Left(info),

@@ -43,6 +43,7 @@ mod cloning;
 mod command;
 mod config;
 mod confirms;
+mod contact;
 mod direct;
 mod discovery;
 mod engine;

@@ -282,7 +282,7 @@ impl Engine {
 
     /// How long another's logs have to differ from this node's before they are compared.
     fn time_to_compare(&mut self) -> Duration {
-        if self.returned.is_some_and(|at| self.now < at + timing::ISOLATED) {
+        if self.contact.has_returned_within(timing::ISOLATED, self.now) {
             return self.rng.up_to(timing::COMPARE_SOON);
         }
         timing::COMPARE + self.rng.up_to(timing::COMPARE)

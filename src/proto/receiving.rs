@@ -77,10 +77,7 @@ impl Engine {
     pub(super) fn is_authentic(&mut self, arrival: &Arrival<'_>) -> bool {
         let authentic = arrival.packet.is_authentic(&mut self.verifier);
         if authentic {
-            if self.is_isolated() {
-                self.returned = Some(self.now);
-            }
-            self.heard = self.now;
+            self.contact.hear(self.now);
             self.hear(arrival);
         } else {
             self.counters.bad_signature += 1;

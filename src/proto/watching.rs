@@ -26,6 +26,7 @@ impl Engine {
                     if let Some(peer) = self.peers.get(id) {
                         let info = peer.info(id, PeerState::Suspect, self.now);
                         self.event(Event::Suspect(info));
+                        self.contact.lose(self.now);
                     }
                     self.ask_peer(id);
                 }
