@@ -3,7 +3,7 @@
 //! A turn takes in what has arrived, keeps what was said, and only then tells the clients. Each
 //! client has a bounded turn of its own, and none is waited for.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ pub(crate) struct Server {
     pub(super) listener: UnixListener,
     path: PathBuf,
     signals: Signals,
-    pub(super) sessions: SmallMap<usize, Session>,
+    pub(super) sessions: BTreeMap<usize, Session>,
     /// Numbers of clients that have gone.
     pub(super) free: Vec<usize>,
     /// Clients of which more is to be read.
@@ -153,7 +153,7 @@ impl Server {
             listener,
             path: options.socket,
             signals: Signals::catch()?,
-            sessions: SmallMap::new(),
+            sessions: BTreeMap::new(),
             free: Vec::new(),
             busy: SmallSet::new(),
             next: 0,

@@ -17,8 +17,9 @@ use crate::proto::{Command, Event, Outgoing, PeerInfo};
 use crate::values::{ChannelName, Epoch, Instant, NodeId, WallTime};
 use crate::wire::Profile;
 
-/// Requests that wait for the thread at most; then the caller waits.
-const REQUESTS: usize = 4_096;
+/// Requests that wait for the thread at most; then the caller waits. Of the longest messages, these are
+/// 16 MiB.
+const REQUESTS: usize = 256;
 
 /// Requests that are carried out in one turn.
 const TURN: usize = 1_024;

@@ -1,7 +1,7 @@
 //! This node's own logs: how far each goes, and when the others are reminded of it.
 //!
 //! A lost entry is noticed by the next one; the last of a burst has no next one, so its number is
-//! said again a few times ([`timing::HEADS`]), and with every announcement (RFC 5740 §5.1.2 flushes
+//! said again a few times ([`timing::remind`]), and with every announcement (RFC 5740 §5.1.2 flushes
 //! the end of a transmission for the same reason).
 
 use super::timing;
@@ -35,7 +35,9 @@ impl Heads {
     /// Something was said; takes its `count` numbers and returns the first.
     pub(crate) fn say(&mut self, channel: &ChannelName, count: u64, now: Instant) -> u64 {
         let first = self.head(channel) + 1;
-        let (head, next) = (first + count - 1, now + timing::HEADS[0]);
+        // The size of the group has no part in the first time.
+        let next = timing::remind(0, 0).map_or(Instant::NEVER, |at| now + at);
+        let head = first + count - 1;
         self.0.insert(channel.clone(), Own { head, said: now, reminded: 0, next });
         first
     }
@@ -44,13 +46,14 @@ impl Heads {
         self.0.values().map(|own| own.next).min().unwrap_or(Instant::NEVER)
     }
 
-    /// The logs of which the others are to be reminded now.
-    pub(crate) fn due(&mut self, now: Instant) -> Vec<(ChannelName, u64)> {
+    /// The logs of which the others, a group of `size`, are to be reminded now.
+    pub(crate) fn due(&mut self, size: usize, now: Instant) -> Vec<(ChannelName, u64)> {
         let mut due = Vec::new();
         for (channel, own) in self.0.iter_mut().filter(|(_, own)| own.next <= now) {
             due.push((channel.clone(), own.head));
             own.reminded += 1;
-            own.next = timing::HEADS.get(own.reminded).map_or(Instant::NEVER, |&at| own.said + at);
+            let next = timing::remind(own.reminded, size);
+            own.next = next.map_or(Instant::NEVER, |at| own.said + at);
         }
         due
     }
@@ -93,18 +96,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_others_are_reminded_a_few_times_after_the_last_message() {
-        let (mut heads, lobby) = (Heads::default(), ChannelName::lobby());
-        let start = Instant::from_micros(1_000_000);
-        assert_eq!(heads.say(&lobby, 3, start), 1);
-        assert_eq!(heads.say(&lobby, 1, start), 4);
-        let mut times = Vec::new();
-        while heads.next() != Instant::NEVER {
-            let now = heads.next();
-            assert_eq!(heads.due(now), [(lobby.clone(), 4)]);
-            times.push(now.since(start));
+    fn the_others_are_reminded_after_the_last_message_until_announcements_do_it() {
+        for (size, expected) in
+            [(2, &[20, 100, 500][..]), (1_000, &[20, 100, 500, 1_000, 2_000, 4_000, 8_000])]
+        {
+            let (mut heads, lobby) = (Heads::default(), ChannelName::lobby());
+            let start = Instant::from_micros(1_000_000);
+            assert_eq!(heads.say(&lobby, 3, start), 1);
+            assert_eq!(heads.say(&lobby, 1, start), 4);
+            let mut times = Vec::new();
+            while heads.next() != Instant::NEVER {
+                let now = heads.next();
+                assert_eq!(heads.due(size, now), [(lobby.clone(), 4)]);
+                times.push(now.since(start).as_millis());
+            }
+            assert_eq!(times, expected);
+            assert_eq!(heads.latest(), [(&lobby, 4)]);
         }
-        assert_eq!(times, timing::HEADS);
-        assert_eq!(heads.latest(), [(&lobby, 4)]);
     }
 }

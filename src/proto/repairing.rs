@@ -248,7 +248,7 @@ impl Engine {
         if self.now < self.heads.next() {
             return;
         }
-        for (channel, seq) in self.heads.due(self.now) {
+        for (channel, seq) in self.heads.due(self.size(), self.now) {
             let head = Head { from: self.sender(), channel, seq, confirm: false };
             let bytes = head.encode(&self.config.identity);
             self.broadcast(bytes, Some(&head.channel));

@@ -86,6 +86,29 @@ fn a_host_whose_cable_was_out_has_everything_soon_after() {
     assert_eq!(heard(&listeners[2])["speaker"], all);
 }
 
+/// Each command is a run of its own.
+#[test]
+fn what_one_host_says_by_several_commands_comes_in_order_to_who_was_cut_off() {
+    let lab = lab_or_skip!(3);
+    let hosts = lab.hosts();
+    let listeners: Vec<Running> =
+        hosts[1..].iter().map(|host| host.listen(&["--events"])).collect();
+    all_meet(&listeners, &hosts[1..]);
+    lab.lan(&["link", "3", "unplug"]);
+    listeners[0].wait_event("dead", "host3");
+    let texts: Vec<String> = (0..10).map(|n| format!("meanwhile {n}")).collect();
+    for text in &texts {
+        assert_eq!(hosts[0].run(&["say", text]).code, Some(0));
+    }
+    lab.lan(&["link", "3", "up"]);
+    assert_eq!(hosts[0].run(&["say", "afterwards"]).code, Some(0));
+    listeners[1].wait_message("afterwards");
+    let all = [&texts[..], &["afterwards".to_owned()]].concat();
+    for listener in &listeners {
+        assert_eq!(heard(listener)["host1"], all);
+    }
+}
+
 #[test]
 fn what_anybody_has_of_an_author_that_was_killed_all_get() {
     let lab = lab_or_skip!(4);

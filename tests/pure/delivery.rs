@@ -154,6 +154,20 @@ fn a_message_lost_to_a_thousand_hosts_is_asked_for_by_few_and_sent_again_once() 
     story.end();
 }
 
+/// Announcements, which tell of it as well, come every six seconds there.
+#[test]
+fn the_last_message_is_had_soon_in_a_large_group_though_the_first_reminders_are_lost_too() {
+    let mut story = Story::quietly(300, 4);
+    let (author, unlucky) = (story.nodes[0], story.nodes[7]);
+    story.world.cut(story.hosts[7], true);
+    story.world.say(author, "the last");
+    story.world.run_for(ms(600));
+    story.world.cut(story.hosts[7], false);
+    story.world.run_for(ms(500));
+    assert_eq!(story.world.heard(unlucky, "the last"), 1);
+    story.end();
+}
+
 #[test]
 fn whose_cable_was_out_for_half_a_minute_has_everything_soon_after() {
     let mut story = Story::of(5);
