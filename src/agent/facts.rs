@@ -59,7 +59,7 @@ impl Facts {
                 env.push(("COOEE_WAS", safe(was)));
                 env
             }
-            Notice::Event(Event::Cloned { addr, nick }) => {
+            Notice::Event(Event::Cloned { addr, nick, .. }) => {
                 let mut env = event("cloned");
                 env.push(("COOEE_FROM_NICK", safe(nick)));
                 env.push(("COOEE_ADDR", addr.to_string()));

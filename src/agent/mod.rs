@@ -57,5 +57,5 @@ pub(crate) use inquiry::{Heard, Inquiry, Wanted};
 pub(crate) use log::Log;
 pub(crate) use reload::{Configuration, Source};
 pub(crate) use roll_call::{Confirmed, Receipt};
-pub(crate) use server::Server;
+pub(crate) use server::{Ended, Server};
 pub(crate) use survey::{Need, Summary, Who};

@@ -136,7 +136,7 @@ enum Happened<'a> {
     Gap { channel: &'a str, peer: Author<'a>, count: u64 },
     Settled { complete: bool },
     Link { name: &'a str, state: &'static str, why: Option<&'a str> },
-    Cloned { addr: String, nick: &'a str },
+    Cloned { addr: String, nick: &'a str, superseded: bool },
     Missed { count: u64 },
     Dropped { count: u64, buffer: usize },
 }
@@ -233,9 +233,11 @@ pub(crate) fn notice(notice: &Notice, clocks: Clocks) -> Option<String> {
             Happened::Renamed { peer: peer(p), was: was.raw() }
         }
         Notice::Event(Event::Settled { complete }) => Happened::Settled { complete: *complete },
-        Notice::Event(Event::Cloned { addr, nick }) => {
-            Happened::Cloned { addr: addr.to_string(), nick: nick.raw() }
-        }
+        Notice::Event(Event::Cloned { addr, nick, superseded }) => Happened::Cloned {
+            addr: addr.to_string(),
+            nick: nick.raw(),
+            superseded: *superseded,
+        },
         Notice::LinkUp { name } => Happened::Link { name, state: "up", why: None },
         Notice::LinkDown { name, why } => Happened::Link { name, state: "down", why: Some(why) },
         Notice::Dropped { count, buffer } => Happened::Dropped { count: *count, buffer: *buffer },

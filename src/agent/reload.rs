@@ -23,6 +23,8 @@ pub(crate) struct Configuration {
     pub(crate) hooks: HookOptions,
     /// How much of what was said is kept.
     pub(crate) keeping: Keeping,
+    /// Take a new identity when another node has this one's.
+    pub(crate) renew_identity: bool,
     /// Write as little as possible into the log.
     pub(crate) quiet: bool,
     /// Write details into the log.

@@ -6,7 +6,7 @@ use super::gateway::Gateway;
 use super::kept::Kept;
 use super::objects;
 use super::protocol::{About, LinkAbout, LinkRow, Reply, Request, Status, What};
-use super::server::Server;
+use super::server::{Ended, Server};
 use crate::net::Clock;
 use crate::node::Notice;
 use crate::proto::{Event, Message, Outgoing, PeerInfo, TellError};
@@ -102,7 +102,7 @@ impl Server {
             Request::Service(offer) => self.change(|kept| kept.services.extend(offer)),
             Request::Status => Ok(Reply { status: Some(self.status()), ..Reply::done(n) }),
             Request::Stop => {
-                self.stopping = true;
+                self.ends = Some(Ended::Stopped);
                 Ok(Reply::done(n))
             }
         };

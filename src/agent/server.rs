@@ -86,10 +86,25 @@ pub(crate) struct Server {
     pub(super) asking: Asking,
     pub(super) confirming: Confirming,
     pub(super) started: Instant,
-    pub(super) stopping: bool,
+    /// It is to end, and how.
+    pub(super) ends: Option<Ended>,
+    /// Where its key is kept, under the name [`KEY`].
+    folder: Option<PathBuf>,
     pub(super) gateway: Option<Gateway>,
     /// How many of its callers the LAN was told of, and when.
     pub(super) shown_callers: (Option<usize>, Instant),
+}
+
+/// The name of an agent's key: it is the same node whatever runs beside it.
+const KEY: &str = "agent";
+
+/// How an agent has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// As it was asked to.
+    Stopped,
+    /// To start again as another node.
+    Renewed,
 }
 
 impl Server {
@@ -113,7 +128,7 @@ impl Server {
         options.node.channels.clone_from(&channels);
         options.node.echo = true;
         options.node.keep = true;
-        options.node.key = Some("agent".to_owned());
+        options.node.key = Some(KEY.to_owned());
         let (group, sealed) = (options.node.group, options.node.secret.is_some());
         let history = match in_folder("history.db") {
             Some(path) => Keeper::open(path, configuration.keeping, &mut warn),
@@ -166,7 +181,8 @@ impl Server {
             recalled: SmallMap::new(),
             asking: Asking::default(),
             confirming: Confirming::default(),
-            stopping: false,
+            ends: None,
+            folder: options.folder,
             gateway: None,
             shown_callers: (None, Instant::ZERO),
         };
@@ -184,10 +200,13 @@ impl Server {
     }
 
     /// Serves until a signal or a client ends it.
-    pub(crate) fn run(mut self) -> Result<(), AgentError> {
+    pub(crate) fn run(mut self) -> Result<Ended, AgentError> {
         self.log.info(&self.who());
         Log::ready(&self.who());
-        while !self.stopping {
+        let ended = loop {
+            if let Some(ended) = self.ends {
+                break ended;
+            }
             let hurry = !self.busy.is_empty() && !self.node.is_congested();
             let idle = self.sessions.is_empty() && self.gateway.is_none() && !self.crowded;
             let nap = if idle { IDLE_TURN } else { TURN }.min(self.log.nap());
@@ -211,16 +230,34 @@ impl Server {
             self.flush();
             self.show_callers();
             self.log.alive(self.node.now());
+        };
+        if ended == Ended::Stopped {
+            self.log.info("stopping");
+            Log::stopping();
         }
-        self.log.info("stopping");
-        Log::stopping();
         self.hooks.stop(self.log);
         self.gateway = None;
         // What was asked for last still goes out, and who asked still hears of it.
         let turn = self.node.turn(Duration::ZERO)?;
         self.notices(turn.notices);
         self.flush();
-        Ok(())
+        Ok(ended)
+    }
+
+    /// Another node has this one's identity, and the others hear only that one. If it may, this agent
+    /// goes on as somebody else.
+    fn renew_identity(&mut self) {
+        let Some(folder) = self.folder.as_ref().filter(|_| self.configuration.renew_identity)
+        else {
+            return;
+        };
+        match crate::node::renew_identity(folder, KEY) {
+            Ok(()) => {
+                self.log.warn("this agent takes a new identity and starts again");
+                self.ends = self.ends.or(Some(Ended::Renewed));
+            }
+            Err(error) => self.log.warn(&format!("no new identity can be kept: {error}")),
+        }
     }
 
     /// Who this is, in a line.
@@ -251,7 +288,9 @@ impl Server {
             LISTENER => self.accept(),
             SIGNALS => {
                 let (stop, reload) = self.signals.take();
-                self.stopping |= stop;
+                if stop {
+                    self.ends = Some(Ended::Stopped);
+                }
                 if reload && !stop {
                     self.reload();
                 }
@@ -401,8 +440,11 @@ impl Server {
                     session.reply(&Reply::refused(n, why.to_string()));
                 }
             }
-            Notice::Event(Event::Cloned { addr, nick }) => {
+            Notice::Event(Event::Cloned { addr, nick, superseded }) => {
                 self.log.warn(&crate::talk::text::cloned(*addr, nick));
+                if *superseded {
+                    self.renew_identity();
+                }
             }
             Notice::LinkDown { name, why } => self.log.warn(&format!("link {name} is down: {why}")),
             Notice::LinkUp { name } => self.log.info(&format!("link {name} is up")),

@@ -13,7 +13,7 @@ use super::options::{self, Settings};
 use super::output::{Out, note};
 use super::surroundings::Surroundings;
 use crate::agent::protocol::{HookCounts, Line, Reply, Status};
-use crate::agent::{AgentOptions, Client, Configuration, Log, Server, Source};
+use crate::agent::{AgentOptions, Client, Configuration, Ended, Log, Server, Source};
 use crate::values::{ChannelName, Escaped, Nick, filled};
 
 /// Serves this host until it is stopped.
@@ -22,12 +22,6 @@ pub(super) fn serve(
     mut settings: Settings,
     typed: &args::Globals,
 ) -> Result<Exit, Failure> {
-    let configuration = configuration(&settings);
-    let typed = typed.clone();
-    let source = Source::new(move || match options::resolve(&typed, &Surroundings::real()) {
-        Ok(settings) => Ok(self::configuration(&settings)),
-        Err(failure) => Err(one_line(&failure.to_string())),
-    });
     let gateway = gateway::resolve(args, &settings.gateway)?;
     settings.look_up()?;
     let socket = settings.socket.path().ok_or_else(|| {
@@ -35,11 +29,26 @@ pub(super) fn serve(
     })?;
     let socket = socket.to_owned();
     let log = Log::from_environment(settings.quiet, settings.verbose);
-    let folder = settings.node.state_dir.clone();
-    let node = crate::node::Options { recall: settings.recall, ..settings.node };
-    let options = AgentOptions { node, socket, folder, log, configuration, source, gateway };
-    Server::start(options)?.run()?;
-    Ok(Exit::Done)
+    loop {
+        let typed = typed.clone();
+        let source = Source::new(move || match options::resolve(&typed, &Surroundings::real()) {
+            Ok(settings) => Ok(configuration(&settings)),
+            Err(failure) => Err(one_line(&failure.to_string())),
+        });
+        let options = AgentOptions {
+            node: crate::node::Options { recall: settings.recall, ..settings.node.clone() },
+            socket: socket.clone(),
+            folder: settings.node.state_dir.clone(),
+            log,
+            configuration: configuration(&settings),
+            source,
+            gateway: gateway.clone(),
+        };
+        match Server::start(options)?.run()? {
+            Ended::Stopped => return Ok(Exit::Done),
+            Ended::Renewed => {}
+        }
+    }
 }
 
 /// An error for the log: where and what, without the line of the file that is wrong. There may be a
@@ -75,6 +84,7 @@ fn configuration(settings: &Settings) -> Configuration {
         profile: node.profile.clone(),
         hooks: settings.hooks.clone(),
         keeping: settings.keeping,
+        renew_identity: settings.renew_identity,
         quiet: settings.quiet,
         verbose: settings.verbose,
         fixed,

@@ -43,6 +43,7 @@ pub(super) struct File {
     socket: Option<PathBuf>,
     tcp: Option<String>,
     tcp_public: Option<bool>,
+    renew_identity: Option<bool>,
     tcp_idle: Option<String>,
     json: Option<bool>,
     quiet: Option<bool>,
@@ -117,6 +118,7 @@ impl File {
             socket: self.socket.clone(),
             tcp: self.tcp.clone(),
             tcp_public: self.tcp_public,
+            renew_identity: self.renew_identity,
             tcp_idle: self.tcp_idle.clone(),
             json: self.json,
             quiet: self.quiet,
@@ -143,6 +145,7 @@ mod tests {
             socket = "/run/cooee"
             tcp = "127.0.0.1:3000"
             tcp-public = false
+            renew-identity = true
             tcp-idle = "1h"
             json = true
             quiet = false
@@ -159,6 +162,7 @@ mod tests {
         assert_eq!((layer.ttl.as_deref(), layer.verbose), (Some("4"), Some(true)));
         assert_eq!(layer.tcp.as_deref(), Some("127.0.0.1:3000"));
         assert_eq!((layer.tcp_public, layer.tcp_idle.as_deref()), (Some(false), Some("1h")));
+        assert_eq!(layer.renew_identity, Some(true));
         assert_eq!(file.tags["role"], "web");
         assert_eq!(file.services["http"], 80);
     }

@@ -49,6 +49,8 @@ pub(super) struct Settings {
     pub(super) keeping: Keeping,
     /// How many of a channel's last messages the agent and the chat bring back.
     pub(super) recall: u32,
+    /// An agent whose identity another node has takes a new one.
+    pub(super) renew_identity: bool,
     /// The agent's line gateway, but for what is typed.
     pub(super) gateway: gateway::Defaults,
     /// Print JSON.
@@ -109,6 +111,7 @@ pub(super) struct Layer {
     pub(super) tcp: Option<String>,
     pub(super) tcp_public: Option<bool>,
     pub(super) tcp_idle: Option<String>,
+    pub(super) renew_identity: Option<bool>,
     pub(super) json: Option<bool>,
     pub(super) quiet: Option<bool>,
     pub(super) verbose: Option<bool>,
@@ -132,6 +135,7 @@ impl From<&Globals> for Layer {
             tcp: None,
             tcp_public: None,
             tcp_idle: None,
+            renew_identity: None,
             json: switch(typed.json),
             quiet: switch(typed.quiet),
             verbose: switch(typed.verbose),
@@ -154,6 +158,7 @@ impl Layer {
             tcp: around.text("COOEE_TCP"),
             tcp_public: around.switch("COOEE_TCP_PUBLIC")?,
             tcp_idle: around.text("COOEE_TCP_IDLE"),
+            renew_identity: around.switch("COOEE_RENEW_IDENTITY")?,
             json: around.switch("COOEE_JSON")?,
             quiet: around.switch("COOEE_QUIET")?,
             verbose: around.switch("COOEE_VERBOSE")?,
@@ -257,6 +262,7 @@ pub(super) fn resolve(typed: &Globals, around: &Surroundings) -> Result<Settings
         layers.on(|l| l.tcp_public),
         layers.pick("tcp-idle", |l| l.tcp_idle.as_ref()),
     )?;
+    settings.renew_identity = layers.on(|l| l.renew_identity);
     settings.alone = layers.on(|l| l.no_agent) || layers.want_own_node();
     settings.renamed = layers.layers[..2].iter().any(|layer| layer.nick.is_some());
     Ok(settings)

@@ -85,7 +85,9 @@ fn wait(
             None => return cause.filter(|_| here.0.is_empty()).map_or(Ok(()), Err),
             Some(Notice::LinkDown { name, why }) => cause = Some(session::refused(&name, &why)),
             Some(Notice::Event(Event::Settled { .. })) => settled = true,
-            Some(Notice::Event(Event::Cloned { addr, nick })) => note(text::cloned(addr, &nick)),
+            Some(Notice::Event(Event::Cloned { addr, nick, .. })) => {
+                note(text::cloned(addr, &nick));
+            }
             Some(notice) => here.take(&notice),
         }
     }

@@ -170,7 +170,9 @@ pub(super) fn settle(
         match next(left)? {
             Some(Notice::Event(Event::Settled { .. })) | None => break,
             Some(Notice::Event(Event::Joined(_))) => alone = false,
-            Some(Notice::Event(Event::Cloned { addr, nick })) => note(text::cloned(addr, &nick)),
+            Some(Notice::Event(Event::Cloned { addr, nick, .. })) => {
+                note(text::cloned(addr, &nick));
+            }
             Some(Notice::LinkDown { name, why }) => {
                 cause = Some(refused(&name, &why));
             }

@@ -73,6 +73,20 @@ fn from_folder(folder: &Path, name: Option<&str>) -> io::Result<Kept> {
     Err(io::Error::other(format!("all of its {SLOTS} keys are in use")))
 }
 
+/// Gives the node of that name another identity, from its next start on.
+///
+/// # Errors
+/// The key can't be written, or the system gives no entropy.
+#[cfg(feature = "cli")]
+pub(crate) fn renew(folder: &Path, name: &str) -> io::Result<()> {
+    let (path, part) = (folder.join(format!("key.{name}")), folder.join(format!("new.{name}")));
+    must_be_a_file(&part)?;
+    let mut file = private().create(true).truncate(true).open(&part)?;
+    writeln!(file, "{}", HEXLOWER.encode(&entropy()?))?;
+    file.sync_all()?;
+    fs::rename(part, path)
+}
+
 /// Opening a pipe would wait for its other end.
 fn must_be_a_file(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
@@ -174,6 +188,22 @@ mod tests {
         let again = load(Some(&folder), None).unwrap();
         assert_eq!(again.identity.id(), id);
         assert!(again.epoch > epoch);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[cfg(feature = "cli")]
+    #[test]
+    fn a_renewed_identity_is_another_and_stays() {
+        let folder = folder("renewed");
+        let named = || load(Some(&folder), Some("agent")).unwrap();
+        let (before, other) = (named(), load(Some(&folder), None).unwrap());
+        renew(&folder, "agent").unwrap();
+        let after = named();
+        assert!(after.identity.id() != before.identity.id() && after.epoch > before.epoch);
+        assert_ne!(after.identity.id(), other.identity.id());
+        let id = after.identity.id();
+        drop((before, after));
+        assert_eq!(named().identity.id(), id);
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -24,7 +24,7 @@ use std::io;
 pub use driver::Stats;
 pub use handle::Node;
 #[cfg(feature = "cli")]
-pub(crate) use identity::create_private;
+pub(crate) use identity::{create_private, renew as renew_identity};
 pub use local::{Guest, LocalNode, Turn};
 #[cfg(feature = "cli")]
 pub(crate) use notices::{Feeder, feed};

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::engine::Engine;
 use super::event::Event;
 use super::receiving::Arrival;
-use crate::values::{Instant, PeerText};
+use crate::values::Instant;
 use crate::wire::{Presence, PresenceKind};
 
 /// Between one such question and the next.
@@ -47,7 +47,7 @@ impl Engine {
         match (presence.kind, presence.nonce) {
             (PresenceKind::Here, _) if presence.re.is_some_and(asked) => {
                 self.clones.asked = None;
-                self.report_clone(arrival, presence.profile.nick.clone());
+                self.report_clone(arrival, presence);
             }
             (PresenceKind::Hello, Some(nonce)) => {
                 self.answer_clone(arrival, nonce);
@@ -57,12 +57,14 @@ impl Engine {
         }
     }
 
-    fn report_clone(&mut self, arrival: &Arrival<'_>, nick: PeerText) {
+    fn report_clone(&mut self, arrival: &Arrival<'_>, presence: &Presence) {
         self.counters.cloned += 1;
         let recent = |last: Instant| self.now.since(last) < REPORT_AGAIN;
         if !self.clones.reported.is_some_and(recent) {
             self.clones.reported = Some(self.now);
-            self.event(Event::Cloned { addr: arrival.source, nick });
+            let superseded = presence.from.epoch > self.epoch();
+            let nick = presence.profile.nick.clone();
+            self.event(Event::Cloned { addr: arrival.source, nick, superseded });
         }
     }
 

@@ -182,6 +182,9 @@ pub enum Event {
         addr: SocketAddr,
         /// What it calls itself.
         nick: PeerText,
+        /// Whether its run began later, so that the others take it for this node's next run and hear
+        /// this one no more.
+        superseded: bool,
     },
     /// A command could not be carried out.
     Refused(Refusal),

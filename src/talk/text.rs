@@ -178,7 +178,7 @@ impl Style {
                     Some(away) => format!("{} is away: {}", who(peer), away.escaped()),
                     None => format!("{} is here{}", who(peer), labels(&peer.profile)),
                 },
-                Event::Cloned { addr, nick } => cloned(*addr, nick),
+                Event::Cloned { addr, nick, .. } => cloned(*addr, nick),
                 Event::Refused(refusal) => refusal.to_string(),
                 Event::NotTold { why, .. } => format!("not told: {why}"),
                 Event::Gap { author, nick, channel, count } => format!(
@@ -216,7 +216,8 @@ impl Style {
 pub(crate) fn cloned(addr: SocketAddr, nick: &PeerText) -> String {
     format!(
         "another node uses this node's identity: {} at {addr}, by a copied state folder or a \
-         cloned disk; remove the state folder on one of the two",
+         cloned disk; remove the state folder on one of the two, or let its agent take a new \
+         identity (renew-identity = true)",
         nick.escaped()
     )
 }

@@ -36,6 +36,43 @@ fn texts(messages: &[Value]) -> Vec<&str> {
     messages.iter().map(|message| message["text"].as_str().unwrap()).collect()
 }
 
+/// A cloned disk, in little.
+#[test]
+fn of_two_agents_with_one_identity_the_first_takes_a_new_one_if_it_may() {
+    for may in [true, false] {
+        let lab = lab_or_skip!(3);
+        let hosts = lab.hosts();
+        let _watcher = hosts[2].listen(&[]);
+        for host in &hosts[..2] {
+            host.configure(&format!("nick = \"{}\"\nrenew-identity = {may}\n", host.nick()));
+        }
+        let first = hosts[0].configured_agent();
+        let id =
+            |host: &Host| host.ask_agent(&["status", "--json"]).json()[0]["about"]["id"].clone();
+        let before = id(&hosts[0]);
+        fs::create_dir_all(hosts[1].state("")).unwrap();
+        for file in ["key.agent", "epoch.agent"] {
+            fs::copy(hosts[0].state(file), hosts[1].state(file)).unwrap();
+        }
+        let second = hosts[1].configured_agent();
+        assert_eq!(id(&hosts[1]), before);
+        let told = |line: &str| line.contains("another node uses this node's identity");
+        first.wait_for_complaint("that there is a clone", told);
+        second.wait_for_complaint("that there is a clone", told);
+        if may {
+            first.wait_for_complaint("a new identity", |line| line.contains("starts again"));
+            eventually("the first host as another node", || {
+                let peers = hosts[2].peers(&[]);
+                let both = peers.get("host1").zip(peers.get("host2"));
+                both.filter(|(one, two)| two["id"] == before && one["id"] != before).map(|_| ())
+            });
+            assert_ne!(id(&hosts[0]), before);
+        } else {
+            assert_eq!(id(&hosts[0]), before);
+        }
+    }
+}
+
 #[test]
 fn commands_print_through_it_what_they_print_without_it() {
     let lab = lab_or_skip!(3);

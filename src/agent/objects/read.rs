@@ -46,6 +46,7 @@ struct Happened {
     peer: Option<Box<RawValue>>,
     was: Option<String>,
     complete: Option<bool>,
+    superseded: Option<bool>,
     name: Option<String>,
     nick: Option<String>,
     state: Option<String>,
@@ -151,6 +152,7 @@ impl Happened {
             "cloned" => Event::Cloned {
                 addr: self.addr?.parse().ok()?,
                 nick: PeerText::new(self.nick.unwrap_or_default()),
+                superseded: self.superseded.unwrap_or_default(),
             },
             "link" if self.state.as_deref() == Some("up") => {
                 return Some(Notice::LinkUp { name: self.name? });

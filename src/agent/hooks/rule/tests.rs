@@ -43,7 +43,11 @@ fn everything() -> Vec<(Trigger, Notice)> {
         (Trigger::Link, Notice::LinkDown { name: "eth0".into(), why: "no cable".into() }),
         (
             Trigger::Cloned,
-            event(Event::Cloned { addr: "10.0.0.9:7".parse().unwrap(), nick: "ada".into() }),
+            event(Event::Cloned {
+                addr: "10.0.0.9:7".parse().unwrap(),
+                nick: "ada".into(),
+                superseded: false,
+            }),
         ),
     ]
 }
