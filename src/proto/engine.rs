@@ -18,6 +18,7 @@ use super::direct::Direct;
 use super::discovery::Discovery;
 use super::event::{Event, Input, Output, PeerInfo, Refusal};
 use super::fetches::Fetches;
+use super::flapping::Flapping;
 use super::flow::Flow;
 use super::guard::{Bucket, Counters, Guard};
 use super::heads::{Casts, Heads};
@@ -58,6 +59,7 @@ pub struct Engine {
     pub(super) rng: Rng,
     pub(super) now: Instant,
     pub(super) links: Vec<LinkId>,
+    flapping: Flapping,
     pub(super) stopped: bool,
     /// The number of the last announcement.
     pub(super) announcements: u64,
@@ -133,6 +135,7 @@ impl Engine {
             profile: Arc::clone(&config.profile),
             now,
             links: Vec::new(),
+            flapping: Flapping::default(),
             stopped: false,
             announcements: 0,
             token_key,
@@ -293,7 +296,12 @@ impl Engine {
         if !self.links.is_empty() {
             self.hurry();
         }
-        if self.config.discover && !self.links.is_empty() {
+        self.flapping.change(self.now);
+    }
+
+    /// Begins anew where the links have changed, but not each time that one flaps.
+    fn begin_anew_when_due(&mut self) {
+        if self.config.discover && !self.links.is_empty() && self.flapping.take(self.now) {
             self.discovery.restart(self.now);
             self.announcer.changed(self.now);
         }
@@ -396,6 +404,7 @@ impl Engine {
             return; // not started, or over
         }
         self.give_answers();
+        self.begin_anew_when_due();
         self.search();
         self.announce_when_due();
         self.repeat_direct();
@@ -427,7 +436,8 @@ impl Engine {
         let (search, announce) = if self.links.is_empty() {
             (self.discovery.next_but_hello(), Instant::NEVER)
         } else {
-            (self.discovery.next().min(self.hints.next()), self.announcer.next())
+            let anew = if self.config.discover { self.flapping.next() } else { Instant::NEVER };
+            (self.discovery.next().min(self.hints.next()).min(anew), self.announcer.next())
         };
         [
             self.answers.next(),

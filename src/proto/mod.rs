@@ -50,6 +50,7 @@ mod engine;
 mod event;
 mod fetches;
 mod finding;
+mod flapping;
 mod flow;
 mod following;
 mod gaps;

@@ -87,6 +87,16 @@ pub(crate) const TOLD_FORGET: Duration = Duration::from_secs(30);
 pub(crate) const SUSPECT_RETRY: Duration = Duration::from_millis(250);
 pub(crate) const SUSPECT_TRIES: u8 = 10;
 
+/// Between one new beginning after a change of links and the next, doubling up to [`FLAP_MOST`] while
+/// they change again within [`FLAP_QUIET`].
+pub(crate) const FLAP_LEAST: Duration = Duration::from_millis(500);
+pub(crate) const FLAP_MOST: Duration = Duration::from_secs(8);
+pub(crate) const FLAP_QUIET: Duration = Duration::from_secs(10);
+
+/// It also waits until they have not changed for this time, but not longer than [`FLAP_MOST`]: what is
+/// asked while a cable is out is asked in vain.
+pub(crate) const FLAP_SETTLE: Duration = Duration::from_millis(300);
+
 /// A seed at which nobody is heard is asked this often.
 pub(crate) const SEED_RETRY: Duration = Duration::from_secs(5);
 

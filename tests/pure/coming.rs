@@ -1,7 +1,7 @@
 //! Stories of coming and going.
 
 use cooee::proto::{Command, Event};
-use cooee::sim::{Faults, Spec};
+use cooee::sim::{Faults, Kind, Spec};
 use cooee::values::PeerText;
 use cooee::wire::Profile;
 
@@ -53,6 +53,32 @@ fn who_crashes_is_dead_within_ten_seconds_for_everyone() {
         assert!(story.all_know_all(), "a ghost has come back");
         story.end();
     }
+}
+
+#[test]
+fn an_interface_that_flaps_is_announced_a_few_times_and_all_is_well_afterwards() {
+    let mut story = Story::of(4);
+    let node = story.nodes[3];
+    let own = |story: &Story| {
+        let tally = story.world.tally;
+        tally.multicast(Kind::Hello).datagrams + tally.multicast(Kind::Here).datagrams
+    };
+    let before = own(&story);
+    story.world.run_for(secs(10));
+    let quiet = own(&story) - before;
+    let before = own(&story);
+    for _ in 0..20 {
+        for cut in [true, false] {
+            story.world.cut(story.hosts[3], cut);
+            story.world.tell_links(node);
+            story.world.run_for(ms(250));
+        }
+    }
+    let flapping = own(&story) - before;
+    assert!(flapping <= quiet + 10, "{flapping} announcements and questions instead of {quiet}");
+    story.world.run_for(secs(2));
+    story.everyone_hears_everyone("at last");
+    story.end();
 }
 
 #[test]
