@@ -1,4 +1,4 @@
-//! `cooee sim`: many simulated hosts start on one simulated LAN.
+//! `cooee sim`: many simulated hosts on one simulated LAN.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -7,20 +7,30 @@ use super::duration;
 use super::exit::{Exit, Failure};
 use super::options::Settings;
 use super::output::Out;
-use crate::sim::{Report, Startup, Sum};
+use crate::sim::{Outcome, Scenario, Startup, Sum, Table};
 
 pub(super) const ABOUT: &str = "\
 Simulates a LAN on which many hosts start within a short time, and prints how long it takes until \
 everyone knows everyone, and what that costs on the wire. Nothing is sent: time, hosts and the \
-network are all inside this process. The same options print the same, to the byte.
+network are all inside this process. The same options print the same, to the byte; what it took \
+of this machine goes to standard error.
 
-Exit code 1 says that not everyone knew everyone in the end.";
+After the start the hosts stay for a while, and if asked to they come and go, lose their cables, \
+crash, leave, or fall into two halves. --table does all of it for 10, 100, 1000 … hosts, up to \
+--hosts, where nothing, 5 % and 20 % are lost.
+
+Each host keeps some 250 bytes of each other one: 1000 hosts take 0.3 GB, 3000 take 2.5 GB.
+
+Exit code 1 says that not everyone knew everyone in the end, or not in time.";
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   cooee sim
   cooee sim --hosts 1000 --loss 5
   cooee sim --hosts 100 --loss 20% --spread 10s --seed 7
+  cooee sim --hosts 100 --crash 1% --join --leave 50% --part 1m
+  cooee sim --hosts 50 --churn 60 --flapping 10% --steady 2m
+  cooee sim --table --hosts 1000 --steady 10m
   cooee sim --hosts 100 --json | jq .last_ms";
 
 /// Virtual time after which it is given up.
@@ -31,7 +41,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub(super) struct SimArgs {
     /// How many hosts
     #[arg(long, value_name = "N", default_value_t = 30,
-          value_parser = clap::value_parser!(u32).range(1..=5_000))]
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
     hosts: u32,
     /// How much each receiver loses, in percent
     #[arg(long, value_name = "P", default_value = "0", value_parser = percent)]
@@ -45,6 +55,33 @@ pub(super) struct SimArgs {
     /// How long to watch what is sent once everyone knows everyone
     #[arg(long, value_name = "D", default_value = "30s", value_parser = duration::parse)]
     steady: Duration,
+    /// So many hosts a minute leave and start again, all that time
+    #[arg(long, value_name = "N", default_value_t = 0.0, value_parser = rate)]
+    churn: f64,
+    /// How many hosts lose their cable for a second in ten, all that time, in percent
+    #[arg(long, value_name = "P", default_value = "0", value_parser = percent)]
+    flapping: f64,
+    /// How many hosts crash after that, all at once, in percent
+    #[arg(long, value_name = "P", default_value = "0", value_parser = percent)]
+    crash: f64,
+    /// One more host joins then
+    #[arg(long)]
+    join: bool,
+    /// How many hosts leave then, all at once, in percent
+    #[arg(long, value_name = "P", default_value = "0", value_parser = percent)]
+    leave: f64,
+    /// For how long the LAN then falls into two halves
+    #[arg(long, value_name = "D", default_value = "0s", value_parser = duration::parse)]
+    part: Duration,
+    /// A table of all of that, for 10 hosts and ten times as many, and so on up to --hosts
+    #[arg(long, conflicts_with_all = ["loss", "spread", "churn", "flapping", "join", "crash", "leave", "part"])]
+    table: bool,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: Option<f64> = text.parse().ok();
+    rate.filter(|rate| (0.0..=60_000.0).contains(rate))
+        .ok_or_else(|| "not a number from 0 to 60000".to_owned())
 }
 
 fn percent(text: &str) -> Result<f64, String> {
@@ -60,35 +97,85 @@ const PROGRESS: Duration = Duration::from_millis(200);
 
 /// Simulates, and prints the report.
 pub(super) fn run(args: &SimArgs, settings: &Settings) -> Result<Exit, Failure> {
-    let shows = !settings.quiet && io::stderr().is_terminal();
-    let hosts = args.hosts;
-    let mut last = Instant::now();
-    let mut progress = |complete: usize| {
-        if shows && last.elapsed() >= PROGRESS {
-            last = Instant::now();
-            // Who has no terminal any more needs no progress.
-            let _ = write!(io::stderr(), "\r{complete} of {hosts} hosts know everyone ");
-        }
-    };
+    if args.table {
+        return table(args, settings);
+    }
     let startup = Startup {
-        hosts: hosts as usize,
+        hosts: args.hosts as usize,
         loss: args.loss,
         seed: args.seed,
         spread: args.spread,
         steady: args.steady,
         limit: LIMIT,
     };
-    let report = startup.run_watched(&mut progress);
+    let &SimArgs { churn, flapping, join, crash, leave, part, .. } = args;
+    let outcome =
+        watched(&Scenario { startup, churn, flapping, crash, join, leave, part }, settings);
+    let text = if settings.json { object(&outcome) } else { outcome.to_string() };
+    Out::new().line(text.trim_end())?;
+    Ok(if outcome.is_good() { Exit::Done } else { Exit::No })
+}
+
+/// What is lost in the rows of the table.
+const LOSSES: [f64; 3] = [0.0, 0.05, 0.2];
+
+fn table(args: &SimArgs, settings: &Settings) -> Result<Exit, Failure> {
+    let table = Table { steady: args.steady, seed: args.seed };
+    let mut out = Out::new();
+    if !settings.json {
+        out.line(Table::HEAD.trim_end())?;
+    }
+    let mut good = true;
+    let sizes = std::iter::successors(Some(10), |hosts| Some(hosts * 10));
+    for hosts in sizes.take_while(|&hosts| hosts <= args.hosts as usize) {
+        for loss in LOSSES {
+            let outcome = watched(&table.scenario(hosts, loss), settings);
+            let row = if settings.json { object(&outcome) } else { Table::row(&outcome) };
+            out.line(row.trim_end())?;
+            good &= outcome.is_good();
+        }
+    }
+    Ok(if good { Exit::Done } else { Exit::No })
+}
+
+/// Runs a scenario, shows how it gets on, and says what it took.
+fn watched(scenario: &Scenario, settings: &Settings) -> Outcome {
+    let shows = !settings.quiet && io::stderr().is_terminal();
+    let hosts = scenario.startup.hosts;
+    let begun = Instant::now();
+    let mut last = begun;
+    let outcome = scenario.run_watched(|complete| {
+        if shows && last.elapsed() >= PROGRESS {
+            last = Instant::now();
+            // Who has no terminal any more needs no progress.
+            let _ = write!(io::stderr(), "\r{complete} of {hosts} hosts know everyone ");
+        }
+    });
     if shows {
         let _ = write!(io::stderr(), "\r\x1b[K");
     }
-    let text = if settings.json { object(&report) } else { report.to_string() };
-    Out::new().line(text.trim_end())?;
-    Ok(if report.is_good() { Exit::Done } else { Exit::No })
+    if !settings.quiet {
+        let memory = memory().map_or_else(String::new, |bytes| {
+            let entries = (hosts * hosts.saturating_sub(1)).max(1);
+            format!(", {} MB at most, {} bytes a peer of a host", bytes >> 20, bytes / entries)
+        });
+        let took = begun.elapsed().as_secs_f64();
+        let _ = writeln!(io::stderr(), "{hosts} hosts took {took:.1} s{memory}");
+    }
+    outcome
+}
+
+/// The most memory that this process has had at any time, in bytes, where the system tells.
+fn memory() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kilobytes.checked_mul(1024)
 }
 
 /// The report for scripts. Times are in milliseconds, from the start of the last host.
-fn object(report: &Report) -> String {
+fn object(outcome: &Outcome) -> String {
+    let report = &outcome.report;
     let Startup { hosts, loss, seed, spread, steady, .. } = report.startup;
     let ms = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     let within = |share| report.within(share).map(ms);
@@ -96,6 +183,16 @@ fn object(report: &Report) -> String {
         let sum = |sum: Sum| serde_json::json!({"datagrams": sum.datagrams, "bytes": sum.bytes});
         serde_json::json!({"multicast": sum(to_all), "unicast": sum(to_one)})
     };
+    let (suspected, died) = outcome.accused;
+    let joined = outcome.joined.map(|joined| {
+        serde_json::json!({
+            "knows_ms": joined.knows.map(ms),
+            "known_ms": joined.known.map(ms),
+            "multicast": joined.to_all,
+            "unicast": joined.to_one,
+        })
+    });
+    let (crash_median, crash_last) = outcome.crash_times();
     serde_json::json!({
         "event": "simulated",
         "hosts": hosts,
@@ -110,7 +207,19 @@ fn object(report: &Report) -> String {
         "sent": sums(report.cost.totals()),
         "received": report.cost.received,
         "datagrams_per_host": report.datagrams_per_host(),
-        "steady": {"seconds": steady.as_secs_f64(), "sent": sums(report.steady.totals())},
+        "steady": {
+            "seconds": steady.as_secs_f64(),
+            "sent": sums(report.steady.totals()),
+            "suspected_wrongly": suspected,
+            "dead_wrongly": died,
+        },
+        "calmed_ms": outcome.calmed.map(|time| time.map(ms)),
+        "joined": joined,
+        "crashed": outcome.crashes.len(),
+        "crash_median_ms": crash_median.map(ms),
+        "crash_last_ms": crash_last.map(ms),
+        "left_ms": outcome.left.map(|time| time.map(ms)),
+        "healed_ms": outcome.healed.map(|time| time.map(ms)),
         "violation": report.violation,
     })
     .to_string()

@@ -3,6 +3,8 @@
 //! A long list takes several datagrams, numbered one after the other, which may come in any order.
 //! It replaces the one before once it is whole.
 
+use std::sync::Arc;
+
 use crate::values::{ChannelName, limits};
 
 /// Parts of unfinished lists that are kept: of channels with the longest names some 15 fit into a
@@ -18,35 +20,38 @@ pub(crate) struct Part {
     pub(crate) at: usize,
     /// How long the list is.
     pub(crate) of: usize,
-    pub(crate) names: Vec<ChannelName>,
+    pub(crate) names: Arc<Vec<ChannelName>>,
 }
 
-/// A peer's channels.
+/// A peer's channels. One of ten thousand, so what few need is kept elsewhere.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ChannelList {
-    names: Vec<ChannelName>,
-    /// Whether `names` is all of the newest list.
-    whole: bool,
+    /// `None` until any are known.
+    names: Option<Arc<Vec<ChannelName>>>,
     /// The announcement with which the last whole list began.
     newest: u64,
-    /// Parts of lists that are not whole yet, in the order of their numbers.
-    parts: Vec<Part>,
+    /// Set while `names` is not all of the newest list.
+    unfinished: Option<Box<Unfinished>>,
 }
+
+/// Parts of lists that are not whole yet, in the order of their numbers.
+#[derive(Clone, Debug, Default)]
+struct Unfinished(Vec<Part>);
 
 impl ChannelList {
     /// The channels known. Where the whole list was never seen, those at its beginning.
     pub(crate) fn names(&self) -> &[ChannelName] {
-        &self.names
+        self.names.as_ref().map_or(&[], |names| names)
     }
 
     /// Whether the newest list is known as a whole.
     pub(crate) fn is_whole(&self) -> bool {
-        self.whole
+        self.names.is_some() && self.unfinished.is_none()
     }
 
     /// Whether the peer takes part in a channel, as far as can be told: if in doubt it does.
     pub(crate) fn may_have(&self, channel: &ChannelName) -> bool {
-        !self.whole || self.names.contains(channel)
+        !self.is_whole() || self.names().contains(channel)
     }
 
     /// Takes in what one announcement says.
@@ -55,40 +60,43 @@ impl ChannelList {
             return; // overtaken
         }
         if part.at == 0 && part.names.len() == part.of {
-            self.whole = true;
             self.newest = part.n;
-            self.names = part.names;
-            self.parts.clear();
+            if self.names.as_ref() != Some(&part.names) {
+                self.names = Some(part.names);
+            }
+            self.unfinished = None;
             return;
         }
-        self.whole = false;
-        let place = self.parts.partition_point(|other| other.n < part.n);
-        self.parts.insert(place, part);
-        if self.parts.len() > PARTS {
-            self.parts.remove(0);
+        let Unfinished(parts) = &mut **self.unfinished.get_or_insert_default();
+        let place = parts.partition_point(|other| other.n < part.n);
+        parts.insert(place, part);
+        if parts.len() > PARTS {
+            parts.remove(0);
         }
-        let Some(begin) = self.parts.iter().rposition(|part| part.at == 0) else { return };
+        let Some(begin) = parts.iter().rposition(|part| part.at == 0) else { return };
         let mut names: Vec<ChannelName> = Vec::new();
-        for (part, n) in self.parts[begin..].iter().zip(self.parts[begin].n..) {
+        for (part, n) in parts[begin..].iter().zip(parts[begin].n..) {
             if part.at != names.len() || part.n != n {
                 break;
             }
             names.extend_from_slice(&part.names);
         }
-        if names.len() == self.parts[begin].of {
-            self.whole = true;
-            self.newest = self.parts[begin].n;
-            self.parts.clear();
+        let whole = names.len() == parts[begin].of;
+        if whole {
+            self.newest = parts[begin].n;
+            self.unfinished = None;
         }
-        if self.whole || names.len() > self.names.len() {
-            self.names = names;
+        if whole || names.len() > self.names().len() {
+            self.names = Some(Arc::new(names));
         }
     }
 
     /// The peer has started again, and counts its announcements anew.
     pub(crate) fn restart(&mut self) {
         self.newest = 0;
-        self.parts.clear();
+        if let Some(unfinished) = &mut self.unfinished {
+            unfinished.0.clear();
+        }
     }
 }
 
@@ -101,7 +109,7 @@ mod tests {
     }
 
     fn part(n: u64, range: std::ops::Range<usize>, of: usize) -> Part {
-        Part { n, at: range.start, of, names: names(range) }
+        Part { n, at: range.start, of, names: Arc::new(names(range)) }
     }
 
     #[test]
@@ -159,6 +167,6 @@ mod tests {
         for n in 0..10_000 {
             list.take(part(n, 1..2, 128));
         }
-        assert!(list.parts.len() <= PARTS);
+        assert!(list.unfinished.is_some_and(|unfinished| unfinished.0.len() <= PARTS));
     }
 }

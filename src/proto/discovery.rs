@@ -137,6 +137,8 @@ pub(crate) struct Discovery {
     compared: BTreeMap<NodeId, (u64, u64, Instant)>,
     /// Peers that were told of and are being asked themselves.
     pub(crate) asking: BTreeSet<NodeId>,
+    /// When the first of them is to be asked, or before that.
+    pub(crate) asking_next: Instant,
 }
 
 /// What to do next, see [`Discovery::judge`].
@@ -174,6 +176,7 @@ impl Discovery {
             own_mark: if visitor { mark(own) } else { 0 },
             compared: BTreeMap::new(),
             asking: BTreeSet::new(),
+            asking_next: Instant::NEVER,
         }
     }
 

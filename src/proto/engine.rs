@@ -242,6 +242,11 @@ impl Engine {
         self.peers.len()
     }
 
+    /// Whether somebody is known.
+    pub fn knows(&self, id: NodeId) -> bool {
+        self.peers.get(id).is_some()
+    }
+
     /// Whether others are still being asked for a channel's last messages, and anybody might tell.
     pub fn is_recalling(&self, channel: &ChannelName) -> bool {
         let has_it = || self.peers.iter().any(|(_, peer)| peer.channels.may_have(channel));

@@ -58,7 +58,7 @@ impl Engine {
     /// An answer to an address that has proven nothing is no longer than the question; with the
     /// token that came with it, a visitor gets the rest. (Who stays hears it anyway.)
     pub(super) fn ask_for_the_rest(&mut self, id: NodeId) {
-        let waits = |peer: &Peer| peer.token.is_some() && !peer.is_complete();
+        let waits = |peer: &Peer| peer.token().is_some() && !peer.is_complete();
         if self.config.visitor && self.peers.get(id).is_some_and(waits) {
             self.ask_peer(id);
         }
@@ -130,7 +130,7 @@ impl Engine {
 
     /// Asks those who are only told of whether they are there.
     fn ask_told(&mut self) {
-        if self.discovery.asking.is_empty() {
+        if self.now < self.discovery.asking_next {
             return;
         }
         let now = self.now;
@@ -161,15 +161,16 @@ impl Engine {
         for id in silent {
             self.lose(id, PeerState::Left);
         }
+        let peers = self.discovery.asking.iter().filter_map(|&id| self.peers.get(id));
+        self.discovery.asking_next = peers.map(|peer| peer.ask_at).min().unwrap_or(Instant::NEVER);
     }
 
     pub(super) fn next_told(&self) -> Instant {
-        let peers = self.discovery.asking.iter().filter_map(|&id| self.peers.get(id));
-        peers.map(|peer| peer.ask_at).min().unwrap_or(Instant::NEVER)
+        if self.discovery.asking.is_empty() { Instant::NEVER } else { self.discovery.asking_next }
     }
 
     fn pull(&mut self, from: NodeId) {
-        let Some(token) = self.peers.get(from).map(|peer| peer.token) else {
+        let Some(token) = self.peers.get(from).map(Peer::token) else {
             return self.discovery.forget(from);
         };
         let nonce = self.rng.u64();
@@ -184,7 +185,7 @@ impl Engine {
     fn pull_again(&mut self) {
         let Some(pull) = &self.discovery.pull else { return };
         let (from, nonce, cursor) = (pull.from, pull.nonce, pull.cursor);
-        let token = self.peers.get(from).and_then(|peer| peer.token).filter(|_| pull.asked);
+        let token = self.peers.get(from).and_then(Peer::token).filter(|_| pull.asked);
         match token {
             Some(token) => self.ask_roster(from, nonce, token, cursor),
             None => self.ask_peer(from),
@@ -194,7 +195,7 @@ impl Engine {
     /// The peer from which a pull waits for a token has been heard.
     pub(super) fn pull_with_token(&mut self, id: NodeId) {
         let Some(pull) = &mut self.discovery.pull else { return };
-        let Some(token) = self.peers.get(id).and_then(|peer| peer.token) else { return };
+        let Some(token) = self.peers.get(id).and_then(Peer::token) else { return };
         if pull.from == id && !pull.asked {
             pull.asked = true;
             let nonce = pull.nonce;
@@ -203,7 +204,7 @@ impl Engine {
     }
 
     fn ask_roster(&mut self, of: NodeId, nonce: u64, token: u64, after: Option<NodeId>) {
-        let Some(path) = self.peers.get(of).and_then(|peer| peer.paths.best()).copied() else {
+        let Some(path) = self.peers.get(of).and_then(|peer| peer.paths.best()) else {
             return;
         };
         let visitor = self.config.visitor;
@@ -322,7 +323,7 @@ impl Engine {
         match turn {
             Turn::Wait => {}
             Turn::Ask => {
-                if let Some(token) = self.peers.get(from).and_then(|peer| peer.token) {
+                if let Some(token) = self.peers.get(from).and_then(Peer::token) {
                     self.ask_roster(from, nonce, token, cursor);
                 }
             }
@@ -381,12 +382,14 @@ impl Engine {
         peer.reach = Reach::told(told.unicast);
         // One after the other, so that a long roster does not set off a burst of questions.
         let place = self.discovery.asking.len() as u32;
-        peer.ask_at = now + Duration::from_micros(50) * place;
+        let ask_at = now + Duration::from_micros(50) * place;
+        peer.ask_at = ask_at;
         self.peers.insert(told.id, peer);
         if (few || told.unicast || !self.config.multicast)
             && self.discovery.asking.len() < limits::PEERS
         {
             self.discovery.asking.insert(told.id);
+            self.discovery.asking_next = self.discovery.asking_next.min(ask_at);
         }
         true
     }

@@ -359,7 +359,7 @@ impl Engine {
         let patience = (log.patience.get(), now < self.strained);
         let room = limits::ASKED_AT_ONCE.saturating_sub(log.gaps.on_their_way(now));
         let due = log.gaps.due(now, room);
-        let rtt = self.peers.get(name.author.id).and_then(|peer| peer.rtt);
+        let rtt = self.peers.get(name.author.id).and_then(Peer::rtt);
         let rng = &mut self.rng;
         self.logs.update(name, now, |log| {
             for (span, _) in &due {

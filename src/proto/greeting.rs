@@ -59,7 +59,7 @@ impl Engine {
             return;
         }
         let first_token =
-            given_token(presence).is_some() && known.is_none_or(|p| p.token.is_none());
+            given_token(presence).is_some() && known.is_none_or(|p| p.token().is_none());
         let news = self.learn(arrival, presence);
         self.confirm(arrival, presence);
         let met = news.joined;
@@ -144,6 +144,7 @@ impl Engine {
             peer.restart(presence.from.epoch);
             news.restarted = true;
         }
+        let newest = presence.n > peer.seen.top();
         peer.seen.mark(presence.n);
         news.joined = matches!(peer.standing, Standing::Told { .. });
         news.recovered = peer.state() == PeerState::Suspect;
@@ -153,8 +154,7 @@ impl Engine {
         }
         peer.heard = now;
         peer.paths.heard(Some(arrival.link), arrival.source, now);
-        if presence.n > peer.profile_n {
-            peer.profile_n = presence.n;
+        if newest {
             let profile = merge(&peer.profile, presence);
             peer.profile_complete |= !presence.partial;
             if !news.joined {
@@ -169,7 +169,7 @@ impl Engine {
             n: presence.n,
             at: presence.channels_at,
             of: presence.channels_of,
-            names: presence.channels.clone(),
+            names: Arc::clone(&presence.channels),
         });
         if !self.config.multicast {
             peer.reach.without_multicast();
@@ -190,7 +190,7 @@ impl Engine {
             peer.reach.is_heard(how, now, size);
         }
         if let Some(token) = given_token(presence) {
-            peer.token = Some(token);
+            peer.set_token(token);
             peer.paths.note_token(arrival.link, arrival.source, token);
             self.asked.token_came(id, token, now);
         }
@@ -213,7 +213,7 @@ impl Engine {
             let rtt = now.since(asked).saturating_sub(held);
             // A question sent to all may be answered late for reasons of the answerer's; the
             // least of the last times is nearest to the truth.
-            peer.rtt = Some(peer.rtt.map_or(rtt, |old| rtt.min(old * 5 / 4)));
+            peer.set_rtt(peer.rtt().map_or(rtt, |old| rtt.min(old * 5 / 4)));
             // Whoever had to be asked alone probably does not hear what goes to the group.
             if (asked_it.is_some() || seed) && presence.hears.is_none() {
                 peer.reach.answered_alone();

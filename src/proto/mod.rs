@@ -11,7 +11,7 @@
 //! ```text
 //!   Input ─▶ Engine ─▶ Output
 //!             ├── guard       what strangers may cost            Guard, Counters
-//!             ├── peers       who is known, where, and how heard Peers, Paths, Reach
+//!             ├── peers       who is known, where, and how heard Peers, PeerTable, Paths, Reach
 //!             ├── discovery   finding those who are not          Discovery, Answers
 //!             ├── hints       where somebody may be           Hints
 //!             ├── announcer   when to announce oneself           Announcer
@@ -66,6 +66,7 @@ mod orphans;
 mod outbox;
 mod paths;
 mod patience;
+mod peer_table;
 mod peers;
 mod pending;
 mod reach;

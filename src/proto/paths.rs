@@ -4,7 +4,7 @@
 //! signed. A path is proven once the peer has sent back a number that was sent there; what is not
 //! proven is used for nothing but short answers.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 
 use crate::values::{Instant, LinkId, limits};
 
@@ -15,91 +15,168 @@ pub(crate) struct Path {
     pub(crate) link: Option<LinkId>,
     pub(crate) addr: SocketAddr,
     pub(crate) proven: bool,
-    /// When the peer was last heard there; for hearsay, when it was told.
+    /// When the peer was last heard there, in so far as it matters: to tell paths apart.
     pub(crate) heard: Instant,
     /// What the peer has given to the address at which it hears us over this path.
     pub(crate) token: Option<u64>,
 }
 
 /// The paths to one peer; at most [`limits::PATHS`].
+///
+/// Most of ten thousand peers have a single address, at which they were heard or told to be: it is
+/// kept in a third of the room that a list of whole paths takes.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Paths(Vec<Path>);
+pub(crate) enum Paths {
+    #[default]
+    None,
+    /// An only path, over which no token has come.
+    One {
+        link: Option<LinkId>,
+        addr: SocketAddrV4,
+        proven: bool,
+    },
+    Some(Box<List>),
+}
+
+/// Paths, with everything about them.
+#[derive(Clone, Debug)]
+pub(crate) struct List(Vec<Path>);
 
 impl Paths {
     /// A peer was heard, or is told to be, at an address.
     pub(crate) fn heard(&mut self, link: Option<LinkId>, addr: SocketAddr, now: Instant) {
-        if let Some(path) = self.0.iter_mut().find(|p| p.addr == addr && p.link == link) {
-            path.heard = now;
-            return;
+        match self {
+            Self::None => {
+                *self = match addr {
+                    SocketAddr::V4(addr) => Self::One { link, addr, proven: false },
+                    SocketAddr::V6(_) => {
+                        let path = Path { link, addr, proven: false, heard: now, token: None };
+                        Self::Some(Box::new(List(vec![path])))
+                    }
+                };
+            }
+            Self::One { link: known, addr: only, .. }
+                if SocketAddr::V4(*only) == addr && (*known == link || known.is_none()) =>
+            {
+                *known = link;
+            }
+            Self::One { .. } | Self::Some(_) => list_heard(self.list(), link, addr, now),
         }
-        if let Some(told) = self.0.iter_mut().find(|p| p.addr == addr && p.link.is_none()) {
-            (told.link, told.heard) = (link, now);
-            return;
+    }
+
+    /// All paths as a list to be changed.
+    fn list(&mut self) -> &mut Vec<Path> {
+        if !matches!(self, Self::Some(_)) {
+            let paths = self.iter().collect();
+            *self = Self::Some(Box::new(List(paths)));
         }
-        if self.0.len() >= limits::PATHS {
-            // What is proven goes last, so that nobody can push it out with addresses of his own.
-            let oldest = (0..self.0.len()).min_by_key(|&i| (self.0[i].proven, self.0[i].heard));
-            match oldest {
-                Some(i) if !self.0[i].proven => self.0.swap_remove(i),
-                _ => return,
-            };
+        match self {
+            Self::Some(list) => &mut list.0,
+            _ => unreachable!("it was made a list above"),
         }
-        self.0.push(Path { link, addr, proven: false, heard: now, token: None });
     }
 
     /// The peer has shown that what is sent to `addr` reaches it.
     pub(crate) fn prove(&mut self, link: LinkId, addr: SocketAddr, now: Instant) {
         self.heard(Some(link), addr, now);
-        for path in self.0.iter_mut().filter(|p| p.addr == addr && p.link == Some(link)) {
-            path.proven = true;
+        match self {
+            Self::None => {}
+            Self::One { link: over, addr: at, proven } => {
+                *proven |= SocketAddr::V4(*at) == addr && *over == Some(link);
+            }
+            Self::Some(list) => {
+                let paths = list.0.iter_mut();
+                for path in paths.filter(|p| p.addr == addr && p.link == Some(link)) {
+                    path.proven = true;
+                }
+            }
         }
     }
 
     /// The peer has given a token over this path.
     pub(crate) fn note_token(&mut self, link: LinkId, addr: SocketAddr, token: u64) {
-        for path in self.0.iter_mut().filter(|p| p.addr == addr && p.link == Some(link)) {
-            path.token = Some(token);
+        if self.has(link, addr) {
+            let paths = self.list().iter_mut();
+            for path in paths.filter(|p| p.addr == addr && p.link == Some(link)) {
+                path.token = Some(token);
+            }
         }
     }
 
     /// Whether the peer has shown that what is sent to `addr` reaches it.
     pub(crate) fn is_proven(&self, addr: SocketAddr) -> bool {
-        self.0.iter().any(|p| p.addr == addr && p.proven)
+        self.iter().any(|p| p.addr == addr && p.proven)
     }
 
     /// Whether the path is known, proven or not.
     pub(crate) fn has(&self, link: LinkId, addr: SocketAddr) -> bool {
-        self.0.iter().any(|p| p.addr == addr && p.link == Some(link))
+        self.iter().any(|p| p.addr == addr && p.link == Some(link))
     }
 
     /// Whether the peer was ever heard at this IP address.
     pub(crate) fn has_ip(&self, addr: SocketAddr) -> bool {
-        self.0.iter().any(|p| p.addr.ip() == addr.ip())
+        self.iter().any(|p| p.addr.ip() == addr.ip())
     }
 
     /// Where to send to: proven before unproven, then the one heard last.
-    pub(crate) fn best(&self) -> Option<&Path> {
-        self.0.iter().max_by_key(|p| (p.proven, p.heard))
+    pub(crate) fn best(&self) -> Option<Path> {
+        match self {
+            Self::None => None,
+            &Self::One { link, addr, proven } => Some(only(link, addr, proven)),
+            Self::Some(list) => list.0.iter().copied().max_by_key(|p| (p.proven, p.heard)),
+        }
     }
 
     /// The best path over which the peer has given a token, and the token.
-    pub(crate) fn best_with_token(&self) -> Option<(&Path, u64)> {
-        let with = self.0.iter().filter_map(|path| Some((path, path.token?)));
+    pub(crate) fn best_with_token(&self) -> Option<(Path, u64)> {
+        let with = self.iter().filter_map(|path| Some((path, path.token?)));
         with.max_by_key(|(path, _)| (path.proven, path.heard))
     }
 
     /// All paths.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Path> {
-        self.0.iter()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Path> {
+        let (one, more) = match self {
+            Self::None => (None, &[][..]),
+            &Self::One { link, addr, proven } => (Some(only(link, addr, proven)), &[][..]),
+            Self::Some(list) => (None, list.0.as_slice()),
+        };
+        one.into_iter().chain(more.iter().copied())
     }
 
     /// Forgets paths over links that are not there any more.
     pub(crate) fn retain_links(&mut self, links: &[LinkId]) {
-        if self.0.iter().any(|p| p.link.is_none_or(|link| links.contains(&link))) {
-            self.0.retain(|p| p.link.is_none_or(|link| links.contains(&link)));
+        if let Self::Some(list) = self
+            && list.0.iter().any(|p| p.link.is_none_or(|link| links.contains(&link)))
+        {
+            list.0.retain(|p| p.link.is_none_or(|link| links.contains(&link)));
         }
         // A peer that is left with no path keeps its last ones: the link may come back.
     }
+}
+
+/// An only path. When another one is heard, it is heard later than this one.
+fn only(link: Option<LinkId>, addr: SocketAddrV4, proven: bool) -> Path {
+    Path { link, addr: addr.into(), proven, heard: Instant::ZERO, token: None }
+}
+
+fn list_heard(paths: &mut Vec<Path>, link: Option<LinkId>, addr: SocketAddr, now: Instant) {
+    if let Some(path) = paths.iter_mut().find(|p| p.addr == addr && p.link == link) {
+        path.heard = now;
+        return;
+    }
+    if let Some(told) = paths.iter_mut().find(|p| p.addr == addr && p.link.is_none()) {
+        (told.link, told.heard) = (link, now);
+        return;
+    }
+    if paths.len() >= limits::PATHS {
+        // What is proven goes last, so that nobody can push it out with addresses of his own.
+        let oldest = (0..paths.len()).min_by_key(|&i| (paths[i].proven, paths[i].heard));
+        match oldest {
+            Some(i) if !paths[i].proven => paths.swap_remove(i),
+            _ => return,
+        };
+    }
+    paths.push(Path { link, addr, proven: false, heard: now, token: None });
 }
 
 #[cfg(test)]
@@ -133,5 +210,29 @@ mod tests {
         paths.prove(LinkId(3), addr(1), Instant::ZERO);
         assert_eq!(paths.iter().count(), 1);
         assert_eq!(paths.best().unwrap().link, Some(LinkId(3)));
+    }
+
+    #[test]
+    fn an_only_address_keeps_what_is_known_of_it_when_another_one_is_heard() {
+        let mut paths = Paths::default();
+        paths.prove(LinkId(3), addr(1), Instant::ZERO);
+        assert!(matches!(paths, Paths::One { .. }));
+        let later = Instant::from_micros(1);
+        paths.heard(Some(LinkId(3)), addr(2), later);
+        assert!(paths.is_proven(addr(1)) && !paths.is_proven(addr(2)));
+        assert_eq!(paths.best().unwrap().addr, addr(1));
+        paths.prove(LinkId(3), addr(2), later);
+        assert_eq!(paths.best().unwrap().addr, addr(2), "it was heard later");
+        paths.note_token(LinkId(3), addr(1), 7);
+        assert_eq!(paths.best_with_token().unwrap().1, 7);
+    }
+
+    #[test]
+    fn an_address_of_the_other_family_is_a_path_like_any_other() {
+        let six = SocketAddr::from(([0xfe80, 0, 0, 0, 0, 0, 0, 1], 1));
+        let mut paths = Paths::default();
+        paths.heard(Some(LinkId(3)), six, Instant::ZERO);
+        paths.prove(LinkId(3), addr(1), Instant::ZERO);
+        assert!(paths.has(LinkId(3), six) && !paths.is_proven(six) && paths.is_proven(addr(1)));
     }
 }

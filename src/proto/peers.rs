@@ -4,16 +4,16 @@
 //! it. A peer that has gone leaves a tombstone, by which its old announcements are recognised; no
 //! tombstone is ever told to others.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::channel_list::ChannelList;
 use super::event::{PeerInfo, PeerState};
 use super::paths::Paths;
+use super::peer_table::PeerTable;
 use super::reach::Reach;
 use super::recent::Recent;
-use super::window::Window;
+use super::window::Lately;
 use crate::values::{ChannelName, Epoch, Instant, NodeId, PeerText, limits, order};
 use crate::wire::{ChannelLogs, Profile, Sender, Summary};
 
@@ -37,15 +37,14 @@ pub(crate) enum Standing {
     },
 }
 
-/// One peer.
+/// One peer. Ten thousand of them are kept, so what few have is kept elsewhere.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     pub(crate) epoch: Epoch,
     /// The announcements heard in this epoch.
-    pub(crate) seen: Window<2>,
+    pub(crate) seen: Lately,
+    /// What the highest announcement says, if any has come.
     pub(crate) profile: Arc<Profile>,
-    /// The announcement that `profile` is from.
-    pub(crate) profile_n: u64,
     pub(crate) channels: ChannelList,
     /// Whether `profile` had room for its tags and services in any announcement.
     pub(crate) profile_complete: bool,
@@ -55,15 +54,30 @@ pub(crate) struct Peer {
     pub(crate) heard: Instant,
     pub(crate) reach: Reach,
     pub(crate) paths: Paths,
-    pub(crate) rtt: Option<Duration>,
-    /// The number last sent to it alone, and when.
-    nonces: [Option<(u64, Instant)>; 2],
-    /// How far its own logs went at its last announcement, by channel.
-    heads: Option<Box<[(ChannelName, u64)]>>,
-    /// What to show it when asking for its roster.
-    pub(crate) token: Option<u64>,
+    /// The round trip in microseconds; [`u32::MAX`] while it is not known.
+    rtt: u32,
+    /// Whether it has announced how far its own logs go.
+    announced: bool,
     /// When it is to be asked next, while it is told of or suspect.
     pub(crate) ask_at: Instant,
+    dealings: Option<Box<Dealings>>,
+}
+
+/// What is known of a peer that this node has had to do with alone, or that has said something.
+#[derive(Clone, Debug, Default)]
+struct Dealings {
+    /// The numbers last sent to it alone, and when.
+    nonces: [Option<(u64, Instant)>; 2],
+    /// How far its own logs went at its last announcement, by channel.
+    heads: Box<[(ChannelName, u64)]>,
+    /// What to show it when asking for its roster.
+    token: Option<u64>,
+}
+
+/// What is known of a peer of which nothing is known.
+fn unknown_profile() -> Arc<Profile> {
+    static UNKNOWN: std::sync::OnceLock<Arc<Profile>> = std::sync::OnceLock::new();
+    Arc::clone(UNKNOWN.get_or_init(Arc::default))
 }
 
 /// An announcement has room for so many logs, however long the names are: if it tells of fewer, it
@@ -74,21 +88,21 @@ impl Peer {
     /// It is asked with this number. The one before stays good: two who ask each other at the same
     /// time ask again with the answers, and neither would know the answer to its first.
     pub(crate) fn ask(&mut self, nonce: u64, now: Instant) {
-        self.nonces = [Some((nonce, now)), self.nonces[0]];
+        let dealings = self.dealings.get_or_insert_default();
+        dealings.nonces = [Some((nonce, now)), dealings.nonces[0]];
     }
 
     /// When it was asked with this number, if it was of late.
     pub(crate) fn asked(&self, nonce: u64) -> Option<Instant> {
-        let mut asked = self.nonces.iter().flatten();
+        let mut asked = self.dealings.as_ref()?.nonces.iter().flatten();
         asked.find(|(asked, _)| *asked == nonce).map(|(_, at)| *at)
     }
 
     pub(crate) fn new(epoch: Epoch, standing: Standing, now: Instant) -> Self {
         Self {
             epoch,
-            seen: Window::new(),
-            profile: Arc::default(),
-            profile_n: 0,
+            seen: Lately::default(),
+            profile: unknown_profile(),
             channels: ChannelList::default(),
             profile_complete: false,
             standing,
@@ -96,17 +110,37 @@ impl Peer {
             heard: now,
             reach: Reach::default(),
             paths: Paths::default(),
-            rtt: None,
-            nonces: [None; 2],
-            heads: None,
-            token: None,
+            rtt: u32::MAX,
+            announced: false,
             ask_at: now,
+            dealings: None,
         }
+    }
+
+    /// The round trip to it, if it was measured.
+    pub(crate) fn rtt(&self) -> Option<Duration> {
+        (self.rtt != u32::MAX).then(|| Duration::from_micros(self.rtt.into()))
+    }
+
+    pub(crate) fn set_rtt(&mut self, rtt: Duration) {
+        self.rtt = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX - 1).min(u32::MAX - 1);
+    }
+
+    /// What to show it when asking for its roster.
+    pub(crate) fn token(&self) -> Option<u64> {
+        self.dealings.as_ref()?.token
+    }
+
+    pub(crate) fn set_token(&mut self, token: u64) {
+        self.dealings.get_or_insert_default().token = Some(token);
     }
 
     /// How far its log in a channel went when it announced itself last; `None` if that is not known.
     pub(crate) fn announced(&self, channel: &ChannelName) -> Option<u64> {
-        let heads = self.heads.as_ref()?;
+        if !self.announced {
+            return None;
+        }
+        let heads = self.dealings.as_ref().map_or(&[][..], |dealings| &dealings.heads);
         let head = heads.iter().find(|(name, _)| name == channel).map(|(_, head)| *head);
         head.or((heads.len() < SURELY_ALL).then_some(0))
     }
@@ -114,22 +148,22 @@ impl Peer {
     /// It has announced itself, and how far its logs go.
     pub(crate) fn note_announced(&mut self, logs: &[ChannelLogs]) {
         let heads = || logs.iter().map(|logs| (&logs.channel, logs.head));
-        let is_news = self
-            .heads
-            .as_ref()
-            .is_none_or(|old| !old.iter().map(|(channel, head)| (channel, *head)).eq(heads()));
-        if is_news {
-            self.heads = Some(heads().map(|(channel, head)| (channel.clone(), head)).collect());
+        self.announced = true;
+        let old = self.dealings.as_ref().map_or(&[][..], |dealings| &dealings.heads);
+        if !old.iter().map(|(channel, head)| (channel, *head)).eq(heads()) {
+            let heads = heads().map(|(channel, head)| (channel.clone(), head)).collect();
+            self.dealings.get_or_insert_default().heads = heads;
         }
     }
 
     /// It has started again: the same peer, with nothing left of its last run but its name.
     pub(crate) fn restart(&mut self, epoch: Epoch) {
         self.epoch = epoch;
-        self.seen = Window::new();
-        self.profile_n = 0;
-        self.heads = None;
-        self.token = None;
+        self.seen = Lately::default();
+        self.announced = false;
+        if let Some(dealings) = &mut self.dealings {
+            (dealings.heads, dealings.token) = (Box::default(), None);
+        }
         // It has another port now; eight that were proven would leave no room for it.
         self.paths = Paths::default();
         self.reach.restart();
@@ -150,7 +184,7 @@ impl Peer {
             addr: self.paths.best().map(|path| path.addr),
             state,
             path: self.reach.path(now),
-            rtt: self.rtt,
+            rtt: self.rtt(),
             since: self.since,
             verified: !matches!(self.standing, Standing::Told { .. }),
         }
@@ -178,7 +212,7 @@ pub(crate) struct Gone {
 /// All peers.
 #[derive(Debug)]
 pub(crate) struct Peers {
-    map: BTreeMap<NodeId, Peer>,
+    map: PeerTable,
     gone: Recent<NodeId, Gone>,
     /// The exclusive or of the marks, for each part of the ids and for all.
     buckets: Box<[u64; BUCKETS]>,
@@ -199,7 +233,7 @@ pub(crate) fn bucket(id: NodeId) -> usize {
 impl Peers {
     pub(crate) fn new() -> Self {
         let buckets = Box::new([0; BUCKETS]);
-        Self { map: BTreeMap::new(), gone: Recent::new(limits::TOMBSTONES), buckets, digest: 0 }
+        Self { map: PeerTable::new(), gone: Recent::new(limits::TOMBSTONES), buckets, digest: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -211,31 +245,29 @@ impl Peers {
     }
 
     pub(crate) fn get(&self, id: NodeId) -> Option<&Peer> {
-        self.map.get(&id)
+        self.map.get(id)
     }
 
     pub(crate) fn get_mut(&mut self, id: NodeId) -> Option<&mut Peer> {
-        self.map.get_mut(&id)
+        self.map.get_mut(id)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
-        self.map.iter().map(|(&id, peer)| (id, peer))
+        self.map.iter()
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (NodeId, &mut Peer)> {
-        self.map.iter_mut().map(|(&id, peer)| (id, peer))
+        self.map.iter_mut()
     }
 
     /// The peers behind an id, in the order of their ids.
     pub(crate) fn after(&self, id: Option<NodeId>) -> impl Iterator<Item = (NodeId, &Peer)> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let from = id.map_or(Unbounded, Excluded);
-        self.map.range((from, Unbounded)).map(|(&id, peer)| (id, peer))
+        self.map.after(id)
     }
 
     /// Takes up a peer that is not known; the caller has asked [`Peers::is_full`].
     pub(crate) fn insert(&mut self, id: NodeId, peer: Peer) {
-        debug_assert!(!self.map.contains_key(&id) && !self.is_full());
+        debug_assert!(self.map.get(id).is_none() && !self.is_full());
         self.buckets[bucket(id)] ^= mark(id);
         self.digest ^= mark(id);
         self.gone.remove(&id);
@@ -244,7 +276,7 @@ impl Peers {
 
     /// Forgets a peer but for its tombstone.
     pub(crate) fn remove(&mut self, id: NodeId, now: Instant) -> Option<Peer> {
-        let peer = self.map.remove(&id)?;
+        let peer = self.map.remove(id)?;
         self.buckets[bucket(id)] ^= mark(id);
         self.digest ^= mark(id);
         let told = matches!(peer.standing, Standing::Told { .. });
@@ -275,7 +307,7 @@ impl Peers {
 
     /// Whether announcement `n` of a sender is old news, by what is known of its number alone.
     pub(crate) fn is_stale(&self, from: Sender, n: u64) -> bool {
-        match (self.map.get(&from.id), self.gone.peek(&from.id)) {
+        match (self.map.get(from.id), self.gone.peek(&from.id)) {
             (Some(peer), _) => {
                 from.epoch < peer.epoch || from.epoch == peer.epoch && peer.seen.has(n)
             }

@@ -44,22 +44,63 @@ pub(crate) enum Heard {
 }
 
 /// How a peer and this node hear each other.
-#[derive(Clone, Copy, Debug, Default)]
+///
+/// There is one for each of ten thousand peers, so what few need is kept elsewhere.
+#[derive(Clone, Debug)]
 pub(crate) struct Reach {
-    /// When it was last heard by multicast.
-    heard: Option<Instant>,
+    /// When it was last heard by multicast; [`Instant::NEVER`] if it never was.
+    heard: Instant,
+    doubt: Option<Box<Doubt>>,
     /// It is heard by unicast only.
     deaf: bool,
-    /// While so: since when it is heard by multicast again.
-    back: Option<Instant>,
-    /// Until when its word holds that it hears this node by unicast only.
-    copies_until: Option<Instant>,
     met: Met,
     /// It has said that it hears this node by multicast, and nothing else since.
     confirmed: bool,
 }
 
+/// What is known of a peer that does not hear multicast, or is not heard by it.
+#[derive(Clone, Debug, Default)]
+struct Doubt {
+    /// While it is heard by unicast only: since when it is heard by multicast again.
+    back: Option<Instant>,
+    /// Until when its word holds that it hears this node by unicast only.
+    copies_until: Option<Instant>,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        let (heard, doubt, met) = (Instant::NEVER, None, Met::Openly);
+        Self { heard, doubt, deaf: false, met, confirmed: false }
+    }
+}
+
 impl Reach {
+    fn heard(&self) -> Option<Instant> {
+        Some(self.heard).filter(|heard| *heard != Instant::NEVER)
+    }
+
+    fn copies_until(&self) -> Option<Instant> {
+        self.doubt.as_ref()?.copies_until
+    }
+
+    fn set_back(&mut self, back: Option<Instant>) {
+        if back.is_some() || self.doubt.is_some() {
+            self.doubt.get_or_insert_default().back = back;
+            self.tidy();
+        }
+    }
+
+    fn set_copies_until(&mut self, until: Option<Instant>) {
+        if until.is_some() || self.doubt.is_some() {
+            self.doubt.get_or_insert_default().copies_until = until;
+            self.tidy();
+        }
+    }
+
+    fn tidy(&mut self) {
+        self.doubt.take_if(|doubt| doubt.back.is_none() && doubt.copies_until.is_none());
+    }
+
     /// Of a peer that others tell of; `unicast`: they expect that it needs copies.
     pub(crate) fn told(unicast: bool) -> Self {
         let met = if unicast { Met::Alone } else { Met::Openly };
@@ -75,7 +116,8 @@ impl Reach {
     /// group, and the peer was known before; then this may be the first that a switch lets through,
     /// and other groups may have to wait.
     pub(crate) fn hear_multicast(&mut self, now: Instant, size: usize, wary: bool) -> Heard {
-        let before = self.heard.replace(now);
+        let before = self.heard();
+        self.heard = now;
         self.deaf |= wary && before.is_none();
         if !self.deaf {
             // What comes by multicast one way will mostly go the other way, too; if it does not,
@@ -84,15 +126,16 @@ impl Reach {
             return Heard::AsBefore;
         }
         let gap = before.is_none_or(|before| now.since(before) > timing::deaf(size));
-        let Some(since) = self.back.filter(|_| !gap) else {
-            self.back = Some(now);
+        let back = self.doubt.as_ref().and_then(|doubt| doubt.back);
+        let Some(since) = back.filter(|_| !gap) else {
+            self.set_back(Some(now));
             return Heard::Something;
         };
         if now.since(since) < timing::MULTICAST_BACK {
             return Heard::AsBefore;
         }
         self.deaf = false;
-        self.back = None;
+        self.set_back(None);
         self.met = Met::Openly;
         Heard::Again
     }
@@ -100,14 +143,14 @@ impl Reach {
     /// The two met by a question to one of them alone. `by_seed`: the asker did not know whom it
     /// asked.
     pub(crate) fn meet_alone(&mut self, by_seed: bool) {
-        if self.heard.is_none() {
+        if self.heard().is_none() {
             self.met = if by_seed { Met::BySeed } else { Met::Alone };
         }
     }
 
     /// It answered a question that was for it alone, without a word about how it hears this node.
     pub(crate) fn answered_alone(&mut self) {
-        if self.heard.is_none() && self.met == Met::Openly {
+        if self.heard().is_none() && self.met == Met::Openly {
             self.met = Met::Alone;
         }
     }
@@ -116,12 +159,12 @@ impl Reach {
     pub(crate) fn is_heard(&mut self, how: Hearing, now: Instant, size: usize) {
         match how {
             Hearing::Unicast => {
-                self.copies_until = Some(now + timing::copies(size));
+                self.set_copies_until(Some(now + timing::copies(size)));
                 self.confirmed = false;
             }
             Hearing::Multicast => {
                 self.confirmed = true;
-                self.copies_until = None;
+                self.set_copies_until(None);
                 self.met = Met::Openly;
             }
         }
@@ -129,40 +172,40 @@ impl Reach {
 
     /// The peer has started again, and has said nothing yet in this run.
     pub(crate) fn restart(&mut self) {
-        self.copies_until = None;
+        self.set_copies_until(None);
         self.confirmed = false;
     }
 
     /// Nothing came by multicast for too long from a peer that is there since `since`. `true` if
     /// this node finds only now that it is deaf to it.
     pub(crate) fn miss(&mut self, since: Instant, now: Instant, size: usize) -> bool {
-        let patience = match self.heard {
+        let patience = match self.heard() {
             Some(_) => timing::deaf(size),
             None => timing::deaf_at_first(size),
         };
-        if self.deaf || now.since(self.heard.unwrap_or(since)) <= patience {
+        if self.deaf || now.since(self.heard().unwrap_or(since)) <= patience {
             return false;
         }
         self.deaf = true;
-        self.back = None;
+        self.set_back(None);
         true
     }
 
     /// When [`Reach::miss`] or [`Reach::expire`] may have something to say.
     pub(crate) fn next(&self, since: Instant, size: usize) -> Instant {
-        let silent = match self.heard {
+        let silent = match self.heard() {
             _ if self.deaf => Instant::NEVER,
             Some(heard) => heard + timing::deaf(size),
             None => since + timing::deaf_at_first(size),
         };
-        silent.min(self.copies_until.unwrap_or(Instant::NEVER))
+        silent.min(self.copies_until().unwrap_or(Instant::NEVER))
     }
 
     /// Whether the peer's wish for copies has just run out.
     pub(crate) fn expire(&mut self, now: Instant) -> bool {
-        let over = self.copies_until.is_some_and(|until| until <= now);
+        let over = self.copies_until().is_some_and(|until| until <= now);
         if over {
-            self.copies_until = None;
+            self.set_copies_until(None);
         }
         over
     }
@@ -172,7 +215,7 @@ impl Reach {
         if self.deaf {
             return Some(Hearing::Unicast);
         }
-        self.heard.map(|_| Hearing::Multicast)
+        self.heard().map(|_| Hearing::Multicast)
     }
 
     /// Whether it is heard by unicast only.
@@ -182,7 +225,7 @@ impl Reach {
 
     /// Whether what goes to the group has to go to this peer's address as well.
     pub(crate) fn wants_copies(&self, now: Instant) -> bool {
-        self.met != Met::Openly || self.copies_until.is_some_and(|until| now < until)
+        self.met != Met::Openly || self.copies_until().is_some_and(|until| now < until)
     }
 
     /// Whether it is sure that what goes to the group reaches the peer.
@@ -198,7 +241,7 @@ impl Reach {
     /// Whether others who hear of the peer should expect to reach it by unicast only. Having met it
     /// so is not enough: when many start at once many meet so.
     pub(crate) fn expects_unicast(&self, now: Instant) -> bool {
-        let said = self.copies_until.is_some_and(|until| now < until);
+        let said = self.copies_until().is_some_and(|until| now < until);
         self.deaf || said || self.met == Met::BySeed
     }
 }

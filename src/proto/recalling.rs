@@ -83,7 +83,7 @@ impl Engine {
     fn send_recall(&mut self, whom: NodeId, channel: ChannelName, nonce: u64, last: u32) {
         let Some(peer) = self.peers.get(whom) else { return };
         let Some(to) = destination(peer) else { return };
-        let Some(token) = peer.token else {
+        let Some(token) = peer.token() else {
             // The one it gave was lost. Its answer brings another, for the next time.
             return self.ask_peer(whom);
         };

@@ -128,7 +128,7 @@ impl Engine {
     /// Somebody else asks for what this node misses, too: the answer will do for both.
     fn heard_asking(&mut self, name: &LogName, want: &Want) {
         let now = self.now;
-        let rtt = self.peers.get(name.author.id).and_then(|peer| peer.rtt);
+        let rtt = self.peers.get(name.author.id).and_then(super::peers::Peer::rtt);
         let listeners = self.listeners(&name.channel, Some(name.author.id));
         let (strained, rng) = (now < self.strained, &mut self.rng);
         self.logs.update(name, now, |log| {

@@ -83,7 +83,7 @@ impl Engine {
             partial: false,
             channels_at: 0,
             channels_of: channels.len(),
-            channels,
+            channels: Arc::new(channels),
             logs: if self.config.visitor { Vec::new() } else { self.channel_logs() },
             visitor: self.config.visitor,
             summary: self.summary(),
@@ -110,7 +110,8 @@ impl Engine {
             let (bytes, rest) = presence.encode(&self.config.identity, limit, pad);
             send(self, bytes);
             let Some(at) = rest else { return };
-            presence.channels = self.channels.names().get(at..).unwrap_or_default().to_vec();
+            presence.channels =
+                Arc::new(self.channels.names().get(at..).unwrap_or_default().to_vec());
             presence.channels_at = at;
             presence.logs.clear();
             self.announcements += 1;
@@ -154,7 +155,7 @@ impl Engine {
         presence.to = Some(id);
         if let Some(peer) = self.peers.get(id) {
             presence.hears = self.hears(peer);
-            presence.token = peer.token;
+            presence.token = peer.token();
         }
         let limit = self.datagram_limit();
         let (bytes, _) = presence.encode(&self.config.identity, limit, limits::QUESTION);

@@ -298,7 +298,7 @@ impl Engine {
         if !self.direct.has_room(payloads.len()) {
             return Err(TellError::Busy);
         }
-        let rtt = self.peers.get(to).and_then(|peer| peer.rtt);
+        let rtt = self.peers.get(to).and_then(super::peers::Peer::rtt);
         let mut sealed = Vec::with_capacity(payloads.len());
         for payload in payloads {
             let inside = Inside { nick: self.profile.nick.clone(), matter, payload }.to_json();

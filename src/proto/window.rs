@@ -1,4 +1,5 @@
-//! Which numbers of a growing sequence have been seen already.
+//! Which numbers of a growing sequence have been seen already: a [`Window`] of any width, and
+//! [`Lately`], which takes two words.
 
 /// The last numbers seen, as RFC 4303 §3.4.3 does it for replays: everything above the window is
 /// new, everything below it counts as seen.
@@ -13,11 +14,6 @@ pub(crate) struct Window<const WORDS: usize> {
 impl<const WORDS: usize> Window<WORDS> {
     pub(crate) fn new() -> Self {
         Self { bits: [0; WORDS], top: 0 }
-    }
-
-    /// The highest number seen; 0 if none was.
-    pub(crate) fn top(&self) -> u64 {
-        self.top
     }
 
     /// Whether `n` has been seen, or is so far behind that it counts as seen. 0 always is.
@@ -50,6 +46,43 @@ impl<const WORDS: usize> Window<WORDS> {
     }
 }
 
+/// The last 64 numbers seen, for tables of many.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lately {
+    /// The highest number seen.
+    top: u64,
+    /// Bit `i` says whether `top - i` was seen.
+    bits: u64,
+}
+
+impl Lately {
+    /// The highest number seen; 0 if none was.
+    pub(crate) fn top(&self) -> u64 {
+        self.top
+    }
+
+    /// Whether `n` has been seen, or is so far behind that it counts as seen. 0 always is.
+    pub(crate) fn has(&self, n: u64) -> bool {
+        match self.top.checked_sub(n) {
+            None => false,
+            Some(behind) => n == 0 || behind >= 64 || self.bits & (1 << behind) != 0,
+        }
+    }
+
+    /// Marks `n` as seen.
+    pub(crate) fn mark(&mut self, n: u64) {
+        match self.top.checked_sub(n) {
+            None => {
+                let ahead = u32::try_from(n - self.top).unwrap_or(u32::MAX);
+                self.bits = self.bits.checked_shl(ahead).unwrap_or(0) | 1;
+                self.top = n;
+            }
+            Some(behind @ 0..64) if n > 0 => self.bits |= 1 << behind,
+            Some(_) => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -70,7 +103,25 @@ mod tests {
                 prop_assert_eq!(window.mark(n), !behind && seen.insert(n));
                 prop_assert!(window.has(n));
                 top = top.max(n);
-                prop_assert_eq!(window.top(), top);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_last_64_are_told_apart_and_all_before_count_as_seen(steps in prop::collection::vec(-70_i64..90, 1..400)) {
+            let mut lately = Lately::default();
+            let (mut seen, mut at) = (BTreeSet::new(), 1_000_i64);
+            prop_assert!(lately.has(0) && !lately.has(1));
+            for step in steps {
+                at = (at + step).max(1);
+                let n = at as u64;
+                let behind = lately.top() >= n + 64;
+                prop_assert_eq!(lately.has(n), behind || seen.contains(&n));
+                lately.mark(n);
+                seen.insert(n);
+                prop_assert!(lately.has(n));
+                prop_assert_eq!(Some(lately.top()), seen.last().copied());
             }
         }
     }

@@ -7,7 +7,8 @@
 //! asked for, hosts may be deaf or mute to multicast, links are cut and LANs fall apart.
 //!
 //! ```text
-//!   Swarm, Startup      what happens                 swarm.rs, startup.rs
+//!   Swarm               what happens by chance       swarm.rs
+//!   Startup, Scenario   what happens by plan         startup.rs, scenario.rs, watch.rs, outcome.rs
 //!     └── World         hosts, nodes, time           world.rs, host.rs, queue.rs, carry.rs, mishaps.rs
 //!           ├── Segment who receives what, and when  segment.rs
 //!           ├── Checker what must never happen       checker.rs, answers.rs
@@ -20,16 +21,21 @@ mod carry;
 mod checker;
 mod host;
 mod mishaps;
+mod outcome;
 mod queue;
+mod scenario;
 mod segment;
 mod startup;
 mod swarm;
 mod tally;
 mod trace;
+mod watch;
 mod world;
 
 pub use checker::Checker;
 pub use host::{Host, HostId, Interface, NodeIndex, Spec};
+pub use outcome::Table;
+pub use scenario::{Joined, Outcome, Scenario};
 pub use segment::{Faults, LanId, Segment};
 pub use startup::{Report, Startup};
 pub use swarm::{Failure, HEALING, Swarm};

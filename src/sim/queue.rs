@@ -1,9 +1,13 @@
 //! What is to happen in a world, in order.
+//!
+//! A multicast to thousands is one entry, which moves from one arrival to the next: the heap stays
+//! as small as the number of datagrams that are on their way.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
-use super::carry::Delivery;
+use super::carry::{Delivery, Round};
 use super::host::NodeIndex;
 use crate::values::Instant;
 
@@ -11,6 +15,7 @@ use crate::values::Instant;
 #[derive(Debug)]
 pub(super) enum Due {
     Delivery(Delivery),
+    Round(Box<Round>),
     Wake { node: NodeIndex, life: u32 },
     Start(NodeIndex),
 }
@@ -56,12 +61,36 @@ impl Queue {
         self.heap.push(Reverse(Entry { at, number: self.number, due }));
     }
 
-    /// The next thing, if it is due up to `end`.
+    /// The arrivals of one datagram, in the order in which each of them would have been pushed.
+    pub(super) fn push_round(&mut self, mut round: Round) {
+        let first = self.number + 1;
+        self.number += round.len() as u64;
+        if let Some((at, order)) = round.begin() {
+            let number = first + u64::from(order);
+            round.first = first;
+            self.heap.push(Reverse(Entry { at, number, due: Due::Round(Box::new(round)) }));
+        }
+    }
+
+    /// The next thing, if it is due up to `end`. Of a round that is its next delivery.
     pub(super) fn pop(&mut self, end: Instant) -> Option<(Instant, Due)> {
-        if self.heap.peek()?.0.at > end {
+        let mut top = self.heap.peek_mut()?;
+        let Reverse(entry) = &mut *top;
+        let at = entry.at;
+        if at > end {
             return None;
         }
-        self.heap.pop().map(|Reverse(entry)| (entry.at, entry.due))
+        if let Due::Round(round) = &mut entry.due {
+            let delivery = round.advance()?;
+            if let Some((next, order)) = round.next() {
+                (entry.at, entry.number) = (next, round.first + u64::from(order));
+            } else {
+                PeekMut::pop(top);
+            }
+            return Some((at, Due::Delivery(delivery)));
+        }
+        let Reverse(entry) = PeekMut::pop(top);
+        Some((at, entry.due))
     }
 }
 

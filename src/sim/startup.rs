@@ -42,6 +42,9 @@ pub struct Report {
     pub violation: Option<String>,
 }
 
+/// Of more hosts nothing is signed, see [`World::quick`].
+const QUICK: usize = 100;
+
 impl Startup {
     /// Runs it.
     pub fn run(&self) -> Report {
@@ -49,8 +52,19 @@ impl Startup {
     }
 
     /// Runs it, and tells again and again how many hosts know everyone.
-    pub fn run_watched(&self, mut watch: impl FnMut(usize)) -> Report {
+    pub fn run_watched(&self, watch: impl FnMut(usize)) -> Report {
+        let (mut world, mut report) = self.begin(watch);
+        world.run_for(self.steady);
+        world.look();
+        report.steady = world.tally - report.cost;
+        report.violation = world.checker.verdict().err();
+        report
+    }
+
+    /// Lets them start, until all know all; what comes then is up to the caller.
+    pub(super) fn begin(&self, mut watch: impl FnMut(usize)) -> (World, Report) {
         let mut world = World::new(self.seed);
+        world.quick = self.hosts > QUICK;
         world.keep_events = false;
         let lan = world.add_lan(Faults::losing(self.loss));
         let begun = world.now();
@@ -76,16 +90,9 @@ impl Startup {
         let times = world.census().iter().flatten();
         let mut complete_after: Vec<Duration> = times.map(|at| at.since(last)).collect();
         order::sort_by_key(&mut complete_after, |after| *after);
-        let cost = world.tally;
-        world.run_for(self.steady);
-        world.look();
-        Report {
-            startup: *self,
-            complete_after,
-            cost,
-            steady: world.tally - cost,
-            violation: world.checker.verdict().err(),
-        }
+        let (cost, steady) = (world.tally, Tally::default());
+        let report = Report { startup: *self, complete_after, cost, steady, violation: None };
+        (world, report)
     }
 }
 

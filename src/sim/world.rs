@@ -10,6 +10,7 @@ use super::queue::{Due, Queue};
 use super::segment::{Faults, LanId, Segment};
 use super::tally::Tally;
 use super::trace::Trace;
+use super::watch::Watch;
 use crate::proto::{Command, Config, Engine, Event, Input, Outgoing, Output};
 use crate::values::{
     ChannelName, Epoch, Group, Instant, Level, LinkId, NodeId, PeerText, Rng, SmallMap, WallTime,
@@ -54,7 +55,7 @@ pub struct World {
     pub(super) hosts: Vec<Host>,
     pub(super) nodes: Vec<Node>,
     pub(super) by_ip: SmallMap<Ipv4Addr, (HostId, usize)>,
-    queue: Queue,
+    pub(super) queue: Queue,
     starts: u16,
     secret: Option<Secret>,
     /// What must never happen.
@@ -67,6 +68,11 @@ pub struct World {
     pub record: Option<Vec<Arc<[u8]>>>,
     /// Written if set.
     pub trace: Option<Trace>,
+    /// For worlds of thousands, set before the first node is added: nothing is signed, and what a
+    /// node sends is taken for its own. Nor does the checker keep lists of who is known to whom.
+    pub quick: bool,
+    /// What a scenario counts.
+    pub(super) watch: Option<Watch>,
     /// How many peers each node is to know, and when it knew them first.
     pub(super) census: Option<(usize, Vec<Option<Instant>>)>,
     outputs: Vec<Output>,
@@ -96,6 +102,8 @@ impl World {
             keep_events: true,
             record: None,
             trace: None,
+            quick: false,
+            watch: None,
             census: None,
             outputs: Vec::new(),
         }
@@ -175,15 +183,16 @@ impl World {
     pub fn start(&mut self, node: NodeIndex) {
         self.crash(node);
         let randomness = self.rng.bytes();
-        self.starts += 1;
+        self.starts = (self.starts + 1) % 40_000;
         let port = 20_000 + self.starts;
         let state = &mut self.nodes[node.0];
         state.life += 1;
         (state.started, state.frozen) = (self.now, Instant::ZERO);
         let epoch = DAWN + self.now.as_micros() / 1_000 + u64::from(state.life);
         let spec = &state.spec;
+        let identity = Identity::from_secret(state.key);
         let config = Config {
-            identity: Identity::from_secret(state.key),
+            identity: if self.quick { identity.without_signing() } else { identity },
             epoch,
             group: GROUP,
             profile: Arc::new(profile(node)),
@@ -199,6 +208,7 @@ impl World {
         };
         let engine = Engine::new(config, self.now);
         state.run = Some(Run { engine, port, wake: Instant::NEVER, queued: Instant::NEVER });
+        self.checker.quick = self.quick;
         self.checker.started(node, state.id, spec.visitor);
         for channel in spec.channels.clone() {
             self.handle(node, Input::Command(Command::Join(channel)));
@@ -302,6 +312,16 @@ impl World {
         self.nodes[node.0].run.as_ref().map(|run| &run.engine)
     }
 
+    /// Whether a node that runs knows a peer.
+    pub fn knows(&self, node: NodeIndex, id: NodeId) -> bool {
+        self.engine(node).is_some_and(|engine| engine.knows(id))
+    }
+
+    /// The LAN to which a node's first link leads.
+    pub fn lan_of(&self, node: NodeIndex) -> LanId {
+        self.hosts[self.nodes[node.0].host.0].interfaces[0].lan
+    }
+
     /// The current run of a node.
     pub fn epoch(&self, node: NodeIndex) -> Option<Epoch> {
         self.engine(node).map(Engine::epoch)
@@ -378,6 +398,7 @@ impl World {
         self.now = at;
         match due {
             Due::Delivery(delivery) => self.deliver(&delivery),
+            Due::Round(_) => {} // comes out of the queue as deliveries
             Due::Start(node) => self.start(node),
             Due::Wake { node, life } => self.wake(node, life),
         }
@@ -456,6 +477,7 @@ impl World {
     }
 
     pub(super) fn event(&mut self, node: NodeIndex, event: Event) {
+        self.watch_event(&event);
         self.checker.event(node, self.now, &event);
         if let Some(trace) = &mut self.trace {
             trace.event(self.now, node, &event);

@@ -41,7 +41,9 @@ pub const TAG_BYTES: usize = 256;
 /// Channels in which one node takes part. More are refused.
 pub const CHANNELS: usize = 128;
 
-/// Peers a node knows at most. Further ones are not taken up until others have gone.
+/// Peers a node knows at most. Further ones are not taken up until others have gone. Each takes 176
+/// bytes of a table that is at most an eighth empty, and what it says of itself, which takes some 250
+/// more: 10,000 peers come to some 4 MB, as many as fit to some 7.
 pub const PEERS: usize = 16_384;
 
 /// Peers a node remembers after they left or died, so that old announcements of theirs are

@@ -327,7 +327,7 @@ impl Members<'_> {
             n: need(self.n, "n")?,
             profile: Arc::new(profile),
             partial: self.partial,
-            channels,
+            channels: Arc::new(channels),
             channels_at,
             channels_of,
             logs: spoken.into_iter().map(logs).collect::<Result<_>>()?,

@@ -90,6 +90,12 @@ impl Packet {
         }
     }
 
+    /// The same of a datagram whose signature need not be checked: a simulated node has just
+    /// written it.
+    pub(crate) fn vouched(bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self { authentic: OnceLock::from(true), ..Self::new(bytes) }
+    }
+
     /// The bytes, to be kept and passed on.
     pub fn bytes(&self) -> &Arc<[u8]> {
         &self.bytes

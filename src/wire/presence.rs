@@ -87,7 +87,8 @@ pub struct Presence {
     /// Whether away text, tags and services were left out for want of room.
     pub partial: bool,
     /// The channels from [`Presence::channels_at`] on, as many as there was room for.
-    pub channels: Vec<ChannelName>,
+    /// Shared, as the profile is.
+    pub channels: Arc<Vec<ChannelName>>,
     /// Where in the node's list of channels [`Presence::channels`] begins.
     pub channels_at: usize,
     /// How many channels there are in all.
@@ -135,7 +136,7 @@ impl Presence {
         let mut room = limit.saturating_sub(object.signed_len() + self.tail_len());
         let mut list = String::from("[");
         let mut listed = 0;
-        for channel in &self.channels {
+        for channel in self.channels.iter() {
             let needs = string_len(channel.as_str()) + 1;
             if needs > room {
                 break;

@@ -1,13 +1,14 @@
-//! The golden table: how fast hosts find each other and what it costs, by their number and by
+//! The golden tables: how fast hosts find each other and what it costs, by their number and by
 //! what is lost. A change of the protocol that changes it is looked at, and the file with it:
 //! `COOEE_BLESS=1 cargo test --test pure golden` writes it anew.
 
 use std::fmt::Write;
 use std::time::Duration;
 
-use cooee::sim::{Report, Startup};
+use cooee::sim::{Report, Startup, Table};
 
 const GOLDEN: &str = include_str!("golden.txt");
+const SCENARIOS: &str = include_str!("scenarios.txt");
 
 fn start(hosts: usize, loss: u32) -> Report {
     let spread = Duration::from_secs(1);
@@ -28,7 +29,6 @@ fn table() -> String {
         (30, &[0, 5, 20]),
         (100, &[0, 5, 20]),
         (300, &[0, 5, 20]),
-        (1_000, &[5]),
     ] {
         for &loss in losses {
             let report = start(hosts, loss);
@@ -56,6 +56,32 @@ fn the_golden_table_is_as_it_was_reviewed() {
         return;
     }
     assert_eq!(table, GOLDEN, "see the head of this file");
+}
+
+/// The table that `cooee sim --table` prints, with fewer rows of many and less patience.
+#[test]
+fn the_golden_table_of_scenarios_is_as_it_was_reviewed() {
+    let mut text = Table::HEAD.to_owned();
+    for (hosts, losses, steady) in
+        [(10, &[0, 5, 20][..], 60), (100, &[0, 5, 20], 25), (1_000, &[5], 25)]
+    {
+        let table = Table { steady: Duration::from_secs(steady), seed: 1 };
+        for &loss in losses {
+            let outcome = table.scenario(hosts, f64::from(loss) / 100.0).run();
+            assert!(outcome.is_good(), "{outcome}");
+            let (to_all, _) = outcome.steady_rates();
+            assert!(to_all < 100.0, "{to_all} announcements a second");
+            let joined = outcome.joined.unwrap_or_default();
+            assert!(joined.to_all < 20 && joined.to_one <= 60 + hosts as u64 / 5, "{joined:?}");
+            text.push_str(&Table::row(&outcome));
+        }
+    }
+    if std::env::var_os("COOEE_BLESS").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pure/scenarios.txt");
+        std::fs::write(path, &text).expect("the table to be written");
+        return;
+    }
+    assert_eq!(text, SCENARIOS, "see the head of this file");
 }
 
 #[test]

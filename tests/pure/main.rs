@@ -11,6 +11,7 @@ mod finding;
 mod floors;
 mod golden;
 mod hostile;
+mod many;
 mod recalling;
 mod receipts;
 mod stories;

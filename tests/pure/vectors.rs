@@ -41,7 +41,7 @@ fn presence(kind: PresenceKind) -> Presence {
             ..Profile::default()
         }),
         partial: false,
-        channels: vec![ChannelName::lobby()],
+        channels: Arc::new(vec![ChannelName::lobby()]),
         channels_at: 0,
         channels_of: 1,
         logs: Vec::new(),

@@ -28,7 +28,7 @@ fn presence() -> Presence {
             services: [("we\"b".into(), 8080)].into(),
         }),
         partial: false,
-        channels: vec![ChannelName::lobby(), "ops".parse().unwrap()],
+        channels: Arc::new(vec![ChannelName::lobby(), "ops".parse().unwrap()]),
         channels_at: 0,
         channels_of: 2,
         logs: vec![crate::wire::ChannelLogs { channel: ChannelName::lobby(), head: 7, digest: 9 }],
@@ -98,10 +98,10 @@ fn every_type_reads_back_as_it_was_written() {
 #[test]
 fn an_announcement_that_does_not_fit_is_cut_where_it_hurts_least() {
     let mut presence = presence();
-    presence.channels =
+    let all: Vec<ChannelName> =
         (0..100).map(|i| format!("channel-number-{i:03}").parse().unwrap()).collect();
+    presence.channels = Arc::new(all.clone());
     presence.channels_of = 100;
-    let all = presence.channels.clone();
     let mut heard = Vec::new();
     loop {
         let (bytes, rest) = presence.encode(&identity(), limits::QUESTION, 0);
@@ -109,9 +109,9 @@ fn an_announcement_that_does_not_fit_is_cut_where_it_hurts_least() {
         let packet = Packet::new(bytes);
         let Ok(Datagram::Presence(read)) = packet.datagram() else { panic!("{packet:?}") };
         assert_eq!((read.channels_at, read.channels_of), (heard.len(), 100));
-        heard.extend(read.channels.clone());
+        heard.extend_from_slice(&read.channels);
         let Some(at) = rest else { break };
-        presence.channels = all[at..].to_vec();
+        presence.channels = Arc::new(all[at..].to_vec());
         presence.channels_at = at;
     }
     assert_eq!(heard, all);

@@ -1,0 +1,85 @@
+//! Stories of ten thousand. Three hosts are whole; they have heard the announcements of the others,
+//! who never answer: so what joining costs is seen, and what it takes from the others is nothing.
+
+use std::net::SocketAddrV4;
+use std::sync::Arc;
+
+use cooee::sim::{Kind, NodeIndex, Spec};
+use cooee::values::ChannelName;
+use cooee::wire::{Hearing, Identity, Presence, PresenceKind, Profile, Sender, Summary};
+
+use crate::stories::{Story, secs};
+
+const MANY: u32 = 10_000;
+
+fn announcement(n: u32) -> Vec<u8> {
+    let mut secret = [7; 32];
+    secret[..4].copy_from_slice(&n.to_le_bytes());
+    let identity = Identity::from_secret(secret);
+    let nick = format!("host-{n}").as_str().into();
+    let presence = Presence {
+        kind: PresenceKind::Here,
+        from: Sender { id: identity.id(), epoch: 1_795_305_600_000 },
+        n: 1,
+        profile: Arc::new(Profile { nick, ..Profile::default() }),
+        partial: false,
+        channels: Arc::new(vec![ChannelName::lobby()]),
+        channels_at: 0,
+        channels_of: 1,
+        logs: Vec::new(),
+        visitor: false,
+        summary: Summary::default(),
+        attempt: 0,
+        nonce: None,
+        re: None,
+        held: 0,
+        token: None,
+        to: None,
+        hears: None,
+    };
+    presence.encode(&identity, 1_200, 0).0
+}
+
+/// Three hosts that know each other and many more; the last of them has missed ten.
+fn crowd() -> Story {
+    let mut story = Story::of(3);
+    for n in 0..MANY {
+        let [_, _, high, low] = (n / 250 * 256 + n % 250 + 1).to_be_bytes();
+        let source = SocketAddrV4::new([10, 77, 100 + high, low].into(), 26_000);
+        let bytes: Arc<[u8]> = announcement(n).into();
+        let hear = if n % 1_000 == 0 { 2 } else { 3 };
+        let tellers: Vec<NodeIndex> = story.nodes[..hear].to_vec();
+        for teller in tellers {
+            story.world.inject(teller, source, Hearing::Multicast, Arc::clone(&bytes));
+        }
+    }
+    story
+}
+
+#[test]
+fn joining_ten_thousand_takes_less_than_two_thousand_datagrams_hardly_any_of_them_to_all() {
+    let mut story = crowd();
+    let host = story.host();
+    let seeds = story.hosts[..3].iter().map(|&host| story.world.seed_address(host)).collect();
+    let before = story.world.tally;
+    let newcomer = story.start(host, Spec { seeds, ..Spec::default() });
+    let all = MANY as usize + 3;
+    let took = story.world.run_until(secs(2), |world| {
+        world.engine(newcomer).is_some_and(|engine| engine.peer_count() == all)
+    });
+    assert!(took.is_some(), "it knows {} of {all}", story.known(newcomer));
+    // It looks once more at what it was told.
+    story.world.run_for(secs(10));
+    let cost = story.world.tally - before;
+    let (to_all, to_one) = cost.totals();
+    assert!(to_all.datagrams < 20, "{to_all:?}");
+    assert!(to_one.datagrams < 2_000, "{to_one:?} {:?}", cost.unicast(Kind::Roster));
+    // Who was only told of is marked so, and was not asked.
+    let engine = story.world.engine(newcomer).unwrap();
+    assert_eq!(engine.peers().filter(|peer| peer.verified).count(), 3);
+    assert!(cost.unicast(Kind::Hello).datagrams < 60, "{:?}", cost.unicast(Kind::Hello));
+    // Who had missed some hears of it with the next announcements, which are rare.
+    story.world.run_for(secs(250));
+    assert!(story.nodes[..3].iter().all(|&teller| story.known(teller) == all));
+    story.end();
+}
