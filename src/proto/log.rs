@@ -102,6 +102,8 @@ pub(crate) struct Log {
     /// The last number that was of no interest or was given up: everything between it and `done`
     /// was handed up.
     lost: u64,
+    /// The last number that was given up.
+    given_up: u64,
     head: u64,
     /// The highest number of which the author has told itself.
     sure: u64,
@@ -132,6 +134,7 @@ impl Log {
             sure: if word == Word::Authors { done } else { 0 },
             done,
             lost: done,
+            given_up: 0,
             head: done,
             begun: Begun::No,
             early: BTreeMap::new(),
@@ -155,6 +158,11 @@ impl Log {
     /// Everything behind this and up to `done` was handed up.
     pub(crate) fn lost(&self) -> u64 {
         self.lost
+    }
+
+    /// The last number that was given up: when it was said is not known.
+    pub(crate) fn given_up(&self) -> u64 {
+        self.given_up
     }
 
     /// The highest number known to exist.
@@ -321,6 +329,7 @@ impl Log {
         }
         self.done = self.done.max(span.to);
         self.lost = self.lost.max(span.to);
+        self.given_up = self.given_up.max(span.to);
         self.progress = now;
         Some(span)
     }
@@ -337,7 +346,7 @@ impl Log {
             let (_, bytes) = first.remove();
             self.early_bytes -= bytes.len();
         }
-        (self.done, self.lost) = (done, done);
+        (self.done, self.lost, self.given_up) = (done, done, done);
         self.head = self.head.max(done);
         skipped
     }
@@ -427,6 +436,7 @@ mod tests {
         let mut log = fresh();
         feed(&mut log, &[(3, 4), (7, 7)]);
         assert_eq!(log.give_up(NOW), Some(Span { from: 1, to: 2 }));
+        assert_eq!((log.lost(), log.given_up()), (2, 2));
         assert_eq!(log.pop().map(|(span, _)| span.from), Some(3));
         assert_eq!(log.pop(), None);
         assert!(log.has(1), "what comes too late is not shown out of order");
