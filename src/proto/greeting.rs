@@ -142,6 +142,7 @@ impl Engine {
         let Some(peer) = self.peers.get_mut(id) else { return news };
         if presence.from.epoch > peer.epoch {
             peer.restart(presence.from.epoch);
+            self.orphans.run_ended();
             news.restarted = true;
         }
         let newest = presence.n > peer.seen.top();
@@ -304,6 +305,7 @@ impl Engine {
         if state == PeerState::Dead {
             self.contact.lose(self.now);
         }
+        self.orphans.run_ended();
         let info = peer.info(id, state, self.now);
         self.event(match state {
             PeerState::Left => Event::Left(info),

@@ -98,6 +98,12 @@ impl Orphans {
         }
     }
 
+    /// A peer's run is over: lists that told of its log were not followed while it was there, and are
+    /// to be now.
+    pub(crate) fn run_ended(&mut self) {
+        self.compared = Recent::new(limits::SOURCES);
+    }
+
     /// A peer's number. If it is another than this node's for as long as `wait`, it is to be asked.
     pub(crate) fn heard(
         &mut self,
@@ -233,5 +239,7 @@ mod tests {
         assert_eq!(orphans.page(&lobby, 6, (PEER, 77), (0, 1), &[row]), Some(vec![row]));
         assert!(!orphans.ask(&lobby, (PEER, 9), 6, 78, now), "nothing came of it");
         assert!(orphans.ask(&lobby, (PEER, 9), 7, 79, now), "but now it may");
+        orphans.run_ended();
+        assert!(orphans.ask(&lobby, (PEER, 9), 6, 80, now), "or when somebody is gone");
     }
 }

@@ -221,8 +221,8 @@ impl Engine {
             row.before = first.map_or(row.to, |first| (first - 1).min(row.to));
             let name = LogName { channel: channel.clone(), author: row.author };
             let log = self.logs.get(&name);
-            let (lost, given_up) = log.map_or((0, 0), |log| (log.lost(), log.given_up()));
-            if was_here_first && row.before <= lost || row.before <= given_up {
+            let (unknown, given_up) = log.map_or((0, 0), |log| (log.lost(), log.given_up()));
+            if was_here_first && row.before <= unknown || row.before <= given_up {
                 // That was before this node's time, but not before the asker's; or this node never
                 // had it, and does not know.
                 row.before = 0;
