@@ -25,6 +25,7 @@ use super::looking_back::LookingBack;
 use super::objects::{self, Clocks};
 use super::protocol::Reply;
 use super::reload::{Configuration, Source};
+use super::renewal::{Ended, KEY};
 use super::session::Session;
 use crate::net::Clock;
 use crate::node::{Guest, LocalNode, Notice};
@@ -89,22 +90,10 @@ pub(crate) struct Server {
     /// It is to end, and how.
     pub(super) ends: Option<Ended>,
     /// Where its key is kept, under the name [`KEY`].
-    folder: Option<PathBuf>,
+    pub(super) folder: Option<PathBuf>,
     pub(super) gateway: Option<Gateway>,
     /// How many of its callers the LAN was told of, and when.
     pub(super) shown_callers: (Option<usize>, Instant),
-}
-
-/// The name of an agent's key: it is the same node whatever runs beside it.
-const KEY: &str = "agent";
-
-/// How an agent has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// As it was asked to.
-    Stopped,
-    /// To start again as another node.
-    Renewed,
 }
 
 impl Server {
@@ -242,22 +231,6 @@ impl Server {
         self.notices(turn.notices);
         self.flush();
         Ok(ended)
-    }
-
-    /// Another node has this one's identity, and the others hear only that one. If it may, this agent
-    /// goes on as somebody else.
-    fn renew_identity(&mut self) {
-        let Some(folder) = self.folder.as_ref().filter(|_| self.configuration.renew_identity)
-        else {
-            return;
-        };
-        match crate::node::renew_identity(folder, KEY) {
-            Ok(()) => {
-                self.log.warn("this agent takes a new identity and starts again");
-                self.ends = self.ends.or(Some(Ended::Renewed));
-            }
-            Err(error) => self.log.warn(&format!("no new identity can be kept: {error}")),
-        }
     }
 
     /// Who this is, in a line.

@@ -10,6 +10,7 @@ use super::following::is_in;
 use super::kept::{Kept, Past};
 use super::log::Bytes;
 use super::logs::LogName;
+use super::peers::Peer;
 use super::receiving::Arrival;
 use super::repairs::Way;
 use super::sending::destination;
@@ -128,7 +129,7 @@ impl Engine {
     /// Somebody else asks for what this node misses, too: the answer will do for both.
     fn heard_asking(&mut self, name: &LogName, want: &Want) {
         let now = self.now;
-        let rtt = self.peers.get(name.author.id).and_then(super::peers::Peer::rtt);
+        let rtt = self.peers.get(name.author.id).and_then(Peer::rtt);
         let listeners = self.listeners(&name.channel, Some(name.author.id));
         let (strained, rng) = (now < self.strained, &mut self.rng);
         self.logs.update(name, now, |log| {

@@ -11,6 +11,7 @@ use super::engine::Engine;
 use super::event::{AnswerEnd, Destination, Event, Message, Output, Refusal, TellError};
 use super::inbox::LogKey;
 use super::logs::LogName;
+use super::peers::Peer;
 use super::receiving::Arrival;
 use super::sending::destination;
 use super::timing;
@@ -298,7 +299,7 @@ impl Engine {
         if !self.direct.has_room(payloads.len()) {
             return Err(TellError::Busy);
         }
-        let rtt = self.peers.get(to).and_then(super::peers::Peer::rtt);
+        let rtt = self.peers.get(to).and_then(Peer::rtt);
         let mut sealed = Vec::with_capacity(payloads.len());
         for payload in payloads {
             let inside = Inside { nick: self.profile.nick.clone(), matter, payload }.to_json();

@@ -42,8 +42,8 @@ pub const TAG_BYTES: usize = 256;
 pub const CHANNELS: usize = 128;
 
 /// Peers a node knows at most. Further ones are not taken up until others have gone. Each takes 176
-/// bytes of a table that is at most an eighth empty, and what it says of itself, which takes some 250
-/// more: 10,000 peers come to some 4 MB, as many as fit to some 7.
+/// bytes of a table that is at most an eighth empty (2 MB for 10,000), and what it says of itself, which
+/// is estimated at some 250 more.
 pub const PEERS: usize = 16_384;
 
 /// Peers a node remembers after they left or died, so that old announcements of theirs are

@@ -1,5 +1,7 @@
 //! Stories of those who come late, and are told what was said.
 
+use std::time::Duration;
+
 use cooee::proto::{Command, Message};
 use cooee::sim::{Faults, NodeIndex, Spec};
 use cooee::values::ChannelName;
@@ -97,6 +99,41 @@ fn who_was_away_learns_from_others_what_a_newcomer_has_not() {
         assert_eq!(shown(&story, newcomer, author), ["late"]);
         story.end();
     }
+}
+
+/// Those who tell of it have given the first up, and don't know when that was said; else it would be
+/// taken for something from before the asker's time.
+#[test]
+fn what_the_teller_has_given_up_is_still_asked_of_others() {
+    let mut story = Story::of(4);
+    let [author, witness] = [0, 1].map(|n| story.nodes[n]);
+    let tellers = [story.nodes[2], story.nodes[3]];
+    // It came after them, so that what they lack from before their time is not meant.
+    let away = story.join();
+    story.world.run_for(secs(5));
+    story.world.cut(story.hosts[4], true);
+    story.world.run_for(secs(15));
+    for n in [2, 3] {
+        story.world.host(story.hosts[n]).lose_in = 1;
+    }
+    story.world.say(author, "one");
+    story.world.run_for(ms(1));
+    story.world.cut(story.hosts[1], true);
+    story.world.say(author, "two");
+    story.world.run_for(Duration::from_micros(300));
+    story.world.crash(author);
+    story.world.run_for(secs(25));
+    for teller in tellers {
+        assert_eq!(shown(&story, teller, author), ["two"]);
+    }
+    assert_eq!(shown(&story, witness, author), ["one"]);
+    story.world.cut(story.hosts[4], false);
+    story.world.run_for(secs(5));
+    story.world.cut(story.hosts[1], false);
+    story.world.run_for(secs(10));
+    assert_eq!(shown(&story, witness, author), ["one", "two"]);
+    assert_eq!(shown(&story, away, author), ["one", "two"]);
+    story.end();
 }
 
 /// Eleven commands without an agent on one host, each a run of its own; another host is cut off
