@@ -31,6 +31,7 @@ fn datagrams(body: Body, count: usize, packed: bool, identity: &Identity) -> (Ve
         seq: Some(1),
         confirm: false,
         again: None,
+        follows: None,
         payload: Payload::Whole(Vec::new()),
     };
     let room = entry.room(1_200);

@@ -18,6 +18,8 @@ use mio::{Events, Poll, Token};
 
 use super::known::Whereabouts;
 use super::notices::Notice;
+use super::spoken::Spoken;
+
 use crate::net::{
     self, Changes, Clock, Drained, Interface, Link, LinkFailure, Sockets, Transmit, Usage,
 };
@@ -86,8 +88,7 @@ pub(super) struct Driver {
     pub(super) clock: Clock,
     /// `--iface`, as given.
     wanted: Vec<String>,
-    /// Where somebody may be, if the node looks for anybody.
-    whereabouts: Option<Whereabouts>,
+    memory: Memory,
     queue: VecDeque<Transmit>,
     /// What there is to tell since the last turn.
     pub(super) notices: VecDeque<Notice>,
@@ -108,8 +109,17 @@ pub(super) struct Driver {
     /// The last poll brought as many events as it can: there may be more.
     flooded: bool,
     stopped: Option<Instant>,
-    /// The lock on this node's identity.
-    _lock: Option<File>,
+}
+
+/// What a node keeps for its next run.
+#[derive(Debug)]
+pub(super) struct Memory {
+    /// Where somebody may be, if the node looks for anybody.
+    pub(super) whereabouts: Option<Whereabouts>,
+    /// What it has said.
+    pub(super) spoken: Option<Spoken>,
+    /// The lock on its identity.
+    pub(super) _lock: Option<File>,
 }
 
 impl Driver {
@@ -120,8 +130,7 @@ impl Driver {
         poll: Poll,
         clock: Clock,
         wanted: Vec<String>,
-        whereabouts: Option<Whereabouts>,
-        lock: Option<File>,
+        memory: Memory,
     ) -> Self {
         let changes = Changes::watch(poll.registry(), CHANGES).ok();
         let mut driver = Self {
@@ -132,7 +141,7 @@ impl Driver {
             changes,
             clock,
             wanted,
-            whereabouts,
+            memory,
             queue: VecDeque::new(),
             notices: VecDeque::new(),
             foreign: Vec::new(),
@@ -146,7 +155,6 @@ impl Driver {
             wake: Instant::ZERO,
             flooded: false,
             stopped: None,
-            _lock: lock,
         };
         driver.tell_links();
         driver
@@ -165,13 +173,22 @@ impl Driver {
 
     /// Tells a node that knows nobody where somebody may be; otherwise keeps where its peers are.
     fn look_around(&mut self) {
-        let Some(whereabouts) = &mut self.whereabouts else { return };
+        let Some(whereabouts) = &mut self.memory.whereabouts else { return };
         if self.engine.peer_count() > 0 {
             whereabouts.note(self.engine.peers());
             return;
         }
         let hints = whereabouts.hints(self.sockets.links());
         self.engine.handle(self.clock.now(), Input::Command(Command::Hints(hints)));
+    }
+
+    /// Keeps what the node has said for its next run: at once where it begins to speak, and otherwise
+    /// when it is time to.
+    fn keep_spoken(&mut self, is_time: bool) {
+        let Some(spoken) = &mut self.memory.spoken else { return };
+        if is_time || self.engine.spoken_in() > spoken.kept() {
+            spoken.note(self.engine.spoken());
+        }
     }
 
     /// Hands a command to the engine. It is carried out, together with all others since the last
@@ -227,6 +244,7 @@ impl Driver {
             self.next_look = self.clock.now() + pause;
             self.look_at_links();
             self.look_around();
+            self.keep_spoken(true);
         }
         self.engine.handle(self.clock.now(), Input::Tick);
         Ok(())
@@ -313,7 +331,7 @@ impl Driver {
                 Output::Event(event) => {
                     if event == proto::Event::Stopped {
                         self.stopped = Some(self.clock.now());
-                        if let Some(whereabouts) = &mut self.whereabouts {
+                        if let Some(whereabouts) = &mut self.memory.whereabouts {
                             whereabouts.note(self.engine.peers());
                         }
                     }
@@ -322,6 +340,7 @@ impl Driver {
             }
         };
         self.send();
+        self.keep_spoken(self.stopped.is_some());
         self.count_drops();
         self.wake = wake;
         wake

@@ -7,8 +7,8 @@
 //! grow even when the clock was set back.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
-use std::path::Path;
+use std::io::{self, BufWriter, Read, Seek, Write};
+use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 
@@ -28,6 +28,8 @@ pub(super) struct Kept {
     pub(super) warnings: Vec<String>,
     /// Locked for as long as it is open.
     pub(super) lock: Option<File>,
+    /// Where to keep what it has said last.
+    pub(super) spoken: Option<PathBuf>,
 }
 
 /// The identity of that `name`, or the first of `folder`, that no other node uses; one only in memory where there is no
@@ -49,7 +51,7 @@ pub(super) fn load(folder: Option<&Path>, name: Option<&str>) -> io::Result<Kept
 
 fn in_memory(warnings: Vec<String>) -> io::Result<Kept> {
     let identity = Identity::from_secret(entropy()?);
-    Ok(Kept { identity, epoch: Clock::wall().0, warnings, lock: None })
+    Ok(Kept { identity, epoch: Clock::wall().0, warnings, lock: None, spoken: None })
 }
 
 fn from_folder(folder: &Path, name: Option<&str>) -> io::Result<Kept> {
@@ -68,7 +70,8 @@ fn from_folder(folder: &Path, name: Option<&str>) -> io::Result<Kept> {
         let secret = read_or_make(&mut file, &slot, &mut warnings)?;
         let epoch = next_epoch(&folder.join(format!("epoch.{slot}")))?;
         let identity = Identity::from_secret(secret);
-        return Ok(Kept { identity, epoch, warnings, lock: Some(file) });
+        let spoken = Some(folder.join(format!("spoken.{slot}")));
+        return Ok(Kept { identity, epoch, warnings, lock: Some(file), spoken });
     }
     Err(io::Error::other(format!("all of its {SLOTS} keys are in use")))
 }
@@ -79,11 +82,25 @@ fn from_folder(folder: &Path, name: Option<&str>) -> io::Result<Kept> {
 /// The key can't be written, or the system gives no entropy.
 #[cfg(feature = "cli")]
 pub(crate) fn renew(folder: &Path, name: &str) -> io::Result<()> {
-    let (path, part) = (folder.join(format!("key.{name}")), folder.join(format!("new.{name}")));
+    let secret = HEXLOWER.encode(&entropy()?);
+    replace(&folder.join(format!("key.{name}")), |file| {
+        writeln!(file, "{secret}")?;
+        file.get_ref().sync_all()
+    })
+}
+
+/// Writes a file of the state folder anew, all or nothing: whoever reads it sees it whole.
+pub(super) fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut part = path.to_owned().into_os_string();
+    part.push(".part");
+    let part = PathBuf::from(part);
     must_be_a_file(&part)?;
-    let mut file = private().create(true).truncate(true).open(&part)?;
-    writeln!(file, "{}", HEXLOWER.encode(&entropy()?))?;
-    file.sync_all()?;
+    let mut file = BufWriter::new(private().create(true).truncate(true).open(&part)?);
+    write(&mut file)?;
+    file.flush()?;
     fs::rename(part, path)
 }
 

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::identity::create_private;
+use super::identity::{create_private, replace};
 use crate::net::{self, Link};
 use crate::proto::PeerInfo;
 use crate::values::{Group, limits};
@@ -91,13 +91,7 @@ impl Known {
 
     fn write(&self) -> std::io::Result<()> {
         create_private(self.path.parent().unwrap_or(Path::new(".")))?;
-        let mut part = self.path.clone().into_os_string();
-        part.push(".part");
-        let mut file = fs::File::create(&part)?;
-        for host in &self.hosts {
-            writeln!(file, "{host}")?;
-        }
-        fs::rename(part, &self.path)
+        replace(&self.path, |file| self.hosts.iter().try_for_each(|host| writeln!(file, "{host}")))
     }
 }
 

@@ -17,6 +17,7 @@ mod known;
 mod local;
 mod notices;
 mod options;
+mod spoken;
 mod start;
 
 use std::io;

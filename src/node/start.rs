@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use mio::{Poll, Waker};
 
-use super::driver::{self, Driver};
+use super::driver::{self, Driver, Memory};
 use super::known::Whereabouts;
+use super::spoken::Spoken;
 use super::{Options, StartError, identity};
 use crate::net::{self, Clock, OpenOptions, Sockets, entropy};
 use crate::proto::{Command, Config, Engine, Input};
@@ -42,6 +43,7 @@ pub(super) fn prepare(options: Options) -> Result<Ready, StartError> {
     let (id, epoch) = (kept.identity.id(), kept.epoch);
     let clock = Clock::new();
     let secret = secret(&options)?;
+    let spoken = kept.spoken.map(|path| Spoken::load(path, id, options.group, epoch));
     let config = Config {
         identity: kept.identity,
         epoch,
@@ -55,6 +57,7 @@ pub(super) fn prepare(options: Options) -> Result<Ready, StartError> {
         recall: options.recall.min(crate::values::limits::RECALL),
         seeds: options.seeds,
         secret,
+        earlier: spoken.as_ref().map(|spoken| spoken.earlier(Clock::wall())).unwrap_or_default(),
         randomness: entropy().map_err(system("randomness"))?,
     };
     let mut engine = Engine::new(config, clock.now());
@@ -64,8 +67,8 @@ pub(super) fn prepare(options: Options) -> Result<Ready, StartError> {
     // Who looks for nobody needs to know of no place either.
     let whereabouts = (!options.blind)
         .then(|| Whereabouts::new(options.state_dir.as_deref(), options.group, !options.visitor));
-    let (wanted, lock) = (options.interfaces, kept.lock);
-    let driver = Driver::new(engine, sockets, poll, clock, wanted, whereabouts, lock);
+    let (wanted, memory) = (options.interfaces, Memory { whereabouts, spoken, _lock: kept.lock });
+    let driver = Driver::new(engine, sockets, poll, clock, wanted, memory);
     Ok(Ready { driver, waker, id, epoch, warnings: kept.warnings, clock })
 }
 

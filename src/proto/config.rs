@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::values::{Epoch, Group};
-use crate::wire::{Identity, Profile, Secret};
+use crate::values::{ChannelName, Epoch, Group};
+use crate::wire::{Earlier, Identity, Profile, Secret};
 
 /// An engine's settings.
 #[derive(Debug)]
@@ -36,6 +36,9 @@ pub struct Config {
     pub seeds: Vec<SocketAddr>,
     /// The key of a sealed group.
     pub secret: Option<Secret>,
+    /// What the node has said last in each channel, in an earlier run; of at most [`crate::values::limits::OWN_LOGS`] it is
+    /// used.
+    pub earlier: Vec<(ChannelName, Earlier)>,
     /// The seed of all randomness: from the system's entropy, or of a simulation.
     pub randomness: [u8; 32],
 }

@@ -152,7 +152,7 @@ impl Engine {
             outbox: Outbox::new(),
             flow: Flow::new(now),
             casts: Casts::default(),
-            heads: Heads::default(),
+            heads: Heads::new(std::mem::take(&mut config.earlier), now),
             said: Store::new(limits::OWN_STORE_BYTES),
             store: Store::new(limits::STORE_BYTES),
             logs: Logs::new(),

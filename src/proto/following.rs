@@ -14,8 +14,7 @@ use super::sending::destination;
 use super::timing;
 use crate::values::{ChannelName, Instant, NodeId, limits};
 use crate::wire::{
-    ChannelLogs, Content, Datagram, Entry, Head, Hearing, Packet, Payload, Sender, Span, Want,
-    decode_content,
+    ChannelLogs, Content, Entry, Head, Hearing, Payload, Sender, Span, Want, decode_content,
 };
 
 impl Engine {
@@ -59,6 +58,9 @@ impl Engine {
             let done = self.first_wanted(&name, seq - 1);
             self.logs.follow(&name, Log::new(done, Word::Authors, self.now), self.now);
         }
+        if let Some(earlier) = &entry.follows {
+            self.hear_of_earlier(&name, earlier);
+        }
         self.authors.note_run(author);
         self.take_entry(arrival, &name, span, entry);
     }
@@ -73,7 +75,9 @@ impl Engine {
         let ask = if next { now } else { self.first_request(&name.channel) + again };
         let bytes = arrival.packet.bytes();
         let from = (arrival.source, arrival.link, now);
-        self.begin(name);
+        if next {
+            self.begin(name);
+        }
         let taken = self.logs.update(name, now, |log| {
             if span.from > log.head() {
                 // Nobody sends again what nobody knows of: this is the author itself.
@@ -92,44 +96,7 @@ impl Engine {
         }
     }
 
-    /// Whether the entries of a log are shown: it waits, within bounds, for what is missing of the
-    /// author's earlier runs.
-    fn begin(&mut self, name: &LogName) -> bool {
-        if self.logs.get(name).is_some_and(Log::has_begun) {
-            return true;
-        }
-        let now = self.now;
-        // Who was cut off hears within this time which runs there were meanwhile.
-        let compares = self.contact.compares_until(now);
-        let wait = if self.logs.is_next_run(name) { compares } else { Some(Instant::NEVER) };
-        self.logs.update(name, now, |log| log.begin(wait, now)).unwrap_or(false)
-    }
-
-    /// Shows what waited and whose turn has come, and the author's later runs that waited for it.
-    fn show_waiting(&mut self, name: &LogName) {
-        self.show_run(name);
-        let mut last = name.clone();
-        while let Some(next) = self.logs.waiting_run(&last) {
-            if !self.begin(&next) {
-                break;
-            }
-            self.show_run(&next);
-            last = next;
-        }
-    }
-
-    fn show_run(&mut self, name: &LogName) {
-        while let Some((span, bytes)) = self.logs.update(name, self.now, Log::pop).flatten() {
-            let packet = Packet::new(bytes);
-            // It was parsed when it came, too.
-            if let Ok(Datagram::Entry(entry)) = packet.datagram() {
-                self.show_entry(name, span, entry, packet.bytes());
-            }
-        }
-        self.give_receipt(name);
-    }
-
-    fn show_entry(&mut self, name: &LogName, span: Span, entry: &Entry, bytes: &Bytes) {
+    pub(super) fn show_entry(&mut self, name: &LogName, span: Span, entry: &Entry, bytes: &Bytes) {
         if entry.confirm {
             self.logs.update(name, self.now, |log| log.confirm = log.confirm.max(Some(span.to)));
             self.give_receipt(name);
@@ -241,6 +208,12 @@ impl Engine {
             self.logs.forget(name);
             self.logs.follow(name, Log::new(done, Word::Authors, now), now);
         }
+        self.learn_more(name, head);
+    }
+
+    /// A log that is followed goes so far at least, as its author says.
+    pub(super) fn learn_more(&mut self, name: &LogName, head: u64) {
+        let now = self.now;
         if self.logs.get(name).is_none_or(|log| log.head() >= head) {
             self.logs.update(name, now, |log| log.learn(head, Word::Authors, now, now));
             return;
@@ -283,7 +256,7 @@ impl Engine {
 
     /// Of a log that is met for the first time and goes up to `head`, as far as is known: up to
     /// where it is of no interest here.
-    fn first_wanted(&self, name: &LogName, head: u64) -> u64 {
+    pub(super) fn first_wanted(&self, name: &LogName, head: u64) -> u64 {
         if self.logs.has_forgotten() && !self.authors.is_new_run(name.author) {
             return head; // it may be one of those that were followed already
         }
@@ -311,7 +284,6 @@ impl Engine {
         while let Some(name) = self.logs.due(self.now) {
             let Some(log) = self.logs.get(&name) else { return };
             if log.begins().is_some_and(|at| at <= self.now) {
-                self.begin(&name);
                 self.show_waiting(&name);
                 continue;
             }

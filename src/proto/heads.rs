@@ -6,6 +6,7 @@
 
 use super::timing;
 use crate::values::{ChannelName, Instant, SmallMap, limits, order};
+use crate::wire::Earlier;
 
 #[derive(Clone, Copy, Debug)]
 struct Own {
@@ -18,18 +19,34 @@ struct Own {
 }
 
 /// The logs in which this node has said something in this run; at most [`limits::OWN_LOGS`].
-#[derive(Debug, Default)]
-pub(crate) struct Heads(SmallMap<ChannelName, Own>);
+#[derive(Debug)]
+pub(crate) struct Heads {
+    own: SmallMap<ChannelName, Own>,
+    /// What it said in earlier runs, seen from `start`.
+    earlier: SmallMap<ChannelName, Earlier>,
+    start: Instant,
+}
 
 impl Heads {
+    pub(crate) fn new(earlier: Vec<(ChannelName, Earlier)>, now: Instant) -> Self {
+        let earlier = earlier.into_iter().take(limits::OWN_LOGS).collect();
+        Self { own: SmallMap::new(), earlier, start: now }
+    }
+
     /// Whether something can be said in a channel.
     pub(crate) fn has_room(&self, channel: &ChannelName) -> bool {
-        self.0.len() < limits::OWN_LOGS || self.0.contains_key(channel)
+        self.own.len() < limits::OWN_LOGS || self.own.contains_key(channel)
     }
 
     /// The number of the last message.
     pub(crate) fn head(&self, channel: &ChannelName) -> u64 {
-        self.0.get(channel).map_or(0, |own| own.head)
+        self.own.get(channel).map_or(0, |own| own.head)
+    }
+
+    /// What the first entry of a log has to tell of earlier runs.
+    pub(crate) fn earlier(&self, channel: &ChannelName, now: Instant) -> Option<Earlier> {
+        let earlier = self.earlier.get(channel).filter(|_| !self.own.contains_key(channel))?;
+        Some(Earlier { ago: earlier.ago + now.since(self.start), ..*earlier })
     }
 
     /// Something was said; takes its `count` numbers and returns the first.
@@ -38,18 +55,18 @@ impl Heads {
         // The size of the group has no part in the first time.
         let next = timing::remind(0, 0).map_or(Instant::NEVER, |at| now + at);
         let head = first + count - 1;
-        self.0.insert(channel.clone(), Own { head, said: now, reminded: 0, next });
+        self.own.insert(channel.clone(), Own { head, said: now, reminded: 0, next });
         first
     }
 
     pub(crate) fn next(&self) -> Instant {
-        self.0.values().map(|own| own.next).min().unwrap_or(Instant::NEVER)
+        self.own.values().map(|own| own.next).min().unwrap_or(Instant::NEVER)
     }
 
     /// The logs of which the others, a group of `size`, are to be reminded now.
     pub(crate) fn due(&mut self, size: usize, now: Instant) -> Vec<(ChannelName, u64)> {
         let mut due = Vec::new();
-        for (channel, own) in self.0.iter_mut().filter(|(_, own)| own.next <= now) {
+        for (channel, own) in self.own.iter_mut().filter(|(_, own)| own.next <= now) {
             due.push((channel.clone(), own.head));
             own.reminded += 1;
             let next = timing::remind(own.reminded, size);
@@ -58,9 +75,14 @@ impl Heads {
         due
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.own.len()
+    }
+
     /// All of them, the one in which something was said last first.
     pub(crate) fn latest(&self) -> Vec<(&ChannelName, u64)> {
-        let mut all: Vec<_> = self.0.iter().collect();
+        let mut all: Vec<_> = self.own.iter().collect();
         order::sort_by_key(&mut all, |(_, own)| std::cmp::Reverse(own.said));
         all.into_iter().map(|(channel, own)| (channel, own.head)).collect()
     }
@@ -100,7 +122,7 @@ mod tests {
         for (size, expected) in
             [(2, &[20, 100, 500][..]), (1_000, &[20, 100, 500, 1_000, 2_000, 4_000, 8_000])]
         {
-            let (mut heads, lobby) = (Heads::default(), ChannelName::lobby());
+            let (mut heads, lobby) = (Heads::new(Vec::new(), Instant::ZERO), ChannelName::lobby());
             let start = Instant::from_micros(1_000_000);
             assert_eq!(heads.say(&lobby, 3, start), 1);
             assert_eq!(heads.say(&lobby, 1, start), 4);
@@ -113,5 +135,19 @@ mod tests {
             assert_eq!(times, expected);
             assert_eq!(heads.latest(), [(&lobby, 4)]);
         }
+    }
+    #[test]
+    fn the_first_entry_of_a_log_tells_of_the_run_before() {
+        let lobby = ChannelName::lobby();
+        let second = std::time::Duration::from_secs(1);
+        let said = Earlier { run: 5, seq: 7, ago: second };
+        let start = Instant::from_micros(1_000_000);
+        let mut heads = Heads::new(vec![(lobby.clone(), said)], start);
+        let other = "ops".parse().unwrap();
+        assert_eq!(heads.earlier(&other, start), None);
+        let now = start + second;
+        assert_eq!(heads.earlier(&lobby, now), Some(Earlier { ago: 2 * second, ..said }));
+        heads.say(&lobby, 1, now);
+        assert_eq!(heads.earlier(&lobby, now), None);
     }
 }

@@ -79,6 +79,7 @@ mod reminder;
 mod repairing;
 mod repairs;
 mod repeats;
+mod runs;
 mod sending;
 mod store;
 mod talking;

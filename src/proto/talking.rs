@@ -59,6 +59,16 @@ impl Engine {
         }
     }
 
+    /// In how many channels this node has said something in this run.
+    pub fn spoken_in(&self) -> usize {
+        self.heads.len()
+    }
+
+    /// These channels, and the number of the last message in each.
+    pub fn spoken(&self) -> Vec<(&ChannelName, u64)> {
+        self.heads.latest()
+    }
+
     /// Sends everything that waits, however fast: there is no later.
     pub(super) fn say_all(&mut self) {
         for key in self.outbox.waiting() {
@@ -77,8 +87,12 @@ impl Engine {
             seq: None,
             confirm: false,
             again: None,
+            follows: None,
             payload: Payload::Whole(Vec::new()),
         };
+        if body == Body::Say {
+            entry.follows = self.heads.earlier(channel, self.now);
+        }
         let room = entry.room(self.datagram_limit());
         let Some(ready) = self.outbox.pop(key, room, self.config.echo) else { return false };
         let count = ready.payload.len();

@@ -2,8 +2,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use super::memory::Said;
 use super::segment::LanId;
-use crate::values::{ChannelName, LinkId};
+use crate::proto::{Engine, Event};
+use crate::values::{ChannelName, Instant, LinkId, NodeId};
 
 /// The number of a host in its world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,4 +91,36 @@ impl Default for Spec {
             channels: vec![ChannelName::lobby()],
         }
     }
+}
+
+/// One run of a node.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) engine: Engine,
+    pub(super) port: u16,
+    /// When the engine wants to be called.
+    pub(super) wake: Instant,
+    /// The earliest of the wake-ups in the queue.
+    pub(super) queued: Instant,
+}
+
+/// A node, whether it runs or not.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) host: HostId,
+    pub(super) id: NodeId,
+    pub(super) key: [u8; 32],
+    pub(super) spec: Spec,
+    pub(super) run: Option<Run>,
+    /// How often it was started: tells its runs apart.
+    pub(super) life: u32,
+    /// When it was started last.
+    pub(super) started: Instant,
+    /// Its process stands still until then.
+    pub(super) frozen: Instant,
+    /// Milliseconds that its host's wall clock is wrong.
+    pub(super) clock: i64,
+    /// What it keeps from one run to the next.
+    pub(super) said: Said,
+    pub(super) events: Vec<(Instant, Event)>,
 }

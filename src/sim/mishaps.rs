@@ -9,6 +9,7 @@ use super::world::World;
 impl World {
     /// Ends a node without a word.
     pub fn crash(&mut self, node: NodeIndex) {
+        self.remember(node, false);
         if self.nodes[node.0].run.take().is_some() {
             self.checker.ended(node);
             for lan in &mut self.lans {

@@ -20,6 +20,7 @@ mod answers;
 mod carry;
 mod checker;
 mod host;
+mod memory;
 mod mishaps;
 mod outcome;
 mod queue;

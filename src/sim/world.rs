@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::checker::Checker;
-use super::host::{Host, HostId, Interface, NodeIndex, Spec};
+use super::host::{Host, HostId, Interface, Node, NodeIndex, Run, Spec};
+use super::memory::Said;
 use super::queue::{Due, Queue};
 use super::segment::{Faults, LanId, Segment};
 use super::tally::Tally;
@@ -16,35 +17,6 @@ use crate::values::{
     ChannelName, Epoch, Group, Instant, Level, LinkId, NodeId, PeerText, Rng, SmallMap, WallTime,
 };
 use crate::wire::{Identity, Packet, Profile, Secret};
-
-/// One run of a node.
-#[derive(Debug)]
-pub(super) struct Run {
-    pub(super) engine: Engine,
-    pub(super) port: u16,
-    /// When the engine wants to be called.
-    wake: Instant,
-    /// The earliest of the wake-ups in the queue.
-    queued: Instant,
-}
-
-#[derive(Debug)]
-pub(super) struct Node {
-    pub(super) host: HostId,
-    pub(super) id: NodeId,
-    pub(super) key: [u8; 32],
-    pub(super) spec: Spec,
-    pub(super) run: Option<Run>,
-    /// How often it was started: tells its runs apart.
-    pub(super) life: u32,
-    /// When it was started last.
-    pub(super) started: Instant,
-    /// Its process stands still until then.
-    pub(super) frozen: Instant,
-    /// Milliseconds that its host's wall clock is wrong.
-    pub(super) clock: i64,
-    pub(super) events: Vec<(Instant, Event)>,
-}
 
 /// LANs, hosts and nodes in virtual time.
 #[derive(Debug)]
@@ -160,8 +132,9 @@ impl World {
         let key = spec.key.unwrap_or_else(|| self.rng.bytes());
         let id = Identity::from_secret(key).id();
         let (run, life, events, clock) = (None, 0, Vec::new(), 0);
-        let (started, frozen) = (Instant::ZERO, Instant::ZERO);
-        let node_state = Node { host, id, key, spec, run, life, started, frozen, clock, events };
+        let (started, frozen, said) = (Instant::ZERO, Instant::ZERO, Said::default());
+        let node_state =
+            Node { host, id, key, spec, run, life, started, frozen, clock, said, events };
         self.nodes.push(node_state);
         self.hosts[host.0].nodes.push(node);
         node
@@ -204,6 +177,7 @@ impl World {
             recall: spec.recall,
             seeds: spec.seeds.clone(),
             secret: self.secret.clone().filter(|_| spec.sealed),
+            earlier: state.said.earlier(self.now),
             randomness,
         };
         let engine = Engine::new(config, self.now);
@@ -231,6 +205,7 @@ impl World {
     /// Lets a node say goodbye and end.
     pub fn stop(&mut self, node: NodeIndex) {
         self.command(node, Command::Stop);
+        self.remember(node, true);
         self.crash(node);
     }
 

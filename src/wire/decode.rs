@@ -7,13 +7,14 @@ mod log;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::entry::{Ack, Body, Content, Entry, Payload, Tell};
+use super::entry::{Ack, Body, Content, Earlier, Entry, Payload, Tell};
 use super::log::ChannelLogs;
 use super::packet::Datagram;
 use super::presence::{Hearing, Presence, PresenceKind, Profile, Summary};
@@ -101,6 +102,7 @@ struct Members<'a> {
     #[serde(default)]
     confirm: bool,
     again: Option<u16>,
+    follows: Option<(u64, u64, u64)>,
     author: Option<String>,
     run: Option<u64>,
     gaps: Option<Vec<(u64, u64)>>,
@@ -252,6 +254,13 @@ fn number(seq: u64, name: &'static str) -> Result<u64> {
     if seq == 0 || seq > u64::MAX / 2 { Err(DecodeError::Member(name)) } else { Ok(seq) }
 }
 
+fn earlier(from: Option<Sender>, (run, seq, ago): (u64, u64, u64)) -> Result<Earlier> {
+    if from.is_none_or(|from| run >= from.epoch) {
+        return Err(DecodeError::Member("follows"));
+    }
+    Ok(Earlier { run, seq: number(seq, "follows")?, ago: Duration::from_millis(ago) })
+}
+
 fn text(value: Option<String>, limit: usize, name: &'static str) -> Result<Option<PeerText>> {
     match value {
         Some(text) if text.len() > limit => Err(DecodeError::Member(name)),
@@ -396,9 +405,10 @@ impl Members<'_> {
         let channel = channel(self.channel.as_deref())?;
         let nick = text(self.nick.clone(), limits::NICK, "nick")?.unwrap_or_default();
         let seq = self.seq.map(|seq| number(seq, "seq")).transpose()?;
+        let follows = self.follows.map(|follows| earlier(from, follows)).transpose()?;
         let (confirm, again) = (self.confirm, self.again);
         let payload = self.payload()?;
-        Ok(Entry { body, from, nick, channel, seq, confirm, again, payload })
+        Ok(Entry { body, from, nick, channel, seq, confirm, again, follows, payload })
     }
 
     fn payload(self) -> Result<Payload> {

@@ -10,10 +10,12 @@
 //! part of one     {…,"seq":7,"part":0,"parts":3,"piece":"{\"at\":…,\"text\":\"a long o"}
 //! ```
 
+use std::time::Duration;
+
 use super::Sender;
 use super::object::{Object, push_string, string_len};
 use super::sign::Identity;
-use crate::values::{ChannelName, Json, Level, NodeId, PeerText, WallTime, limits};
+use crate::values::{ChannelName, Epoch, Json, Level, NodeId, PeerText, WallTime, limits};
 
 /// What was said, once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +103,17 @@ pub enum Body {
     Cast,
 }
 
+/// An author's log of an earlier run, as far as the author remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// Which run: lower than the present one.
+    pub run: Epoch,
+    /// The number of a message in it; the last one, unless the run ended without a warning.
+    pub seq: u64,
+    /// How long ago that was said, to the millisecond.
+    pub ago: Duration,
+}
+
 /// A datagram of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -119,6 +132,8 @@ pub struct Entry {
     pub confirm: bool,
     /// So many milliseconds later the author sends the entry once more, unasked.
     pub again: Option<u16>,
+    /// In the first entry of a run: what the author said there in an earlier one.
+    pub follows: Option<Earlier>,
     /// The messages.
     pub payload: Payload,
 }
@@ -142,6 +157,9 @@ impl Entry {
         }
         if let Some(again) = self.again {
             object.json("again", again);
+        }
+        if let Some(Earlier { run, seq, ago }) = self.follows {
+            object.json("follows", format_args!("[{run},{seq},{}]", ago.as_millis()));
         }
         object
     }
@@ -304,6 +322,7 @@ mod tests {
             seq: Some(7),
             confirm: false,
             again: None,
+            follows: None,
             payload,
         }
     }
@@ -328,16 +347,21 @@ mod tests {
     #[test]
     fn no_entry_is_longer_than_a_datagram_whatever_its_characters() {
         let identity = Identity::from_secret([3; 32]);
-        let room = entry(Payload::Whole(vec![])).room(limits::DATAGRAM);
-        for c in ["a", "\"", "\\", "\u{1}", "語", "\u{10ffff}", "\n"] {
-            for n in [1, 500, 900, 20_000, limits::TEXT / c.len()] {
-                let payloads = split([content(&c.repeat(n))], room);
-                assert!(payloads.len() <= limits::PARTS);
-                for payload in payloads {
-                    let entry = Entry { confirm: true, again: Some(10), ..entry(payload) };
-                    let longest = Entry { seq: Some(u64::MAX), ..entry };
-                    let bytes = longest.encode(&identity);
-                    assert!(bytes.len() <= limits::DATAGRAM, "{c:?} x {n}: {}", bytes.len());
+        let most = Duration::from_millis(u64::MAX);
+        let earlier = Earlier { run: u64::MAX, seq: u64::MAX, ago: most };
+        for follows in [None, Some(earlier)] {
+            let entry = |payload| Entry { follows, ..entry(payload) };
+            let room = entry(Payload::Whole(vec![])).room(limits::DATAGRAM);
+            for c in ["a", "\"", "\\", "\u{1}", "語", "\u{10ffff}", "\n"] {
+                for n in [1, 500, 900, 20_000, limits::TEXT / c.len()] {
+                    let payloads = split([content(&c.repeat(n))], room);
+                    assert!(payloads.len() <= limits::PARTS);
+                    for payload in payloads {
+                        let entry = Entry { confirm: true, again: Some(10), ..entry(payload) };
+                        let longest = Entry { seq: Some(u64::MAX), ..entry };
+                        let bytes = longest.encode(&identity);
+                        assert!(bytes.len() <= limits::DATAGRAM, "{c:?} x {n}: {}", bytes.len());
+                    }
                 }
             }
         }

@@ -39,7 +39,7 @@ mod sign;
 pub use decode::DecodeError;
 pub(crate) use decode::decode_content;
 pub use direct::{DirectError, open_direct, seal_direct};
-pub use entry::{Ack, Body, Content, Entry, Payload, Tell, split};
+pub use entry::{Ack, Body, Content, Earlier, Entry, Payload, Tell, split};
 pub use inside::{Inside, Matter};
 pub use log::{ChannelLogs, Got, Head, LogsPage, Recall, Span, Stretch, Want};
 pub use packet::{Datagram, Packet};

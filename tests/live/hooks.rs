@@ -274,6 +274,7 @@ fn signed(seqs: std::ops::Range<u64>) -> Vec<Vec<u8>> {
         seq: Some(seq),
         confirm: false,
         again: None,
+        follows: None,
         payload: Payload::Whole(vec![content(seq)]),
     };
     seqs.map(|seq| entry(seq).encode(&eve)).collect()

@@ -96,6 +96,7 @@ impl Harassed {
             seq: Some(seq),
             confirm: false,
             again: None,
+            follows: None,
             payload: Payload::Whole(contents.collect()),
         }
     }

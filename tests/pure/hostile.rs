@@ -241,6 +241,7 @@ fn one_host_with_many_keys_and_names_is_a_few_new_authors_only() {
             seq: Some(1),
             confirm: false,
             again: None,
+            follows: None,
             payload: Payload::Whole(Vec::new()),
         };
         let content =

@@ -164,6 +164,52 @@ fn what_one_has_said_in_many_runs_comes_in_order_to_who_was_away() {
     }
 }
 
+/// Too short for anybody to be missed: only the author itself can tell that it has said more.
+#[test]
+fn what_one_has_said_in_many_runs_comes_in_order_to_who_was_cut_off_for_a_moment() {
+    for seed in 1..=20 {
+        let mut story = Story::with(4, Faults::losing(0.2), seed);
+        let (away, host) = (story.nodes[3], story.hosts[0]);
+        let speaker = story.world.add_node(host, Spec { visitor: true, ..Spec::default() });
+        let texts = numbered("run", 5);
+        for (n, text) in texts.iter().enumerate() {
+            story.world.cut(story.hosts[3], (1..4).contains(&n));
+            story.world.start(speaker);
+            story.world.run_for(ms(50));
+            story.world.say(speaker, text);
+            story.world.run_for(ms(150));
+            story.world.stop(speaker);
+        }
+        story.world.run_for(secs(4));
+        assert_eq!(shown(&story, away, speaker), texts, "seed {seed}");
+        story.end();
+    }
+}
+
+#[test]
+fn what_somebody_said_in_a_run_before_one_came_is_not_taken_for_news() {
+    for wait in [secs(1), secs(30)] {
+        let mut story = Story::of(3);
+        let speaker =
+            story.world.add_node(story.hosts[0], Spec { visitor: true, ..Spec::default() });
+        let say = |story: &mut Story, text| {
+            story.world.start(speaker);
+            story.world.run_for(ms(50));
+            story.world.say(speaker, text);
+            story.world.run_for(ms(500));
+            story.world.stop(speaker);
+        };
+        say(&mut story, "before");
+        story.world.run_for(wait);
+        let late = story.join();
+        story.world.run_for(secs(5));
+        say(&mut story, "after");
+        story.world.run_for(secs(4));
+        assert_eq!(shown(&story, late, speaker), ["after"]);
+        story.end();
+    }
+}
+
 #[test]
 fn who_does_not_want_the_past_is_not_told_of_it() {
     let (mut story, _) = told(Faults::default(), 3);

@@ -75,6 +75,7 @@ fn entry(body: Body, payload: Payload) -> Entry {
         seq: Some(1),
         confirm: false,
         again: None,
+        follows: None,
         payload,
     }
 }

@@ -164,6 +164,10 @@ fn what_is_broken_is_refused_with_its_reason() {
         (r#"{"cooee":1,"type":"sing"}"#, DecodeError::UnknownType),
         (r#"{"cooee":1,"type":"say"}"#, DecodeError::Member("text")),
         (r#"{"cooee":1,"type":"say","text":"x","seq":0}"#, DecodeError::Member("seq")),
+        (
+            r#"{"cooee":1,"type":"say","text":"x","follows":[1,2,3]}"#,
+            DecodeError::Member("follows"),
+        ),
         (r#"{"cooee":1,"type":"say","text":"x","channel":"a b"}"#, DecodeError::Member("channel")),
         (r#"{"cooee":1,"type":"say","text":"x","level":"loud"}"#, DecodeError::Member("level")),
         (r#"{"cooee":1,"type":"say","msgs":[]}"#, DecodeError::Member("msgs")),
@@ -239,6 +243,7 @@ proptest! {
             seq: Some(1),
             confirm: false,
             again: None,
+            follows: None,
             payload: Payload::Whole(vec![]),
         };
         let (mut read, mut pieces) = (Vec::new(), String::new());
