@@ -1,7 +1,7 @@
 //! What a node has said last in each channel: a file in the state folder beside its key, so that the next
 //! run can tell what it follows.
 //!
-//! It is written when the node begins to speak in a channel, now and then, and when it stops: a node that
+//! What nobody was there to hear is left out. It is written when the node begins to speak in a channel, now and then, and when it stops: a node that
 //! is killed leaves a number that it had reached at least.
 
 use std::collections::BTreeMap;
@@ -64,10 +64,11 @@ impl Spoken {
     }
 
     /// Keeps how far this run has got in each channel.
-    pub(super) fn note(&mut self, spoken: Vec<(&ChannelName, u64)>) {
-        self.kept = spoken.len();
+    pub(super) fn note<'a>(&mut self, spoken: impl IntoIterator<Item = (&'a ChannelName, u64)>) {
         let mut news = false;
+        self.kept = 0;
         for (channel, seq) in spoken {
+            self.kept += 1;
             let last = Last { run: self.run, seq, at: Clock::wall() };
             let before = self.logs.get(&(self.group.clone(), channel.clone()));
             if before.is_none_or(|before| (before.run, before.seq) != (last.run, last.seq)) {
@@ -132,11 +133,11 @@ mod tests {
         let path = file("next");
         let (lobby, ops) = (ChannelName::lobby(), "ops".parse().unwrap());
         let mut first = load(&path, 5);
-        first.note(vec![(&lobby, 1)]);
-        first.note(vec![(&lobby, 9), (&ops, 2)]);
+        first.note([(&lobby, 1)]);
+        first.note([(&lobby, 9), (&ops, 2)]);
         assert_eq!(first.kept(), 2);
         let mut second = load(&path, 6);
-        second.note(vec![(&ops, 1)]);
+        second.note([(&ops, 1)]);
         let third = load(&path, 7);
         let later = WallTime(Clock::wall().0 + 60_000);
         let earlier = third.earlier(later);
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn neither_another_identity_nor_another_group_nor_rubbish_is_believed() {
         let path = file("odd");
-        load(&path, 5).note(vec![(&ChannelName::lobby(), 3)]);
+        load(&path, 5).note([(&ChannelName::lobby(), 3)]);
         let later = WallTime(u64::MAX / 4);
         let other = Spoken::load(path.clone(), NodeId([8; 32]), Group::DEFAULT, 6);
         assert_eq!(other.earlier(later), []);
@@ -175,13 +176,11 @@ mod tests {
     #[test]
     fn only_the_latest_logs_are_kept() {
         let path = file("many");
-        let mut lines = format!("{ID}\n");
-        for n in 0..limits::OWN_LOGS {
-            lines += &format!("{} c{n} 1 1 {}\n", Group::DEFAULT, 1_000 + n);
-        }
-        fs::write(&path, lines).unwrap();
+        let line = |n| format!("{} c{n} 1 1 {}\n", Group::DEFAULT, 1_000 + n);
+        let lines: String = (0..limits::OWN_LOGS).map(line).collect();
+        fs::write(&path, format!("{ID}\n{lines}")).unwrap();
         let mut spoken = load(&path, 5);
-        spoken.note(vec![(&ChannelName::lobby(), 1)]);
+        spoken.note([(&ChannelName::lobby(), 1)]);
         let earlier = load(&path, 6).earlier(WallTime(u64::MAX / 4));
         assert_eq!(earlier.len(), limits::OWN_LOGS);
         let knows = |name: &str| earlier.iter().any(|(channel, _)| channel.as_str() == name);

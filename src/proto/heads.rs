@@ -11,6 +11,8 @@ use crate::wire::Earlier;
 #[derive(Clone, Copy, Debug)]
 struct Own {
     head: u64,
+    /// The last number that was said while there were peers; 0: none.
+    reached: u64,
     /// When something was said there last.
     said: Instant,
     /// How often the others were reminded since.
@@ -50,12 +52,21 @@ impl Heads {
     }
 
     /// Something was said; takes its `count` numbers and returns the first.
-    pub(crate) fn say(&mut self, channel: &ChannelName, count: u64, now: Instant) -> u64 {
+    /// `alone`: nobody is there to hear it.
+    pub(crate) fn say(
+        &mut self,
+        channel: &ChannelName,
+        count: u64,
+        alone: bool,
+        now: Instant,
+    ) -> u64 {
         let first = self.head(channel) + 1;
         // The size of the group has no part in the first time.
         let next = timing::remind(0, 0).map_or(Instant::NEVER, |at| now + at);
         let head = first + count - 1;
-        self.own.insert(channel.clone(), Own { head, said: now, reminded: 0, next });
+        let reached = self.own.get(channel).map_or(0, |own| own.reached);
+        let reached = if alone { reached } else { head };
+        self.own.insert(channel.clone(), Own { head, reached, said: now, reminded: 0, next });
         first
     }
 
@@ -75,9 +86,15 @@ impl Heads {
         due
     }
 
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.own.len()
+    /// In how many of them somebody may have heard something.
+    pub(crate) fn reached(&self) -> usize {
+        self.own.values().filter(|own| own.reached > 0).count()
+    }
+
+    /// Those, and the number of the last message that somebody may have heard.
+    pub(crate) fn all_reached(&self) -> impl Iterator<Item = (&ChannelName, u64)> {
+        let reached = self.own.iter().map(|(channel, own)| (channel, own.reached));
+        reached.filter(|(_, reached)| *reached > 0)
     }
 
     /// All of them, the one in which something was said last first.
@@ -124,8 +141,8 @@ mod tests {
         {
             let (mut heads, lobby) = (Heads::new(Vec::new(), Instant::ZERO), ChannelName::lobby());
             let start = Instant::from_micros(1_000_000);
-            assert_eq!(heads.say(&lobby, 3, start), 1);
-            assert_eq!(heads.say(&lobby, 1, start), 4);
+            assert_eq!(heads.say(&lobby, 3, false, start), 1);
+            assert_eq!(heads.say(&lobby, 1, true, start), 4);
             let mut times = Vec::new();
             while heads.next() != Instant::NEVER {
                 let now = heads.next();
@@ -134,6 +151,7 @@ mod tests {
             }
             assert_eq!(times, expected);
             assert_eq!(heads.latest(), [(&lobby, 4)]);
+            assert_eq!(heads.all_reached().collect::<Vec<_>>(), [(&lobby, 3)]);
         }
     }
     #[test]
@@ -147,7 +165,7 @@ mod tests {
         assert_eq!(heads.earlier(&other, start), None);
         let now = start + second;
         assert_eq!(heads.earlier(&lobby, now), Some(Earlier { ago: 2 * second, ..said }));
-        heads.say(&lobby, 1, now);
+        heads.say(&lobby, 1, false, now);
         assert_eq!(heads.earlier(&lobby, now), None);
     }
 }

@@ -59,14 +59,14 @@ impl Engine {
         }
     }
 
-    /// In how many channels this node has said something in this run.
+    /// In how many channels this node has said something in this run, to anybody.
     pub fn spoken_in(&self) -> usize {
-        self.heads.len()
+        self.heads.reached()
     }
 
     /// These channels, and the number of the last message in each.
-    pub fn spoken(&self) -> Vec<(&ChannelName, u64)> {
-        self.heads.latest()
+    pub fn spoken(&self) -> impl Iterator<Item = (&ChannelName, u64)> {
+        self.heads.all_reached()
     }
 
     /// Sends everything that waits, however fast: there is no later.
@@ -97,7 +97,7 @@ impl Engine {
         let Some(ready) = self.outbox.pop(key, room, self.config.echo) else { return false };
         let count = ready.payload.len();
         let first = match body {
-            Body::Say => self.heads.say(channel, count, self.now),
+            Body::Say => self.heads.say(channel, count, self.peers.len() == 0, self.now),
             Body::Cast => self.casts.number(channel, count),
         };
         for (seq, content) in (first..).zip(ready.begun) {

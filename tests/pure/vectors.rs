@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cooee::values::{ChannelName, Group, Json, Level, NodeId, Rng, WallTime};
 use cooee::wire::{
-    Ack, Ask, Body, ChannelLogs, Content, Datagram, Entry, Got, Head, Hearing, Identity, Inside,
-    LogsPage, Matter, Packet, Payload, Presence, PresenceKind, Profile, Recall, RosterPage, Secret,
-    Sender, Span, Stretch, Summary, Tell, Told, Verifier, Want, encode_bye, open_direct,
+    Ack, Ask, Body, ChannelLogs, Content, Datagram, Earlier, Entry, Got, Head, Hearing, Identity,
+    Inside, LogsPage, Matter, Packet, Payload, Presence, PresenceKind, Profile, Recall, RosterPage,
+    Secret, Sender, Span, Stretch, Summary, Tell, Told, Verifier, Want, encode_bye, open_direct,
     seal_direct, split,
 };
 
@@ -106,13 +107,18 @@ fn asking() -> [(&'static str, Vec<u8>); 3] {
 }
 
 /// What holds a log together: ada's lobby, as ada and bob speak of it.
-fn logs() -> [(&'static str, Vec<u8>); 8] {
+fn logs() -> [(&'static str, Vec<u8>); 9] {
     let (ada, bob) = (ada(), bob());
     let (author, channel) = (sender(&ada), ChannelName::lobby());
     let confirm =
         Entry { confirm: true, ..entry(Body::Say, Payload::Whole(vec![content("deployed")])) };
     let again =
         Entry { again: Some(10), ..entry(Body::Say, Payload::Whole(vec![content("21.5 °C")])) };
+    let earlier = Earlier { run: 1_795_383_240_000, seq: 3, ago: Duration::from_millis(1_002) };
+    let follows = Entry {
+        follows: Some(earlier),
+        ..entry(Body::Say, Payload::Whole(vec![content("and again")]))
+    };
     let spoken = ChannelLogs { channel: channel.clone(), head: 17, digest: 0x0102_0304_0506_0708 };
     let here = Presence { logs: vec![spoken], ..presence(PresenceKind::Here) };
     let head = Head { from: author, channel: channel.clone(), seq: 17, confirm: false };
@@ -138,6 +144,7 @@ fn logs() -> [(&'static str, Vec<u8>); 8] {
         ("here-heads", here.encode(&ada, 1_200, 0).0),
         ("say-confirm", confirm.encode(&ada)),
         ("say-again", again.encode(&ada)),
+        ("say-follows", follows.encode(&ada)),
         ("head", head.encode(&ada)),
         ("want", want.encode(&bob, 1_200)),
         ("got", got.encode(&bob)),
