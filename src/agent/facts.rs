@@ -53,6 +53,7 @@ impl Facts {
             Notice::Event(Event::Suspect(peer)) => of_peer(event("suspect"), peer),
             Notice::Event(Event::Alive(peer)) => of_peer(event("alive"), peer),
             Notice::Event(Event::Dead(peer)) => of_peer(event("dead"), peer),
+            Notice::Event(Event::Path(peer)) => of_peer(event("path"), peer),
             Notice::Event(Event::Status(peer)) => of_peer(event("status"), peer),
             Notice::Event(Event::Renamed { peer, was }) => {
                 let mut env = of_peer(event("renamed"), peer);

@@ -131,6 +131,7 @@ enum Happened<'a> {
     Suspect { peer: Peer<'a> },
     Dead { peer: Peer<'a> },
     Alive { peer: Peer<'a> },
+    Path { peer: Peer<'a> },
     Status { peer: Peer<'a> },
     Renamed { peer: Peer<'a>, was: &'a str },
     Gap { channel: &'a str, peer: Author<'a>, count: u64 },
@@ -228,6 +229,7 @@ pub(crate) fn notice(notice: &Notice, clocks: Clocks) -> Option<String> {
         Notice::Event(Event::Suspect(p)) => Happened::Suspect { peer: peer(p) },
         Notice::Event(Event::Dead(p)) => Happened::Dead { peer: peer(p) },
         Notice::Event(Event::Alive(p)) => Happened::Alive { peer: peer(p) },
+        Notice::Event(Event::Path(p)) => Happened::Path { peer: peer(p) },
         Notice::Event(Event::Status(p)) => Happened::Status { peer: peer(p) },
         Notice::Event(Event::Renamed { peer: p, was }) => {
             Happened::Renamed { peer: peer(p), was: was.raw() }

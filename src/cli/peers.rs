@@ -211,6 +211,7 @@ fn subject(notice: &Notice) -> Option<&PeerInfo> {
             | Event::Suspect(peer)
             | Event::Alive(peer)
             | Event::Dead(peer)
+            | Event::Path(peer)
             | Event::Status(peer)
             | Event::Renamed { peer, .. },
         ) => Some(peer),

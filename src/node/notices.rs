@@ -288,6 +288,7 @@ fn of_event(event: &Event) -> usize {
         | Event::Suspect(one)
         | Event::Alive(one)
         | Event::Dead(one)
+        | Event::Path(one)
         | Event::Status(one) => peer(one),
         Event::Renamed { peer: one, was } => peer(one) + was.raw().len(),
         Event::Gap { nick, .. } | Event::Cloned { nick, .. } => nick.raw().len(),

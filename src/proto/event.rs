@@ -129,6 +129,9 @@ pub enum Event {
     Alive(PeerInfo),
     /// A peer is gone without a word.
     Dead(PeerInfo),
+    /// Multicast between a peer and this node does not get through any more, or it does again: its
+    /// `path` has changed.
+    Path(PeerInfo),
     /// A peer has a new nick.
     Renamed {
         /// The peer, with its new nick.

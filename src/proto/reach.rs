@@ -56,6 +56,8 @@ pub(crate) struct Reach {
     met: Met,
     /// It has said that it hears this node by multicast, and nothing else since.
     confirmed: bool,
+    /// This node's user knows that one of the two does not hear the other by multicast.
+    told: bool,
 }
 
 /// What is known of a peer that does not hear multicast, or is not heard by it.
@@ -70,7 +72,7 @@ struct Doubt {
 impl Default for Reach {
     fn default() -> Self {
         let (heard, doubt, met) = (Instant::NEVER, None, Met::Openly);
-        Self { heard, doubt, deaf: false, met, confirmed: false }
+        Self { heard, doubt, deaf: false, met, confirmed: false, told: false }
     }
 }
 
@@ -173,7 +175,7 @@ impl Reach {
     /// The peer has started again, and has said nothing yet in this run.
     pub(crate) fn restart(&mut self) {
         self.set_copies_until(None);
-        self.confirmed = false;
+        (self.confirmed, self.told) = (false, self.deaf && self.told);
     }
 
     /// Nothing came by multicast for too long from a peer that is there since `since`. `true` if
@@ -236,6 +238,14 @@ impl Reach {
     /// How the two hear each other: by multicast only if both do.
     pub(crate) fn path(&self, now: Instant) -> Hearing {
         if self.deaf || self.wants_copies(now) { Hearing::Unicast } else { Hearing::Multicast }
+    }
+
+    /// Whether multicast between the two does not get through any more, or does again, since the last
+    /// time this was asked.
+    pub(crate) fn has_changed(&mut self, now: Instant) -> bool {
+        let said = self.copies_until().is_some_and(|until| now < until);
+        let filtered = self.deaf || said || self.told && self.path(now) == Hearing::Unicast;
+        std::mem::replace(&mut self.told, filtered) != filtered
     }
 
     /// Whether others who hear of the peer should expect to reach it by unicast only. Having met it

@@ -14,6 +14,7 @@ enum Finding {
     Forget(NodeId),
     Deaf(NodeId),
     Copies(NodeId),
+    Path(NodeId),
 }
 
 impl Engine {
@@ -39,6 +40,12 @@ impl Engine {
                     self.reminder.want();
                 }
                 Finding::Copies(id) => self.review_copies(id),
+                Finding::Path(id) => {
+                    if let Some(peer) = self.peers.get(id) {
+                        let info = peer.info(id, peer.state(), self.now);
+                        self.event(Event::Path(info));
+                    }
+                }
             }
         }
     }
@@ -130,6 +137,10 @@ impl Engine {
             }
             if peer.reach.expire(now) {
                 findings.push(Finding::Copies(id));
+            }
+            let is_heard = matches!(peer.standing, Standing::Alive);
+            if multicast && is_heard && peer.reach.has_changed(now) {
+                findings.push(Finding::Path(id));
             }
         }
         findings

@@ -58,6 +58,7 @@ impl Trace {
             Event::Suspect(info) => peer("suspect", info),
             Event::Alive(info) => peer("alive", info),
             Event::Dead(info) => peer("dead", info),
+            Event::Path(info) => peer(info.path.as_str(), info),
             Event::Status(info) => peer("status", info),
             Event::Message(message) => {
                 let nick = message.nick.escaped();

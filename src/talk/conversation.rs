@@ -111,8 +111,8 @@ impl Conversation {
                 self.away.remove(&peer.id);
                 true
             }
-            // Suspicions come and go.
-            Event::Suspect(_) | Event::Alive(_) => false,
+            // Suspicions come and go, and so do paths.
+            Event::Suspect(_) | Event::Alive(_) | Event::Path(_) => false,
             _ => true,
         }
     }

@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthChar;
 use crate::node::Notice;
 use crate::proto::{Event, Message, PeerInfo};
 use crate::values::{Escaped, Level, NodeId, PeerText, WallTime};
-use crate::wire::Profile;
+use crate::wire::{Hearing, Profile};
 
 /// How lines look: the local time, and colours where there are any.
 #[derive(Clone, Debug)]
@@ -171,6 +171,13 @@ impl Style {
                 Event::Suspect(peer) => format!("{} does not answer", who(peer)),
                 Event::Alive(peer) => format!("{} answers again", who(peer)),
                 Event::Dead(peer) => format!("{} is gone without a word", who(peer)),
+                Event::Path(peer) => {
+                    let through = match peer.path {
+                        Hearing::Unicast => "does not get through; unicast does",
+                        Hearing::Multicast => "gets through again",
+                    };
+                    format!("multicast between here and {} {through}", who(peer))
+                }
                 Event::Renamed { peer, was } => {
                     format!("{} is now {}", self.nick(was, Some(&peer.id)), who(peer))
                 }

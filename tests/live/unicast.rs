@@ -109,6 +109,10 @@ fn a_block_that_comes_while_running_stops_nobody() {
     let listeners = [a, b, c];
     everyone_hears_everyone(&lab, &listeners, "blocked");
     nothing_came_twice(&listeners);
+    for (listener, nick) in listeners.iter().zip(["host3", "host3", "host1"]) {
+        let event = listener.wait_event("path", nick);
+        assert_eq!(event["peer"]["path"], "unicast");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cooee::proto::{Command, PeerState};
+use cooee::proto::{Command, Event, PeerState};
 use cooee::sim::{Faults, Kind, Spec};
 use cooee::wire::Hearing;
 
@@ -161,6 +161,35 @@ fn a_host_deaf_and_mute_takes_part_by_copies_and_goes_back_to_multicast() {
         assert_eq!(story.peer(other, node).unwrap().path, Hearing::Multicast);
         assert_eq!(story.peer(node, other).unwrap().path, Hearing::Multicast);
         assert_eq!(story.peer(node, other).unwrap().state, PeerState::Alive);
+    }
+    story.end();
+}
+
+#[test]
+fn that_multicast_died_quietly_is_said_once_and_so_is_that_it_is_back() {
+    let mut story = Story::of(4);
+    let (host, node) = (story.hosts[3], story.nodes[3]);
+    let said = |story: &Story, node| -> Vec<Hearing> {
+        let events = story.world.events(node).iter();
+        let path = |(_, event): &(_, Event)| match event {
+            Event::Path(peer) => Some(peer.path),
+            _ => None,
+        };
+        events.filter_map(path).collect()
+    };
+    story.world.run_for(secs(30));
+    assert!(story.nodes.iter().all(|&node| said(&story, node).is_empty()), "all is well");
+    for round in 1..=2 {
+        for (blocked, path) in [(true, Hearing::Unicast), (false, Hearing::Multicast)] {
+            (story.world.host(host).deaf, story.world.host(host).mute) = (blocked, blocked);
+            story.world.run_for(secs(60));
+            for &other in &story.nodes[..3] {
+                let said = said(&story, other);
+                assert_eq!(said.last(), Some(&path), "{said:?}");
+                assert_eq!(said.len(), 2 * round - usize::from(blocked), "{said:?}");
+            }
+            assert_eq!(said(&story, node).len(), 3 * (2 * round - usize::from(blocked)));
+        }
     }
     story.end();
 }

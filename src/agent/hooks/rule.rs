@@ -64,6 +64,8 @@ pub(crate) enum Trigger {
     Alive,
     /// A peer is gone without a word.
     Dead,
+    /// Multicast from or to a peer does not get through any more, or does again.
+    Path,
     /// A peer has a new nick.
     Renamed,
     /// A peer is away or back, or has other tags or services.
@@ -76,13 +78,14 @@ pub(crate) enum Trigger {
 
 impl Trigger {
     /// All of them.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Message,
         Self::Joined,
         Self::Left,
         Self::Suspect,
         Self::Alive,
         Self::Dead,
+        Self::Path,
         Self::Renamed,
         Self::Status,
         Self::Link,
@@ -98,6 +101,7 @@ impl Trigger {
             Self::Suspect => "suspect",
             Self::Alive => "alive",
             Self::Dead => "dead",
+            Self::Path => "path",
             Self::Renamed => "renamed",
             Self::Status => "status",
             Self::Link => "link",
@@ -302,6 +306,7 @@ impl Hook {
             Notice::Event(Event::Suspect(peer)) => (Trigger::Suspect, self.wants_peer(peer)),
             Notice::Event(Event::Alive(peer)) => (Trigger::Alive, self.wants_peer(peer)),
             Notice::Event(Event::Dead(peer)) => (Trigger::Dead, self.wants_peer(peer)),
+            Notice::Event(Event::Path(peer)) => (Trigger::Path, self.wants_peer(peer)),
             Notice::Event(Event::Status(peer)) => (Trigger::Status, self.wants_peer(peer)),
             Notice::Event(Event::Renamed { peer, .. }) => (Trigger::Renamed, self.wants_peer(peer)),
             Notice::LinkUp { .. } | Notice::LinkDown { .. } => (Trigger::Link, true),

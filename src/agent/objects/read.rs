@@ -137,6 +137,7 @@ impl Happened {
             "suspect" => Event::Suspect(peer(self.peer)?),
             "dead" => Event::Dead(peer(self.peer)?),
             "alive" => Event::Alive(peer(self.peer)?),
+            "path" => Event::Path(peer(self.peer)?),
             "status" => Event::Status(peer(self.peer)?),
             "renamed" => Event::Renamed { peer: peer(self.peer)?, was: PeerText::new(self.was?) },
             "gap" => {

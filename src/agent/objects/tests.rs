@@ -85,6 +85,7 @@ fn events_are_objects_with_the_peer_in_them() {
         (Event::Suspect(a_peer()), r#"{"event":"suspect","#),
         (Event::Dead(a_peer()), r#"{"event":"dead","#),
         (Event::Alive(a_peer()), r#"{"event":"alive","#),
+        (Event::Path(a_peer()), r#"{"event":"path","#),
         (Event::Status(a_peer()), r#"{"event":"status","#),
         (Event::Settled { complete: true }, r#"{"event":"settled","complete":true}"#),
     ] {

@@ -38,6 +38,7 @@ fn everything() -> Vec<(Trigger, Notice)> {
         (Trigger::Suspect, event(Event::Suspect(peer()))),
         (Trigger::Alive, event(Event::Alive(peer()))),
         (Trigger::Dead, event(Event::Dead(peer()))),
+        (Trigger::Path, event(Event::Path(peer()))),
         (Trigger::Renamed, event(Event::Renamed { peer: peer(), was: "bob".into() })),
         (Trigger::Status, event(Event::Status(peer()))),
         (Trigger::Link, Notice::LinkDown { name: "eth0".into(), why: "no cable".into() }),
