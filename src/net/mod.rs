@@ -11,8 +11,7 @@
 //! ```
 //!
 //! - [`links`](interfaces): what interfaces there are, and which of them a node uses; [`usage`]: why;
-//!   [`Changes`]:
-//!   when to look again.
+//!   [`Changes`], [`Sleep`]: when to look again.
 //! - [`Sockets`]: one socket that everything is sent from, and as many group sockets as the
 //!   kernel wants for the memberships.
 //! - `batch`, `sys`, `plain`: the ways of getting many datagrams in and out; `sys` is the one
@@ -27,6 +26,7 @@ mod links;
 mod neighbours;
 #[cfg(any(not(target_os = "linux"), test))]
 mod plain;
+mod sleep;
 mod socket;
 #[cfg(unix)]
 mod sys;
@@ -44,6 +44,7 @@ pub use clock::{Clock, entropy};
 pub use endpoint::{OpenError, OpenOptions};
 pub use links::{Interface, Link, LinkError, choose, interfaces};
 pub use neighbours::neighbours;
+pub use sleep::Sleep;
 pub use socket::Sockets;
 pub use usage::{Usage, usage};
 

@@ -21,19 +21,21 @@ use super::notices::Notice;
 use super::spoken::Spoken;
 
 use crate::net::{
-    self, Changes, Clock, Drained, Interface, Link, LinkFailure, Sockets, Transmit, Usage,
+    self, Changes, Clock, Drained, Interface, Link, LinkFailure, Sleep, Sockets, Transmit, Usage,
 };
 use crate::proto::{self, Command, Counters, Destination, Engine, Input, Output};
 use crate::values::{Instant, LinkId, SmallMap, SmallSet, limits};
 use crate::wire::{Hearing, Packet};
 
-/// The tokens of the waker and of the system's word of changes; the sockets have those behind them.
+/// The tokens of the waker, of the system's word of changes, and of a host that wakes up; the sockets have
+/// those behind them.
 pub(super) const WAKER: Token = Token(0);
 const CHANGES: Token = Token(1);
+const SLEEP: Token = Token(2);
 
 /// Tokens of the sockets: the unicast socket and as many group sockets as 128 channels on 64 links
 /// need at 20 memberships each.
-pub(super) const SOCKETS: std::ops::Range<usize> = 2..512;
+pub(super) const SOCKETS: std::ops::Range<usize> = 3..512;
 
 /// Datagrams that wait to be sent; while there are more, nothing more is said.
 const SEND_QUEUE: usize = 4_096;
@@ -85,6 +87,8 @@ pub(super) struct Driver {
     events: Events,
     /// The system's word of changes, where it gives it.
     changes: Option<Changes>,
+    /// The host's sleep, where it can be told.
+    sleep: Option<Sleep>,
     pub(super) clock: Clock,
     /// `--iface`, as given.
     wanted: Vec<String>,
@@ -133,12 +137,14 @@ impl Driver {
         memory: Memory,
     ) -> Self {
         let changes = Changes::watch(poll.registry(), CHANGES).ok();
+        let sleep = Sleep::watch(poll.registry(), SLEEP).ok();
         let mut driver = Self {
             engine,
             sockets,
             poll,
             events: Events::with_capacity(EVENTS),
             changes,
+            sleep,
             clock,
             wanted,
             memory,
@@ -218,6 +224,7 @@ impl Driver {
             match event.token() {
                 WAKER => {}
                 CHANGES => changed = true,
+                SLEEP => self.next_look = self.clock.now(),
                 token if SOCKETS.contains(&token.0) => drop(self.busy.insert(token)),
                 _ => self.foreign.push(event.clone()),
             }
@@ -440,7 +447,11 @@ impl Driver {
                 .flatten()
                 .collect()
         };
-        let returned = self.look_at_carriers(&all, &links);
+        let mut returned = self.look_at_carriers(&all, &links);
+        if self.sleep.as_mut().is_some_and(Sleep::has_slept) {
+            // Its peers have lost it, and its switch may have.
+            returned = links.iter().map(|link| link.id).collect();
+        }
         if links == self.sockets.links() && returned.is_empty() {
             return;
         }

@@ -208,3 +208,27 @@ fn who_was_a_peer_once_is_found_again_where_multicast_works_no_more() {
         (hosts[0].ask_agent(&["peers"]).code == Some(0)).then_some(())
     });
 }
+
+/// A switch that snoops relies on a router that asks who listens. Where there is none it forgets
+/// everybody, and what goes to the group reaches nobody.
+#[test]
+fn where_the_switch_asks_nobody_any_more_everything_goes_on_by_unicast_until_it_does() {
+    let lab = lab_or_skip!(3);
+    let listeners = [1, 2, 3].map(|i| lab.host(i).listen(&[]));
+    for nick in ["host2", "host3"] {
+        listeners[0].wait_event("joined", nick);
+    }
+    lab.lan(&["querier", "off", "1"]);
+    everyone_hears_everyone(&lab, &listeners, "right after");
+    let quiet = listeners[0].wait_event("path", "host2");
+    assert_eq!(quiet["peer"]["path"], "unicast");
+    everyone_hears_everyone(&lab, &listeners, "by unicast");
+    lab.lan(&["querier", "on"]);
+    listeners[0].wait_json("host2 is heard by multicast again", |line| {
+        line["event"] == "path"
+            && line["peer"]["nick"] == "host2"
+            && line["peer"]["path"] == "multicast"
+    });
+    everyone_hears_everyone(&lab, &listeners, "again");
+    nothing_came_twice(&listeners);
+}
