@@ -1,6 +1,8 @@
 //! The agent's part in what others are told of the past: its history holds the authors' own datagrams,
 //! and says where an earlier run of it had got to.
 
+use std::time::Duration;
+
 use super::server::Server;
 use crate::net::Clock;
 use crate::proto::{KeptLog, Past};
@@ -24,8 +26,9 @@ impl Server {
                 (author, epoch, self.finished(channel, author, epoch, last))
             })
             .collect();
-        if !logs.is_empty() {
-            self.node.resume(channel, logs);
+        if let Some(last) = self.history.arrived_last(channel) {
+            let away = Clock::wall().0.saturating_sub(last.0);
+            self.node.resume(channel, logs, Duration::from_millis(away));
         }
     }
 

@@ -164,8 +164,13 @@ impl LocalNode {
 
     /// Tells, right after a channel was joined, how far an earlier run of this node got in whose
     /// logs there: see [`Command::Resume`].
-    pub fn resume(&mut self, channel: &ChannelName, logs: Vec<(NodeId, Epoch, u64)>) {
-        self.driver.command(Command::Resume { channel: channel.clone(), logs });
+    pub fn resume(
+        &mut self,
+        channel: &ChannelName,
+        logs: Vec<(NodeId, Epoch, u64)>,
+        away: Duration,
+    ) {
+        self.driver.command(Command::Resume { channel: channel.clone(), logs, away });
     }
 
     /// Has so many of a channel's last messages fetched from others, though it was joined before;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::kept::{Kept, KeptLog};
 use crate::values::{ChannelName, Epoch, Json, Level, NodeId, WallTime};
@@ -24,6 +25,8 @@ pub enum Command {
         channel: ChannelName,
         /// Whose log, of which run, and the number up to which everything is known here.
         logs: Vec<(NodeId, Epoch, u64)>,
+        /// How long ago something came last: what was said since then was missed.
+        away: Duration,
     },
     /// Has so many of a channel's last messages fetched from others, if that is more than were
     /// before; at most [`crate::values::limits::RECALL`].

@@ -319,7 +319,7 @@ impl Engine {
             Command::Leave(name) => self.leave(&name),
             Command::Found { ticket, entries } => self.found(ticket, &entries),
             Command::Recalled { ticket, logs } => self.recalled(ticket, &logs),
-            Command::Resume { channel, logs } => self.resume(&channel, &logs),
+            Command::Resume { channel, logs, away } => self.resume(&channel, &logs, away),
             Command::Recall { channel, last } => {
                 self.recalls.want(&channel, last.min(limits::RECALL), self.now);
             }

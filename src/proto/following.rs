@@ -88,7 +88,7 @@ impl Engine {
         let taken = taken.unwrap_or(Taken::Duplicate);
         self.counters.early_refused += u64::from(taken == Taken::Refused);
         if taken.is_new() {
-            self.store.add(name, span, bytes, now);
+            self.store.add(name, span, bytes);
         }
         if taken == Taken::Next {
             self.show_entry(name, span, entry, bytes);
@@ -102,6 +102,7 @@ impl Engine {
             self.give_receipt(name);
         }
         self.keep(name, span, bytes);
+        self.store.shown(name, span, &entry.payload, self.now);
         match &entry.payload {
             Payload::Whole(contents) => {
                 for (seq, content) in (span.from..).zip(contents) {

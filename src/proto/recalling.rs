@@ -2,7 +2,7 @@
 //! those who are gone.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::engine::Engine;
@@ -16,6 +16,7 @@ use super::peers::Standing;
 use super::recalls::Due;
 use super::receiving::Arrival;
 use super::sending::destination;
+use super::store::Shown;
 use super::{orphans, timing};
 use crate::values::{ChannelName, Epoch, Instant, NodeId, SmallMap, limits, order};
 use crate::wire::{
@@ -87,7 +88,8 @@ impl Engine {
             // The one it gave was lost. Its answer brings another, for the next time.
             return self.ask_peer(whom);
         };
-        let since = self.now.since(self.recalls.joined(&channel)).as_millis() as u64;
+        let since = self.recalls.since(&channel, self.now).as_millis();
+        let since = u64::try_from(since).unwrap_or(u64::MAX);
         let recall = Recall { from: self.sender(), channel, nonce, token, since, last };
         let bytes = recall.encode(&self.config.identity);
         self.transmit(bytes, to);
@@ -123,6 +125,10 @@ impl Engine {
         if !self.is_authentic(arrival) {
             return;
         }
+        // Who is not known here could be told which logs there are, but gets nothing of them: it asks
+        // somebody else. Its token shows that it is where it asks from.
+        let Some(peer) = self.peers.get_mut(recall.from.id) else { return };
+        peer.paths.prove(arrival.link, arrival.source, self.now);
         let since = self.now - Duration::from_millis(recall.since);
         let rows = self.rows(&recall.channel, recall.last, since);
         let (channel, nonce) = (recall.channel.clone(), recall.nonce);
@@ -180,31 +186,42 @@ impl Engine {
     /// the asker came.
     fn rows(&self, channel: &ChannelName, last: u32, since: Instant) -> Vec<Stretch> {
         let mut rows: SmallMap<Sender, Stretch> = SmallMap::new();
-        let mut left = u64::from(last.min(limits::RECALL));
-        let mut entries: Vec<(Instant, Sender, Span)> = Vec::new();
+        let mut entries: Vec<&Shown> = Vec::new();
         for store in [&self.store, &self.said] {
-            let latest = store.latest(channel).map(|(at, name, span)| (at, name.author, span));
-            let mut wanted = left;
-            entries.extend(latest.take_while(|(at, _, span)| {
-                let take = wanted > 0 || *at >= since;
-                wanted = wanted.saturating_sub(span.count());
+            // Those that are wanted, and as many more as the beginning of a long message needs.
+            let mut wanted = last.min(limits::RECALL);
+            let mut more = if wanted > 0 { limits::PARTS } else { 0 };
+            entries.extend(store.latest(channel).take_while(|shown| {
+                let take = wanted > 0 || more > 0 || shown.at >= since;
+                if wanted == 0 {
+                    more = more.saturating_sub(1);
+                }
+                wanted = wanted.saturating_sub(shown.messages);
                 take
             }));
         }
-        order::sort_by_key(&mut entries, |(at, author, span)| {
-            (Reverse(*at), *author, Reverse(*span))
+        order::sort_by_key(&mut entries, |shown| {
+            (Reverse(shown.at), shown.name.author, Reverse(shown.span))
         });
+        let mut left = last.min(limits::RECALL);
+        let mut unfinished: BTreeSet<Sender> = BTreeSet::new();
         let mut since_then: BTreeMap<Sender, u64> = BTreeMap::new();
-        for (at, author, span) in entries {
-            if at >= since {
+        for Shown { name, span, at, messages, begins } in entries {
+            let author = name.author;
+            if *at >= since {
                 let first = since_then.entry(author).or_insert(span.from);
                 *first = span.from.min(*first);
             }
-            if left > 0 {
-                left = left.saturating_sub(span.count());
+            if left > 0 || unfinished.contains(&author) {
+                left = left.saturating_sub(*messages);
                 let row = Stretch { author, from: span.from, to: span.to, before: span.to };
                 let row = rows.entry(author).or_insert(row);
                 (row.from, row.to) = (row.from.min(span.from), row.to.max(span.to));
+                if *begins {
+                    unfinished.remove(&author);
+                } else {
+                    unfinished.insert(author);
+                }
             }
         }
         for (author, done) in self.orphan_logs(channel) {
@@ -322,7 +339,7 @@ impl Engine {
             }
         }
         let mut missing = Vec::new();
-        let mut left = u64::from(self.wanted(channel)) * 2;
+        let mut left = if self.wanted(channel) > 0 { limits::RECALLED } else { 0 };
         for row in rows {
             // What an earlier run of this node has said is all history; who keeps it has it.
             let own = row.author.id == self.id();
@@ -382,7 +399,7 @@ impl Engine {
             return;
         }
         let bytes = arrival.packet.bytes();
-        self.store.add(name, span, bytes, self.now);
+        self.store.add(name, span, bytes);
         self.keep(name, span, bytes);
         if self.recalls.fetched(name, span, bytes, self.now) {
             self.show_recalled(&name.channel);
@@ -396,6 +413,8 @@ impl Engine {
         for ((name, first), bytes) in self.recalls.take(channel) {
             let packet = Packet::new(bytes);
             let Ok(Datagram::Entry(entry)) = packet.datagram() else { continue };
+            let span = Span { from: first, to: first + entry.payload.len() - 1 };
+            self.store.shown(&name, span, &entry.payload, self.now);
             match &entry.payload {
                 Payload::Whole(contents) => {
                     let numbered = (first..).zip(contents);
@@ -429,11 +448,16 @@ impl Engine {
     }
 
     /// This node was in a channel before it started, and has got so far in these logs.
-    pub(super) fn resume(&mut self, channel: &ChannelName, logs: &[(NodeId, Epoch, u64)]) {
+    pub(super) fn resume(
+        &mut self,
+        channel: &ChannelName,
+        logs: &[(NodeId, Epoch, u64)],
+        away: Duration,
+    ) {
         if !self.channels.has(channel) {
             return;
         }
-        self.recalls.resume(channel);
+        self.recalls.resume(channel, away);
         for &(id, epoch, done) in logs.iter().filter(|(_, _, done)| *done <= u64::MAX / 2) {
             let name = LogName { channel: channel.clone(), author: Sender { id, epoch } };
             if id != self.id() && self.logs.get(&name).is_none() {

@@ -9,6 +9,7 @@
 //! fetched from it, in the authors' own datagrams, and shown together, in the order of their times.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::log::Bytes;
 use super::logs::LogName;
@@ -45,8 +46,9 @@ enum State {
 #[derive(Debug)]
 struct Joined {
     at: Instant,
-    /// It was in this channel before it started: what it has not got is no history to it.
-    resumed: bool,
+    /// It was in this channel before it started, when something came last so long before: what it has
+    /// not got since then is no history to it.
+    resumed: Option<Duration>,
     state: State,
     /// So many messages are wanted, if not as many as usual.
     last: Option<u32>,
@@ -74,7 +76,7 @@ impl Recalls {
     pub(crate) fn join(&mut self, channel: &ChannelName, now: Instant) {
         let joined = Joined {
             at: now,
-            resumed: false,
+            resumed: None,
             state: State::Looking,
             last: None,
             tries: 0,
@@ -87,10 +89,10 @@ impl Recalls {
         self.0.remove(channel);
     }
 
-    /// This node has been in the channel before.
-    pub(crate) fn resume(&mut self, channel: &ChannelName) {
+    /// This node has been in the channel before, and something came there last so long ago.
+    pub(crate) fn resume(&mut self, channel: &ChannelName, away: Duration) {
         if let Some(joined) = self.0.get_mut(channel) {
-            joined.resumed = true;
+            joined.resumed = Some(away);
         }
     }
 
@@ -117,7 +119,7 @@ impl Recalls {
     }
 
     pub(crate) fn is_resumed(&self, channel: &ChannelName) -> bool {
-        self.0.get(channel).is_some_and(|joined| joined.resumed)
+        self.0.get(channel).is_some_and(|joined| joined.resumed.is_some())
     }
 
     /// When the channel was joined.
@@ -125,11 +127,18 @@ impl Recalls {
         self.0.get(channel).map_or(Instant::ZERO, |joined| joined.at)
     }
 
+    /// What was said within this time is of interest here: for so long this node has been in the
+    /// channel, or has been there and away.
+    pub(crate) fn since(&self, channel: &ChannelName, now: Instant) -> Duration {
+        let away = self.0.get(channel).and_then(|joined| joined.resumed).unwrap_or_default();
+        now.since(self.joined(channel)).saturating_add(away)
+    }
+
     /// Whether it was joined just now, so that what is met there is from before.
     pub(crate) fn is_new(&self, channel: &ChannelName, now: Instant) -> bool {
         self.0
             .get(channel)
-            .is_some_and(|joined| !joined.resumed && now.since(joined.at) < timing::SETTLE)
+            .is_some_and(|joined| joined.resumed.is_none() && now.since(joined.at) < timing::SETTLE)
     }
 
     pub(crate) fn next(&self) -> Instant {

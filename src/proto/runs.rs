@@ -21,7 +21,7 @@ impl Engine {
         let author = Sender { epoch: earlier.run, ..name.author };
         let before = LogName { author, ..name.clone() };
         if self.logs.get(&before).is_none() {
-            if earlier.ago >= self.now.since(self.recalls.joined(&name.channel)) {
+            if earlier.ago >= self.recalls.since(&name.channel, self.now) {
                 return;
             }
             let done = self.first_wanted(&before, earlier.seq);

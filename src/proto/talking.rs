@@ -113,7 +113,8 @@ impl Engine {
             let span = Span { from: first, to: first + count - 1 };
             let name = LogName { channel: channel.clone(), author: self.sender() };
             self.flow.said(channel, first, bytes.len(), self.now);
-            self.said.add(&name, span, &bytes, self.now);
+            self.said.add(&name, span, &bytes);
+            self.said.shown(&name, span, &entry.payload, self.now);
             self.keep(&name, span, &bytes);
             self.expect(channel, span.to, ready.confirm);
         }

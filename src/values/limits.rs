@@ -65,6 +65,9 @@ pub const FETCHES: usize = 64;
 /// Messages of the past that one node asks another for.
 pub const RECALL: u32 = 1_000;
 
+/// Numbers of the logs in which these are, at most: a long message takes one for each of its parts.
+pub const RECALLED: u64 = 4_096;
+
 /// Authors in channels whose sequence numbers are followed. Those heard least recently are
 /// forgotten first.
 pub const AUTHORS: usize = 8_192;

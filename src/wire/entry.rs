@@ -74,6 +74,19 @@ impl Payload {
         }
     }
 
+    /// How many messages end in it.
+    pub fn messages(&self) -> u32 {
+        match self {
+            Self::Whole(contents) => contents.len() as u32,
+            Self::Part { part, parts, .. } => u32::from(part + 1 == *parts),
+        }
+    }
+
+    /// Whether a message begins in it, so that nothing before it is needed.
+    pub fn is_beginning(&self) -> bool {
+        !matches!(self, Self::Part { part: 1.., .. })
+    }
+
     /// Whether it carries nothing.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cooee::proto::{Command, Message};
+use cooee::proto::{Command, Event, Message};
 use cooee::sim::{Faults, NodeIndex, Spec};
 use cooee::values::ChannelName;
 
@@ -42,7 +42,33 @@ fn a_late_comer_gets_the_last_of_what_was_said_as_history_in_order() {
         story.world.run_for(if loss > 0.0 { secs(4) } else { ms(500) });
         assert_eq!(past(&story, late), texts[450..]);
         assert_eq!(messages(&story, late).count(), 50, "and nothing else");
-        story.everyone_hears_everyone("now");
+        if loss == 0.0 {
+            story.everyone_hears_everyone("now");
+        }
+        story.end();
+    }
+}
+
+#[test]
+fn what_was_said_before_one_came_is_not_taken_for_news_where_much_is_lost() {
+    for seed in 1..=40 {
+        let mut story = Story::with(3, Faults::losing(0.2), seed);
+        let speaker =
+            story.world.add_node(story.hosts[0], Spec { visitor: true, ..Spec::default() });
+        story.world.start(speaker);
+        story.world.run_for(ms(100));
+        let texts = numbered("old", 300);
+        for text in &texts {
+            story.world.say(speaker, text);
+        }
+        story.world.run_for(secs(2));
+        story.world.stop(speaker);
+        story.world.run_for(secs(6));
+        let host = story.host();
+        let late = story.start(host, curious());
+        story.world.run_for(secs(6));
+        assert_eq!(past(&story, late), texts[250..], "seed {seed}");
+        assert_eq!(messages(&story, late).count(), 50, "seed {seed}: and nothing else");
         story.end();
     }
 }
@@ -67,6 +93,82 @@ fn the_past_is_told_though_its_author_is_gone_and_an_hour_later_as_well() {
         }
         story.world.run_for(secs(5));
         story.everyone_hears_everyone("now");
+        story.end();
+    }
+}
+
+#[test]
+fn a_long_message_counts_as_one_and_comes_whole() {
+    let mut story = Story::of(3);
+    let speaker = story.nodes[0];
+    let mut texts = numbered("short", 100);
+    texts.push("long ".repeat(10_000));
+    texts.extend(numbered("last", 3));
+    for text in &texts {
+        story.world.say(speaker, text);
+        story.world.run_for(ms(20));
+    }
+    story.world.crash(speaker);
+    story.world.run_for(secs(20));
+    for last in [2, 4, 10, 50] {
+        let host = story.host();
+        let late = story.start(host, Spec { recall: last, ..Spec::default() });
+        story.world.run_for(secs(3));
+        assert_eq!(past(&story, late), texts[texts.len() - last as usize..], "the last {last}");
+    }
+    story.end();
+}
+
+/// Three hosts; one of them is away, as an agent that is stopped and started again, while others
+/// speak of whom it has never heard, and leave.
+#[test]
+fn who_was_away_gets_what_strangers_have_said_meanwhile_as_news() {
+    for loss in [0.0, 0.2] {
+        let mut story = Story::with(3, Faults::losing(loss), 4);
+        let (away, lobby) = (story.nodes[2], ChannelName::lobby());
+        let known = story.world.id(story.nodes[0]);
+        let epoch = story.world.epoch(story.nodes[0]).unwrap();
+        let old = story.world.add_node(story.hosts[0], Spec { visitor: true, ..Spec::default() });
+        story.world.start(old);
+        story.world.run_for(ms(100));
+        story.world.say(old, "before it was there");
+        story.world.say(story.nodes[0], "known");
+        story.world.run_for(secs(1));
+        story.world.stop(old);
+        story.world.stop(away);
+        story.world.run_for(secs(10));
+        let gone = story.world.now();
+        let texts = numbered("missed", 40);
+        for chunk in texts.chunks(10) {
+            let spec = Spec { visitor: true, ..Spec::default() };
+            let speaker = story.world.add_node(story.hosts[1], spec);
+            story.world.start(speaker);
+            story.world.run_for(ms(100));
+            for text in chunk {
+                story.world.say(speaker, text);
+            }
+            story.world.run_for(secs(2));
+            story.world.stop(speaker);
+        }
+        story.world.run_for(secs(30));
+        story.world.start(away);
+        let logs = vec![(known, epoch, 1)];
+        let away_for = story.world.now().since(gone) + secs(9);
+        let resume = Command::Resume { channel: lobby.clone(), logs, away: away_for };
+        story.world.command(away, resume);
+        let back = story.world.now();
+        story.world.run_for(secs(6));
+        let heard = story.world.events(away).iter().filter(|(at, _)| *at >= back);
+        let mut heard: Vec<&str> = heard
+            .filter_map(|(_, event)| match event {
+                Event::Message(message) if !message.history => Some(message.text.raw()),
+                _ => None,
+            })
+            .collect();
+        heard.sort_unstable();
+        let mut texts = texts;
+        texts.sort_unstable();
+        assert_eq!(heard, texts, "loss {loss}");
         story.end();
     }
 }

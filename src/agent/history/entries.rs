@@ -8,7 +8,8 @@ use rusqlite::{Row, Transaction, params};
 
 use super::{History, HistoryError};
 use crate::proto::Kept;
-use crate::values::{ChannelName, Epoch, NodeId, SmallMap, WallTime, limits, order};
+use crate::values::{ChannelName, Epoch, NodeId, SmallMap, SmallSet, WallTime, limits, order};
+use crate::wire::{Datagram, Packet};
 
 /// A stretch of a log: whose, in which run, the lowest and the highest number.
 pub(crate) type Stretch = (NodeId, Epoch, u64, u64);
@@ -25,7 +26,8 @@ const OF_LOG: &str = "
 
 /// Entries of a channel, the newest first.
 const NEWEST: &str = "
-    SELECT author, epoch, first, last FROM entries WHERE channel = ?1 ORDER BY id DESC";
+    SELECT author, epoch, first, last, bytes FROM entries WHERE channel = ?1
+    ORDER BY id DESC LIMIT ?2";
 
 /// The same, with the time of their arrival.
 const NEWEST_SINCE: &str = "
@@ -90,24 +92,48 @@ impl History {
         Ok(logs.into_iter().map(|(author, epoch, _, last)| (author, epoch, last)).collect())
     }
 
+    /// When something came last in a channel, if anything ever did.
+    pub(crate) fn arrived_last(
+        &self,
+        channel: &ChannelName,
+    ) -> Result<Vec<WallTime>, HistoryError> {
+        let mut select = self.db.prepare_cached(NEWEST_SINCE)?;
+        let rows = select.query_map(params![channel.as_str(), 1], |row| number(row, 3))?;
+        Ok(rows.map(|at| at.map(WallTime)).collect::<Result<_, _>>()?)
+    }
+
     /// The stretches of logs that hold what came last in a channel: entries of at least so many
-    /// messages, if there are as many. One for each log, those first of which something came last.
+    /// messages, if there are as many, each whole. One for each log, those first of which something came
+    /// last.
     pub(crate) fn latest(
         &self,
         channel: &ChannelName,
         messages: usize,
     ) -> Result<Vec<Stretch>, HistoryError> {
         let mut select = self.db.prepare_cached(NEWEST)?;
-        let mut rows = select.query(params![channel.as_str()])?;
+        let mut rows = select.query(params![channel.as_str(), bounded(limits::RECALLED)])?;
         let mut stretches: Vec<Stretch> = Vec::new();
         let mut places = SmallMap::new();
+        // Logs of which a long message has been taken, but not its beginning.
+        let mut unfinished: SmallSet<(NodeId, Epoch)> = SmallSet::new();
         let mut left = u64::try_from(messages).unwrap_or(u64::MAX);
-        while left > 0
+        while (left > 0 || !unfinished.is_empty())
             && let Some(row) = rows.next()?
         {
             let found @ (author, epoch, first, last) = stretch(row)?;
-            left = left.saturating_sub(last.saturating_sub(first) + 1);
-            let place = *places.entry((author, epoch)).or_insert_with(|| {
+            let log = (author, epoch);
+            if left == 0 && !unfinished.contains(&log) {
+                continue;
+            }
+            let (messages, begins) =
+                worth(first, last, row.get_ref(4)?.as_blob().unwrap_or_default());
+            left = left.saturating_sub(messages);
+            if begins {
+                unfinished.remove(&log);
+            } else {
+                unfinished.insert(log);
+            }
+            let place = *places.entry(log).or_insert_with(|| {
                 stretches.push(found);
                 stretches.len() - 1
             });
@@ -115,6 +141,19 @@ impl History {
             (*low, *high) = (first.min(*low), last.max(*high));
         }
         Ok(stretches)
+    }
+}
+
+/// How many messages end in an entry, and whether one begins in it.
+fn worth(first: u64, last: u64, bytes: &[u8]) -> (u64, bool) {
+    if last > first {
+        return (last - first + 1, true); // several short ones
+    }
+    match Packet::new(bytes).datagram() {
+        Ok(Datagram::Entry(entry)) => {
+            (entry.payload.messages().into(), entry.payload.is_beginning())
+        }
+        _ => (1, true),
     }
 }
 

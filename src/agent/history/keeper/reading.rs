@@ -36,6 +36,11 @@ impl Keeper {
         self.read(|history| history.resumes(channel, most))
     }
 
+    /// See [`History::arrived_last`].
+    pub(crate) fn arrived_last(&self, channel: &ChannelName) -> Option<WallTime> {
+        self.read(|history| history.arrived_last(channel)).pop()
+    }
+
     /// See [`History::since`].
     pub(crate) fn since(
         &self,
