@@ -18,6 +18,8 @@ pub(crate) struct Gap {
     /// How often it was asked for, by this node or by another, and when last.
     pub(crate) tries: u8,
     pub(crate) asked: Instant,
+    /// How often another has, since this node did.
+    heard: u8,
     /// When it is to be asked for next.
     pub(crate) next: Instant,
 }
@@ -35,7 +37,7 @@ impl Gaps {
                 last.get_mut().to = span.to;
             }
             _ => {
-                let gap = Gap { to: span.to, since: now, tries: 0, asked: now, next };
+                let gap = Gap { to: span.to, since: now, tries: 0, asked: now, heard: 0, next };
                 self.0.insert(span.from, gap);
             }
         }
@@ -99,9 +101,29 @@ impl Gaps {
 
     /// These numbers have been asked for, as far as they are missing: they are left alone until the
     /// time that `next` says for so many tries.
-    pub(crate) fn asked(&mut self, span: Span, now: Instant, mut next: impl FnMut(u8) -> Instant) {
+    pub(crate) fn asked(&mut self, span: Span, now: Instant, next: impl FnMut(u8) -> Instant) {
+        self.mark(span, now, |_| 0, next);
+    }
+
+    /// Another has asked for these numbers; that is as good, but not for ever: who asks again and again
+    /// would keep this node from asking at all.
+    pub(crate) fn heard(&mut self, span: Span, now: Instant, next: impl FnMut(u8) -> Instant) {
+        self.mark(span, now, |gap| gap.heard.saturating_add(1), next);
+    }
+
+    fn mark(
+        &mut self,
+        span: Span,
+        now: Instant,
+        heard: impl Fn(&Gap) -> u8,
+        mut next: impl FnMut(u8) -> Instant,
+    ) {
         let hit: Vec<(u64, Gap)> = self.overlapping(span).collect();
         for (from, gap) in hit {
+            let heard = heard(&gap);
+            if heard > limits::HEARD_ASKING {
+                continue;
+            }
             // What was not asked for stays as it is.
             let (first, last) = (from.max(span.from), gap.to.min(span.to));
             let cuts = usize::from(from < first) + usize::from(last < gap.to);
@@ -116,7 +138,8 @@ impl Gaps {
                 self.0.insert(last + 1, gap);
             }
             let tries = gap.tries.saturating_add(1);
-            self.0.insert(first, Gap { to: last, tries, asked: now, next: next(tries), ..gap });
+            let next = next(tries);
+            self.0.insert(first, Gap { to: last, tries, asked: now, heard, next, ..gap });
         }
     }
 
@@ -230,5 +253,17 @@ mod tests {
         assert_eq!(gaps.next(), at(10));
         gaps.hurry(at(2));
         assert_eq!(gaps.next(), at(2));
+    }
+    #[test]
+    fn whoever_asks_again_and_again_keeps_nobody_else_from_asking() {
+        let mut gaps = Gaps::default();
+        gaps.open(span(1, 9), at(0), at(1));
+        for now in 0..1_000 {
+            gaps.heard(span(1, 9), at(now), |tries| at(now + 10 * u64::from(tries)));
+        }
+        assert_eq!(gaps.next(), at(2 + 30), "three times it was as good as asking itself");
+        gaps.asked(span(1, 9), at(32), |_| at(50));
+        gaps.heard(span(1, 9), at(33), |_| at(60));
+        assert_eq!(gaps.next(), at(60));
     }
 }

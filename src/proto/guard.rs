@@ -7,7 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::recent::Recent;
-use crate::values::{Instant, NodeId, limits};
+use crate::values::{Instant, limits};
 
 /// How often something happened. Every drop and every limit reached shows up in one of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,7 +138,7 @@ pub(crate) struct Guard {
     wants: Recent<SocketAddr, Bucket>,
     /// What is sent again, in all and for each who asks.
     repairs: Bucket,
-    repairs_of_one: Recent<NodeId, Bucket>,
+    repairs_of_one: Recent<IpAddr, Bucket>,
 }
 
 impl Guard {
@@ -195,8 +195,8 @@ impl Guard {
         bucket.take(now, limits::WANT_RATE, limits::WANT_BURST)
     }
 
-    /// Whether one more entry is sent again for this peer.
-    pub(crate) fn allows_repair(&mut self, by: NodeId, now: Instant) -> bool {
+    /// Whether one more entry is sent again for who asks from this host: keys cost nothing.
+    pub(crate) fn allows_repair(&mut self, by: IpAddr, now: Instant) -> bool {
         let full = || Bucket::full(now, limits::REPAIR_BURST_OF_ONE);
         let bucket = self.repairs_of_one.entry(&by, full);
         bucket.take(now, limits::REPAIR_RATE_OF_ONE, limits::REPAIR_BURST_OF_ONE)

@@ -83,7 +83,7 @@ impl Engine {
             self.look_up(&asked, &held);
         }
         for (span, bytes) in held {
-            if !self.guard.allows_repair(want.from.id, self.now) {
+            if !self.guard.allows_repair(arrival.source.ip(), self.now) {
                 self.counters.repairs_over_rate += 1;
                 return;
             }
@@ -111,13 +111,14 @@ impl Engine {
     /// Entries that a peer asked for have been looked up.
     pub(super) fn found(&mut self, ticket: u64, entries: &[Kept]) {
         let Some(Wanted::Entries { by, to }) = self.fetches.end(ticket) else { return };
+        let Destination::Address(at, _) = to else { return };
         for kept in entries.iter().take(ENTRIES) {
             let author = Sender { id: kept.author, epoch: kept.epoch };
             let name = LogName { channel: kept.channel.clone(), author };
             if !self.repairs.send_to((&name, kept.from), by, self.now) {
                 continue;
             }
-            if !self.guard.allows_repair(by, self.now) {
+            if !self.guard.allows_repair(at.ip(), self.now) {
                 self.counters.repairs_over_rate += 1;
                 return;
             }
@@ -136,7 +137,7 @@ impl Engine {
             let patience = (log.patience.get(), strained);
             for gap in &want.gaps {
                 let next = |tries| now + timing::ask_again(tries, rtt, listeners, patience, rng);
-                log.gaps.asked(*gap, now, next);
+                log.gaps.heard(*gap, now, next);
             }
         });
     }
@@ -202,6 +203,8 @@ impl Engine {
         let heard = source.map(|(_, _, at)| at);
         let silent = |time| heard.is_none_or(|at| self.now.since(at) > time);
         match peer {
+            // One that has started again has nothing of an earlier run.
+            None if self.authors.is_over(name.author.id, name.author.epoch) => true,
             None => silent(timing::PASSING),
             Some(_) if silent(timing::SILENT) => attempt >= timing::OTHERS_AFTER,
             Some(_) => attempt >= timing::OTHERS_AT_LAST,

@@ -136,6 +136,32 @@ fn who_asks_for_everything_all_the_time_gets_a_measure_and_harms_nobody() {
     }
 }
 
+/// Everyone hears it ask, and so might leave it at that; the author reads only so much of what it asks.
+#[test]
+fn who_asks_for_everything_all_the_time_keeps_nobody_else_from_asking() {
+    let mut h = harassed(2);
+    h.story.world.lan(h.story.lan).faults.loss = 0.1;
+    let author = h.honest[0];
+    let texts = numbered("seldom", 40);
+    let whose =
+        Sender { id: h.story.world.id(author), epoch: h.story.world.epoch(author).unwrap() };
+    for n in 0..16_000 {
+        if n % 250 == 0 && n < 10_000 {
+            h.story.world.say(author, &texts[n / 250]);
+        }
+        for _ in 0..4 {
+            let gaps = vec![Span { from: 1, to: 1_000_000 }];
+            let channel = ChannelName::lobby();
+            let want = Want { from: h.from, channel, author: whose, attempt: 0, gaps };
+            let bytes = want.encode(&h.evil, limits::DATAGRAM);
+            h.inject(Hearing::Multicast, bytes);
+        }
+        h.story.world.run_for(ms(1));
+    }
+    all_have(&h.story, &h.honest, author, &texts);
+    h.story.end();
+}
+
 #[test]
 fn requests_of_nobody_known_bring_nothing() {
     let mut h = harassed(1);
