@@ -5,9 +5,9 @@
 //! one with two, are no special case.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::values::{LinkId, order};
+use crate::values::{Attachment, LinkId, order};
 
 /// A network interface of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Interface {
     pub addrs: Vec<Ipv4Addr>,
     /// The length in bits of the network part of each address, in the same order.
     pub prefixes: Vec<u8>,
+    /// Its IPv6 addresses that are fit for use, with the length of their network parts.
+    pub six: Vec<(Ipv6Addr, u8)>,
     /// It is switched on. Whether a cable is in does not count: one may be put in later.
     pub up: bool,
     /// It has a carrier: a cable is in, or the radio is associated. What is sent without one is
@@ -36,26 +38,52 @@ pub struct Interface {
     pub wireless: bool,
 }
 
-/// An interface that a node uses, with the address that it sends from there.
+/// An interface that a node uses, with the addresses that it sends from there: at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// The interface's index.
     pub id: LinkId,
     /// The interface's name.
     pub name: String,
-    /// The source address of what leaves by this link.
-    pub addr: Ipv4Addr,
+    /// The source address of what leaves by this link in IPv4.
+    pub addr: Option<Ipv4Addr>,
     /// The length in bits of the network part of `addr`.
     pub prefix: u8,
+    /// In IPv6: the address of the link's own, which every interface has and which stays when others
+    /// come and go; or the one that was asked for, which everything is sent from then.
+    pub six: Option<Ipv6Addr>,
+    /// The length in bits of the network part of `six`.
+    pub six_prefix: u8,
     /// It is a radio.
     pub wireless: bool,
 }
 
 impl Link {
     /// Whether `addr` is in this link's subnet.
-    pub fn is_neighbour(&self, addr: Ipv4Addr) -> bool {
-        let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0);
-        (self.addr.to_bits() ^ addr.to_bits()) & mask == 0
+    pub fn is_neighbour(&self, addr: IpAddr) -> bool {
+        match (addr, self.addr, self.six) {
+            (IpAddr::V4(addr), Some(own), _) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0);
+                (own.to_bits() ^ addr.to_bits()) & mask == 0
+            }
+            (IpAddr::V6(addr), _, Some(own)) => {
+                let bits = 128 - u32::from(self.six_prefix.min(128));
+                let mask = u128::MAX.checked_shl(bits).unwrap_or(0);
+                (own.to_bits() ^ addr.to_bits()) & mask == 0
+            }
+            _ => false,
+        }
+    }
+
+    /// By which versions of IP it can be used.
+    pub fn attachment(&self) -> Attachment {
+        Attachment { link: self.id, v4: self.addr.is_some(), v6: self.six.is_some() }
+    }
+
+    /// The address by which people know it.
+    pub fn shown(&self) -> IpAddr {
+        let six = self.six.unwrap_or(Ipv6Addr::UNSPECIFIED);
+        self.addr.map_or(six.into(), IpAddr::V4)
     }
 }
 
@@ -76,9 +104,9 @@ pub enum LinkError {
         /// The interface's name.
         name: String,
     },
-    /// The interface has no IPv4 address.
+    /// The interface has no address.
     #[error(
-        "interface '{name}' has no IPv4 address; `ip addr add 192.168.7.1/24 dev {name}` gives it \
+        "interface '{name}' has no IP address; `ip addr add 192.168.7.1/24 dev {name}` gives it \
          one (choose a network that is free), or ask the DHCP client why it got none"
     )]
     NoAddress {
@@ -87,7 +115,7 @@ pub enum LinkError {
     },
     /// No interface is up and has an address, not even the loopback.
     #[error(
-        "no network interface is up and has an IPv4 address (there are: {there}); \
+        "no network interface is up and has an IP address (there are: {there}); \
          `ip link set NAME up` and `ip addr add ADDR/24 dev NAME` make one usable"
     )]
     NoneUsable {
@@ -109,6 +137,14 @@ const INNER: [&str; 12] = [
 /// The system does not tell.
 pub fn interfaces() -> io::Result<Vec<Interface>> {
     let mut all = listed()?;
+    // Where there is no such list, there is no IPv6, or none that this program can use.
+    if let Ok(list) = std::fs::read_to_string("/proc/net/if_inet6") {
+        for (link, addr) in fit(&list) {
+            if let Some(interface) = all.iter_mut().find(|i| i.link == link && !i.loopback) {
+                interface.six.push(addr);
+            }
+        }
+    }
     order::sort_by_key(&mut all, |interface| interface.link);
     // One file lists those of this network namespace; where it is not there, none is known to be.
     if let Ok(list) = std::fs::read_to_string("/proc/net/wireless") {
@@ -117,6 +153,21 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
         }
     }
     Ok(all)
+}
+
+/// The IPv6 addresses in a list as Linux' `/proc/net/if_inet6` has it: address, index, length of the
+/// network part, scope, flags (all hexadecimal), name. One that may be somebody else's is not fit
+/// for use, or not yet: while it is tried (RFC 4862 §5.4) nothing can be sent from it.
+fn fit(list: &str) -> impl Iterator<Item = (LinkId, (Ipv6Addr, u8))> {
+    const TENTATIVE_OR_DUPLICATE: u32 = 0x40 | 0x08;
+    list.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let addr = u128::from_str_radix(words.next()?, 16).ok()?;
+        let mut number = || u32::from_str_radix(words.next()?, 16).ok();
+        let (index, prefix, _scope, flags) = (number()?, number()?, number()?, number()?);
+        let addr = (Ipv6Addr::from_bits(addr), u8::try_from(prefix).ok()?);
+        (flags & TENTATIVE_OR_DUPLICATE == 0).then_some((LinkId(index), addr))
+    })
 }
 
 /// The names in a list as Linux' `/proc/net/wireless` has it.
@@ -142,6 +193,7 @@ fn listed() -> io::Result<Vec<Interface>> {
                 name: found.name.clone(),
                 addrs: Vec::new(),
                 prefixes: Vec::new(),
+                six: Vec::new(),
                 up: found.is_oper_up(),
                 running: found.is_oper_up(),
                 loopback: found.is_loopback(),
@@ -161,7 +213,7 @@ fn listed() -> io::Result<Vec<Interface>> {
 ///
 /// With nothing wanted: every interface that is up, can multicast and leads out of this host;
 /// bridges to containers and virtual machines only when there is no such interface; the loopback
-/// only when there is nothing else. Otherwise what is wanted, by name or IPv4 address, in that
+/// only when there is nothing else. Otherwise what is wanted, by name or address, in that
 /// order, each once, and nothing else.
 ///
 /// # Errors
@@ -199,9 +251,14 @@ fn choose_freely(all: &[Interface]) -> Result<Vec<Link>, LinkError> {
 
 /// The interface that is called `text`, or has that address.
 fn find(all: &[Interface], text: &str) -> Result<Link, LinkError> {
-    let addr = text.parse::<Ipv4Addr>().ok();
+    // `fe80::1%eth0`: an address of the link's own is told with the link that it is of.
+    let (bare, on) = text.split_once('%').unwrap_or((text, ""));
+    let addr = bare.parse::<IpAddr>().ok();
     let found = all.iter().filter(|i| match addr {
-        Some(addr) => i.addrs.contains(&addr),
+        Some(IpAddr::V4(addr)) => i.addrs.contains(&addr),
+        Some(IpAddr::V6(addr)) => {
+            i.six.iter().any(|(six, _)| *six == addr) && (on.is_empty() || i.name == on)
+        }
         None => i.name == text,
     });
     // An address can be on two interfaces: the one that is up is meant.
@@ -216,14 +273,22 @@ fn find(all: &[Interface], text: &str) -> Result<Link, LinkError> {
 
 /// The link of an interface, with the wanted address, or its first one that is not just
 /// self-assigned; none if it has no address.
-fn link(interface: &Interface, wanted: Option<Ipv4Addr>) -> Option<Link> {
-    let addr = wanted
-        .or_else(|| interface.addrs.iter().find(|a| !a.is_link_local()).copied())
-        .or_else(|| interface.addrs.first().copied())?;
-    let at = interface.addrs.iter().position(|a| *a == addr);
+fn link(interface: &Interface, wanted: Option<IpAddr>) -> Option<Link> {
+    let wanted_four = interface.addrs.iter().find(|a| wanted == Some(IpAddr::V4(**a)));
+    let addr = wanted_four
+        .or_else(|| interface.addrs.iter().find(|a| !a.is_link_local()))
+        .or_else(|| interface.addrs.first())
+        .copied();
+    let at = interface.addrs.iter().position(|a| Some(*a) == addr);
     let prefix = at.and_then(|at| interface.prefixes.get(at)).copied().unwrap_or(32);
+    let wanted_six = interface.six.iter().find(|(a, _)| wanted == Some(IpAddr::V6(*a)));
+    let six = wanted_six
+        .or_else(|| interface.six.iter().find(|(a, _)| a.is_unicast_link_local()))
+        .or_else(|| interface.six.first());
+    let (six, six_prefix) = six.map_or((None, 128), |(addr, prefix)| (Some(*addr), *prefix));
     let (name, wireless) = (interface.name.clone(), interface.wireless);
-    Some(Link { id: interface.link, name, addr, prefix, wireless })
+    let link = Link { id: interface.link, name, addr, prefix, six, six_prefix, wireless };
+    (addr.is_some() || six.is_some()).then_some(link)
 }
 
 pub(super) fn leads_inside(name: &str) -> bool {
@@ -236,10 +301,11 @@ fn describe(all: &[Interface]) -> String {
         return "none".into();
     }
     let one = |i: &Interface| {
-        let mut notes: Vec<String> =
-            i.addrs.iter().copied().map(IpAddr::V4).map(|a| a.to_string()).collect();
+        let six = i.six.iter().map(|(addr, _)| IpAddr::V6(*addr));
+        let addrs = i.addrs.iter().copied().map(IpAddr::V4).chain(six);
+        let mut notes: Vec<String> = addrs.map(|addr| addr.to_string()).collect();
         if notes.is_empty() {
-            notes.push("no IPv4 address".into());
+            notes.push("no IP address".into());
         }
         if !i.up {
             notes.push("down".into());
@@ -265,6 +331,7 @@ pub(super) mod tests {
             name,
             addrs: vec![],
             prefixes: vec![],
+            six: vec![],
             up: flags.contains('u'),
             running: flags.contains('r'),
             loopback: flags.contains('l'),
@@ -273,13 +340,19 @@ pub(super) mod tests {
             wireless: false,
         };
         for (addr, prefix) in words.filter_map(|word| word.split_once('/')) {
-            interface.addrs.push(addr.parse().unwrap());
-            interface.prefixes.push(prefix.parse().unwrap());
+            let prefix = prefix.parse().unwrap();
+            match addr.parse().unwrap() {
+                IpAddr::V4(addr) => {
+                    interface.addrs.push(addr);
+                    interface.prefixes.push(prefix);
+                }
+                IpAddr::V6(addr) => interface.six.push((addr, prefix)),
+            }
         }
         interface
     }
 
-    /// The chosen links as `NAME=ADDR/PREFIX …`, or the error's text.
+    /// The chosen links as `NAME=ADDR/PREFIX+SIX/PREFIX …`, or the error's text.
     #[track_caller]
     fn chosen(table: &[&str], wanted: &[&str]) -> String {
         let all: Vec<Interface> = table.iter().map(|line| interface(line)).collect();
@@ -287,7 +360,12 @@ pub(super) mod tests {
         match choose(&all, &wanted) {
             Ok(links) => links
                 .iter()
-                .map(|l| format!("{}={}/{}", l.name, l.addr, l.prefix))
+                .map(|l| {
+                    let four = l.addr.map(|addr| format!("{addr}/{}", l.prefix));
+                    let six = l.six.map(|addr| format!("{addr}/{}", l.six_prefix));
+                    let addrs: Vec<String> = [four, six].into_iter().flatten().collect();
+                    format!("{}={}", l.name, addrs.join("+"))
+                })
                 .collect::<Vec<_>>()
                 .join(" "),
             Err(e) => e.to_string(),
@@ -344,6 +422,34 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn an_interface_with_ipv6_is_used_by_it_too_and_with_nothing_else_by_it_alone() {
+        let both = "2 eth0 um 10.77.0.1/24 fd77::1/64 fe80::1/64";
+        let six = "3 eth1 um fd78::1/64 fe80::1/64";
+        assert_eq!(
+            chosen(&[LO, both, six], &[]),
+            "eth0=10.77.0.1/24+fe80::1/64 eth1=fe80::1/64"
+        );
+        assert_eq!(chosen(&[LO, both, six], &["fd77::1"]), "eth0=10.77.0.1/24+fd77::1/64");
+        assert_eq!(chosen(&[LO, both, six], &["10.77.0.1"]), "eth0=10.77.0.1/24+fe80::1/64");
+        assert_eq!(chosen(&[LO, both, six], &["fe80::1%eth1"]), "eth1=fe80::1/64");
+        insta::assert_snapshot!(chosen(&[LO, both, six], &["fd79::1"]),
+            @"no interface 'fd79::1' here; there are: lo (127.0.0.1), eth0 (10.77.0.1, fd77::1, fe80::1), eth1 (fd78::1, fe80::1)");
+    }
+
+    #[test]
+    fn an_address_of_ipv6_that_may_be_somebody_elses_is_not_fit_for_use() {
+        let list = "\
+fe800000000000000000000000000001 02 40 20 80     eth0
+fd770000000000000000000000000001 02 40 00 c0     eth0
+fd770000000000000000000000000002 02 40 00 88     eth0
+00000000000000000000000000000001 01 80 10 80       lo
+rubbish
+";
+        let fit: Vec<_> = fit(list).map(|(link, addr)| (link.0, addr.0.to_string(), addr.1)).collect();
+        assert_eq!(fit, [(2, "fe80::1".to_owned(), 64), (1, "::1".to_owned(), 128)]);
+    }
+
+    #[test]
     fn a_self_assigned_address_is_used_only_when_there_is_no_other() {
         assert_eq!(chosen(&["2 eth0 um 169.254.3.4/16 10.77.0.1/24"], &[]), "eth0=10.77.0.1/24");
         assert_eq!(chosen(&["2 eth0 um 169.254.3.4/16"], &[]), "eth0=169.254.3.4/16");
@@ -354,13 +460,13 @@ pub(super) mod tests {
         insta::assert_snapshot!(chosen(&[LO, ETH0], &["eth0", "eth9"]),
             @"no interface 'eth9' here; there are: lo (127.0.0.1), eth0 (10.77.0.1)");
         insta::assert_snapshot!(chosen(&[ETH0, WLAN_DOWN, WLAN_BARE], &["10.0.0.9"]),
-            @"no interface '10.0.0.9' here; there are: eth0 (10.77.0.1), wlan0 (192.168.1.4, down), wlan1 (no IPv4 address)");
+            @"no interface '10.0.0.9' here; there are: eth0 (10.77.0.1), wlan0 (192.168.1.4, down), wlan1 (no IP address)");
         insta::assert_snapshot!(chosen(&[ETH0, WLAN_DOWN], &["wlan0"]),
             @"interface 'wlan0' is down; `ip link set wlan0 up` switches it on");
         insta::assert_snapshot!(chosen(&[ETH0, WLAN_BARE], &["wlan1"]),
-            @"interface 'wlan1' has no IPv4 address; `ip addr add 192.168.7.1/24 dev wlan1` gives it one (choose a network that is free), or ask the DHCP client why it got none");
+            @"interface 'wlan1' has no IP address; `ip addr add 192.168.7.1/24 dev wlan1` gives it one (choose a network that is free), or ask the DHCP client why it got none");
         insta::assert_snapshot!(chosen(&[WLAN_DOWN], &[]),
-            @"no network interface is up and has an IPv4 address (there are: wlan0 (192.168.1.4, down)); `ip link set NAME up` and `ip addr add ADDR/24 dev NAME` make one usable");
+            @"no network interface is up and has an IP address (there are: wlan0 (192.168.1.4, down)); `ip link set NAME up` and `ip addr add ADDR/24 dev NAME` make one usable");
         insta::assert_snapshot!(chosen(&[], &["eth0"]), @"no interface 'eth0' here; there are: none");
     }
 
@@ -369,15 +475,19 @@ pub(super) mod tests {
         let link = |addr: [u8; 4], prefix| Link {
             id: LinkId(2),
             name: "eth0".into(),
-            addr: addr.into(),
+            addr: Some(addr.into()),
             prefix,
+            six: Some("fd77::1".parse().unwrap()),
+            six_prefix: 64,
             wireless: false,
         };
         let lan = link([10, 77, 0, 1], 24);
-        assert!(lan.is_neighbour([10, 77, 0, 200].into()));
-        assert!(!lan.is_neighbour([10, 77, 1, 200].into()));
-        assert!(link([10, 77, 0, 1], 0).is_neighbour([1, 1, 1, 1].into()));
-        assert!(!link([10, 77, 0, 1], 32).is_neighbour([10, 77, 0, 2].into()));
+        let is_neighbour = |link: Link, addr: &str| link.is_neighbour(addr.parse().unwrap());
+        assert!(is_neighbour(lan.clone(), "10.77.0.200"));
+        assert!(!is_neighbour(lan.clone(), "10.77.1.200"));
+        assert!(is_neighbour(link([10, 77, 0, 1], 0), "1.1.1.1"));
+        assert!(!is_neighbour(link([10, 77, 0, 1], 32), "10.77.0.2"));
+        assert!(is_neighbour(lan.clone(), "fd77::9") && !is_neighbour(lan, "fd78::9"));
     }
 
     #[test]

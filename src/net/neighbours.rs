@@ -1,26 +1,33 @@
 //! The hosts next to this one that the system has had to do with lately.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-/// Neighbours whose hardware address the system knows, on these interfaces, as Linux'
-/// `/proc/net/arp` lists them. None where there is no such list.
-pub fn neighbours(interfaces: &[&str]) -> Vec<Ipv4Addr> {
+use super::Link;
+use crate::values::LinkId;
+
+/// Neighbours whose hardware address the system knows, on these links, as Linux' `/proc/net/arp`
+/// lists them. None where there is no such list.
+pub fn neighbours(links: &[Link]) -> Vec<(LinkId, IpAddr)> {
     let list = std::fs::read_to_string("/proc/net/arp").unwrap_or_default();
-    listed(&list, interfaces)
+    let index = |name: &str| links.iter().find(|link| link.name == name).map(|link| link.id);
+    listed(&list, index).collect()
 }
 
 /// `ATF_COM` of `if_arp.h`: the entry is complete.
 const COMPLETE: u32 = 2;
 
-fn listed(list: &str, interfaces: &[&str]) -> Vec<Ipv4Addr> {
-    let of = |line: &str| {
+fn listed(
+    list: &str,
+    link: impl Fn(&str) -> Option<LinkId>,
+) -> impl Iterator<Item = (LinkId, IpAddr)> {
+    list.lines().skip(1).filter_map(move |line| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [addr, _type, flags, _hardware, _mask, interface] = words[..] else { return None };
         let flags = u32::from_str_radix(flags.strip_prefix("0x")?, 16).ok()?;
-        let is_known = flags & COMPLETE != 0 && interfaces.contains(&interface);
-        addr.parse().ok().filter(|_| is_known)
-    };
-    list.lines().skip(1).filter_map(of).collect()
+        let addr: Ipv4Addr = addr.parse().ok()?;
+        let link = link(interface)?;
+        (flags & COMPLETE != 0).then_some((link, addr.into()))
+    })
 }
 
 #[cfg(test)]
@@ -37,8 +44,9 @@ IP address       HW type     Flags       HW address            Mask     Device
 172.17.0.2       0x1         0x2         02:42:ac:11:00:02     *        docker0
 nonsense
 ";
-        let expected: [Ipv4Addr; 2] = [[10, 77, 0, 2].into(), [10, 77, 0, 4].into()];
-        assert_eq!(listed(list, &["eth0"]), expected);
-        assert!(listed("", &["eth0"]).is_empty());
+        let eth0 = |name: &str| (name == "eth0").then_some(LinkId(2));
+        let expected = [[10, 77, 0, 2], [10, 77, 0, 4]].map(|addr| (LinkId(2), IpAddr::from(addr)));
+        assert_eq!(listed(list, eth0).collect::<Vec<_>>(), expected);
+        assert_eq!(listed("", eth0).count(), 0);
     }
 }

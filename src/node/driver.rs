@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use super::notices::Notice;
 use crate::net::{
     self, Changes, Clock, Drained, Interface, Link, LinkFailure, Sockets, Transmit, Usage,
 };
-use crate::proto::{self, Command, Counters, Destination, Engine, Input, Output};
-use crate::values::{Instant, LinkId, SmallMap, SmallSet, limits};
+use crate::proto::{self, Command, Counters, Destination, Engine, Input, Output, Versions};
+use crate::values::{Attachment, Instant, LinkId, SmallMap, SmallSet, limits};
 use crate::wire::{Hearing, Packet};
 
 /// The tokens of the waker and of the system's word of changes; the sockets have those behind them.
@@ -155,11 +155,11 @@ impl Driver {
     /// Tells the engine which links there are, and how fast it may speak over them.
     fn tell_links(&mut self) {
         let links = self.sockets.links();
-        let ids: Vec<LinkId> = links.iter().map(|link| link.id).collect();
+        let attachments: Vec<Attachment> = links.iter().map(Link::attachment).collect();
         let wireless = links.iter().any(|link| link.wireless);
         let rate = if wireless { limits::SAY_RATE_WIRELESS } else { limits::SAY_RATE };
         self.engine.handle(self.clock.now(), Input::Command(Command::Pace(rate)));
-        self.engine.handle(self.clock.now(), Input::Links(&ids));
+        self.engine.handle(self.clock.now(), Input::Links(&attachments));
         self.look_around();
     }
 
@@ -278,8 +278,8 @@ impl Driver {
         Ok(all.into_iter().zip(usage).collect())
     }
 
-    pub(super) fn links(&self) -> Vec<(String, Ipv4Addr)> {
-        self.sockets.links().iter().map(|link| (link.name.clone(), link.addr)).collect()
+    pub(super) fn links(&self) -> Vec<(String, IpAddr)> {
+        self.sockets.links().iter().map(|link| (link.name.clone(), link.shown())).collect()
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -330,12 +330,12 @@ impl Driver {
     fn enqueue(&mut self, bytes: Arc<[u8]>, to: Destination) {
         let queue = &mut self.queue;
         match to {
-            Destination::Group(group) => {
-                let to = SocketAddr::V4(group);
-                queue.extend(self.sockets.links().iter().map(|link| Transmit {
+            Destination::Group(group, versions) => {
+                let ways = self.sockets.ways(group, versions == Versions::All).into_iter();
+                queue.extend(ways.map(|(to, link)| Transmit {
                     bytes: Arc::clone(&bytes),
                     to,
-                    link: Some(link.id),
+                    link: Some(link),
                 }));
             }
             Destination::Address(to, link) => queue.push_back(Transmit {
@@ -379,6 +379,13 @@ impl Driver {
     fn report(&mut self, failures: Vec<LinkFailure>) {
         for failure in failures {
             let Some(link) = failure.link else { continue };
+            // Many a host has IPv6 that leads nowhere: where there is IPv4 as well, that is no news.
+            let has_four = |l: &Link| l.id == link && l.addr.is_some();
+            if failure.to.is_some_and(|to| to.is_ipv6())
+                && self.sockets.links().iter().any(has_four)
+            {
+                continue;
+            }
             if self.failing.insert(link, self.clock.now()).is_none() {
                 let name = self.name(link).unwrap_or_else(|| link.to_string());
                 let why = failure.why();

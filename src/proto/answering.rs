@@ -10,6 +10,18 @@ use super::timing;
 use crate::wire::{Hearing, Presence, PresenceKind};
 
 impl Engine {
+    /// Somebody who passes through asks all. Where it and this node have both versions of IP, the
+    /// question comes by each; `true` if this copy is the one to be answered.
+    pub(super) fn note_question(&mut self, arrival: &Arrival<'_>, hello: &Presence) -> bool {
+        let answered = self.visitors.entry(&hello.from, || None);
+        if arrival.source.is_ipv4() {
+            *answered = hello.nonce;
+            self.answers.withdraw_by_six(hello);
+            return true;
+        }
+        answered.is_none() || *answered != hello.nonce
+    }
+
     /// Plans the answer to a `hello`, if this node is among those to answer.
     pub(super) fn plan_answer(&mut self, arrival: &Arrival<'_>, hello: &Presence) {
         if self.config.visitor {
@@ -30,6 +42,9 @@ impl Engine {
         }
         if undecided.is_some() {
             delay += timing::UNDECIDED;
+        }
+        if to_all && arrival.source.is_ipv6() {
+            delay += timing::OTHER_COPY;
         }
         let answer = Answer {
             to: hello.from,

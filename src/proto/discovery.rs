@@ -59,6 +59,8 @@ pub(crate) struct Pull {
     pub(crate) until: Instant,
     /// Peers that were new so far.
     pub(crate) found: usize,
+    /// Peers that are out of this node's reach, for want of a version of IP.
+    pub(crate) far: u32,
     /// Whom the peer says it knows, with its last page.
     pub(crate) told: Option<Summary>,
 }
@@ -374,6 +376,7 @@ impl Discovery {
             asked,
             until,
             found: 0,
+            far: 0,
             told: None,
         };
         self.pull = Some(pull);

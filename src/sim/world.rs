@@ -13,7 +13,7 @@ use super::trace::Trace;
 use super::watch::Watch;
 use crate::proto::{Command, Config, Engine, Event, Input, Outgoing, Output};
 use crate::values::{
-    ChannelName, Epoch, Group, Instant, Level, LinkId, NodeId, PeerText, Rng, SmallMap, WallTime,
+    Attachment, ChannelName, Epoch, Group, Instant, Level, LinkId, NodeId, PeerText, Rng, SmallMap, WallTime,
 };
 use crate::wire::{Identity, Packet, Profile, Secret};
 
@@ -224,7 +224,8 @@ impl World {
     /// Lets a node know which links there are.
     pub fn tell_links(&mut self, node: NodeIndex) {
         let interfaces = &self.hosts[self.nodes[node.0].host.0].interfaces;
-        let links: Vec<LinkId> = interfaces.iter().map(|interface| interface.link).collect();
+        let links: Vec<Attachment> =
+            interfaces.iter().map(|interface| Attachment::v4(interface.link)).collect();
         self.input(node, Input::Links(&links));
     }
 
