@@ -193,6 +193,7 @@ fn list_heard(paths: &mut Vec<Path>, link: Option<LinkId>, addr: SocketAddr, now
             _ => return,
         };
     }
+    paths.reserve_exact(1); // most have two, one of each version of IP
     paths.push(Path { link, addr, proven: false, heard: now, token: None });
 }
 
