@@ -21,7 +21,7 @@ fn told() -> Vec<(LinkId, IpAddr)> {
 }
 
 #[cfg(target_os = "linux")]
-use linux::told;
+use self::linux::told;
 
 #[cfg(target_os = "linux")]
 mod linux {

@@ -303,7 +303,7 @@ impl Engine {
             peer.paths.retain_links(links);
         }
         for id in self.peer_ids().collect::<Vec<_>>() {
-            self.review_copies(id);
+            self.review_versions(id);
         }
         if !self.links.is_empty() {
             self.hurry();

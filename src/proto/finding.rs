@@ -395,7 +395,7 @@ impl Engine {
         let ask_at = now + Duration::from_micros(50) * place;
         peer.ask_at = ask_at;
         self.peers.insert(told.id, peer);
-        self.review_copies(told.id);
+        self.review_versions(told.id);
         if (few || told.unicast || !self.config.multicast)
             && self.discovery.asking.len() < limits::PEERS
         {

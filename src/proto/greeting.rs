@@ -137,7 +137,7 @@ impl Engine {
             let heard = peer.reach.hear_multicast(now, size, false);
             self.on_multicast_heard(heard, id);
         }
-        self.review_copies(id);
+        self.review_versions(id);
     }
 
     /// Takes in what a peer says of itself, and how it was heard.
@@ -244,6 +244,7 @@ impl Engine {
 
     fn tell_news(&mut self, id: NodeId, news: News) {
         self.review_copies(id);
+        self.review_versions(id);
         self.discovery.asking.remove(&id);
         let Some(peer) = self.peers.get(id) else { return };
         let info = peer.info(id, PeerState::Alive, self.now);

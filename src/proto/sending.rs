@@ -70,10 +70,14 @@ impl Engine {
         }
     }
 
-    /// Puts a peer on the lists of those who get copies and of those who need IPv6, or takes it off.
-    pub(super) fn review_copies(&mut self, id: NodeId) {
+    /// Puts a peer on the list of those who need IPv6, or takes it off.
+    pub(super) fn review_versions(&mut self, id: NodeId) {
         let best = self.peers.get(id).and_then(|peer| peer.paths.best());
         self.six.note(id, best.is_some_and(|path| path.addr.is_ipv6()));
+    }
+
+    /// The same with the list of those who get copies.
+    pub(super) fn review_copies(&mut self, id: NodeId) {
         let wants = self.peers.get(id).is_some_and(|peer| {
             (peer.reach.wants_copies(self.now) || !self.config.multicast)
                 && peer.paths.best().is_some_and(|path| path.proven)
