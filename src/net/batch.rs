@@ -141,7 +141,8 @@ impl Io {
 fn way(links: &[Link], link: LinkId, to: IpAddr) -> (LinkId, IpAddr) {
     let wanted = links.iter().find(|l| l.id == link);
     let IpAddr::V4(to) = to else {
-        let named = wanted.and_then(|wanted| wanted.six).filter(|addr| !addr.is_unicast_link_local());
+        let named =
+            wanted.and_then(|wanted| wanted.six).filter(|addr| !addr.is_unicast_link_local());
         return (link, named.unwrap_or(Ipv6Addr::UNSPECIFIED).into());
     };
     let own = links.iter().find(|l| l.addr == Some(to));

@@ -37,8 +37,9 @@ pub struct Sockets {
     /// The slot of the socket that IPv6 is sent from, once there is one.
     six: Option<usize>,
     registered: Option<(Registry, Range<usize>)>,
-    /// Whether the unicast socket's writable events are asked for.
-    awaits_writable: bool,
+    /// Whether writable events are asked for of the socket that IPv4 is sent from, and of that for
+    /// IPv6.
+    awaits_writable: [bool; 2],
     links: Vec<Link>,
     wanted: SmallSet<Ipv4Addr>,
     /// What the kernel granted, and in which slot.
@@ -72,7 +73,7 @@ impl Sockets {
             groups,
             six: None,
             registered: None,
-            awaits_writable: false,
+            awaits_writable: [false; 2],
             links: Vec::new(),
             wanted: SmallSet::new(),
             members: SmallMap::new(),
@@ -226,17 +227,19 @@ impl Sockets {
         Ok(Drained::More)
     }
 
-    /// Sends the queue from its front until it is empty or the system takes no more. A datagram
-    /// that can't be sent is dropped and reported, and the rest goes on.
+    /// Sends the queue, best one of a single version of IP, from its front until it is empty or the
+    /// system takes no more. A datagram that can't be sent is dropped and reported, and the rest goes
+    /// on.
     pub fn send(&mut self, out: &mut VecDeque<Transmit>) -> Sent {
         let mut result = Sent::default();
+        let mut v6 = false;
         while !out.is_empty() {
-            let sender = match out.front() {
-                Some(transmit) if transmit.to.is_ipv6() => {
-                    let slot = self.six.and_then(|slot| self.groups.get(slot)?.as_ref());
-                    slot.map(|endpoint| &endpoint.socket)
-                }
-                _ => Some(&self.unicast.socket),
+            v6 = out.front().is_some_and(|transmit| transmit.to.is_ipv6());
+            let sender = if v6 {
+                let endpoint = self.six.and_then(|slot| self.groups.get(slot)?.as_ref());
+                endpoint.map(|endpoint| &endpoint.socket)
+            } else {
+                Some(&self.unicast.socket)
             };
             let sent = match sender {
                 Some(socket) => self.io.send(socket, out, &self.links),
@@ -260,7 +263,7 @@ impl Sockets {
                 }
             }
         }
-        if let Err(error) = self.await_writable(result.blocked) {
+        if let Err(error) = self.await_writable(v6, result.blocked) {
             result.failures.push(LinkFailure { link: None, to: None, during: During::Send, error });
         }
         result
@@ -291,22 +294,23 @@ impl Sockets {
 
     /// Asks for writable events while sending is blocked, and only then: each datagram that left
     /// would be an event otherwise.
-    fn await_writable(&mut self, blocked: bool) -> io::Result<()> {
-        let six = self.six;
+    fn await_writable(&mut self, v6: bool, blocked: bool) -> io::Result<()> {
         let Some((registry, tokens)) = &self.registered else { return Ok(()) };
-        if blocked == self.awaits_writable {
+        let awaits = &mut self.awaits_writable[usize::from(v6)];
+        if blocked == *awaits {
             return Ok(());
         }
         let interest =
             if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-        registry.reregister(&mut self.unicast.socket, Token(tokens.start), interest)?;
-        if let Some(slot) = six
+        if !v6 {
+            registry.reregister(&mut self.unicast.socket, Token(tokens.start), interest)?;
+        } else if let Some(slot) = self.six
             && let Some(endpoint) = self.groups.get_mut(slot).and_then(Option::as_mut)
         {
             let token = Token(tokens.start + 1 + slot);
             registry.reregister(&mut endpoint.socket, token, interest)?;
         }
-        self.awaits_writable = blocked;
+        *awaits = blocked;
         Ok(())
     }
 
@@ -342,7 +346,11 @@ impl Sockets {
         for link in &self.links {
             for &group in self.wanted.iter().filter(|group| pick(**group, link.id)) {
                 let addrs = addresses(group, self.options.ttl).into_iter();
-                missing.extend(addrs.filter(|addr| link.attachment().carries(*addr)).map(|addr| (addr, link.id)));
+                missing.extend(
+                    addrs
+                        .filter(|addr| link.attachment().carries(*addr))
+                        .map(|addr| (addr, link.id)),
+                );
             }
         }
         if self.six.is_none() {

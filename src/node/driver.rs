@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
@@ -88,7 +88,9 @@ pub(super) struct Driver {
     wanted: Vec<String>,
     /// Where somebody may be, if the node looks for anybody.
     whereabouts: Option<Whereabouts>,
-    queue: VecDeque<Transmit>,
+    /// What is to be sent by IPv4, and by IPv6: a full send buffer of the one holds up nothing of the
+    /// other, and what goes by one can leave in few system calls.
+    queues: [VecDeque<Transmit>; 2],
     /// What there is to tell since the last turn.
     pub(super) notices: VecDeque<Notice>,
     /// What happened at sources that are not the node's own, since the last turn.
@@ -133,7 +135,7 @@ impl Driver {
             clock,
             wanted,
             whereabouts,
-            queue: VecDeque::new(),
+            queues: [VecDeque::new(), VecDeque::new()],
             notices: VecDeque::new(),
             foreign: Vec::new(),
             busy: SmallSet::new(),
@@ -252,13 +254,13 @@ impl Driver {
     /// Whether so much waits to be sent, or was said just now, that nothing more should be said for
     /// now.
     pub(super) fn is_congested(&self) -> bool {
-        self.queue.len() > SEND_QUEUE || self.engine.is_congested()
+        self.queues.iter().any(|queue| queue.len() > SEND_QUEUE) || self.engine.is_congested()
     }
 
     /// Whether the engine has stopped and its last words have left, or can't.
     pub(super) fn is_over(&self) -> bool {
         let Some(since) = self.stopped else { return false };
-        self.queue.is_empty() || self.clock.now().since(since) > LAST_WORDS
+        self.queues.iter().all(VecDeque::is_empty) || self.clock.now().since(since) > LAST_WORDS
     }
 
     fn receive(&mut self, token: Token) -> io::Result<Drained> {
@@ -297,7 +299,7 @@ impl Driver {
         let wake = loop {
             match self.engine.poll() {
                 Output::Wake(at) => break at,
-                Output::Send { bytes, to } => self.enqueue(bytes, to),
+                Output::Send { bytes, to } => self.enqueue(&bytes, to),
                 Output::Join(group) => {
                     let failures = self.sockets.join(group);
                     self.report(failures);
@@ -327,37 +329,42 @@ impl Driver {
         wake
     }
 
-    fn enqueue(&mut self, bytes: Arc<[u8]>, to: Destination) {
-        let queue = &mut self.queue;
+    fn enqueue(&mut self, bytes: &Arc<[u8]>, to: Destination) {
+        let [four, six] = &mut self.queues;
+        let mut send = |to: SocketAddr, link| {
+            let queue = if to.is_ipv4() { &mut *four } else { &mut *six };
+            queue.push_back(Transmit { bytes: Arc::clone(bytes), to, link });
+        };
         match to {
             Destination::Group(group, versions) => {
-                let ways = self.sockets.ways(group, versions == Versions::All).into_iter();
-                queue.extend(ways.map(|(to, link)| Transmit {
-                    bytes: Arc::clone(&bytes),
-                    to,
-                    link: Some(link),
-                }));
+                for (to, link) in self.sockets.ways(group, versions == Versions::All) {
+                    send(to, Some(link));
+                }
             }
-            Destination::Address(to, link) => queue.push_back(Transmit {
-                bytes,
-                to,
-                // A datagram may have come by an interface that is not a link of ours, such as
-                // the loopback; the way back is the routing table's business then.
-                link: link.filter(|&id| self.sockets.links().iter().any(|link| link.id == id)),
-            }),
+            // A datagram may have come by an interface that is not a link of ours, such as the
+            // loopback; the way back is the routing table's business then.
+            Destination::Address(to, link) => {
+                send(to, link.filter(|&id| self.sockets.links().iter().any(|link| link.id == id)));
+            }
         }
     }
 
     fn send(&mut self) {
-        if self.queue.is_empty() {
-            return;
+        for version in 0..self.queues.len() {
+            if !self.queues[version].is_empty() {
+                self.send_from(version);
+            }
         }
+    }
+
+    fn send_from(&mut self, version: usize) {
+        let queue = &mut self.queues[version];
         let tried: SmallSet<LinkId> = if self.failing.is_empty() {
             SmallSet::new()
         } else {
-            self.queue.iter().filter_map(|transmit| transmit.link).collect()
+            queue.iter().filter_map(|transmit| transmit.link).collect()
         };
-        let sent = self.sockets.send(&mut self.queue);
+        let sent = self.sockets.send(queue);
         let failed: SmallSet<LinkId> = sent.failures.iter().filter_map(|f| f.link).collect();
         for link in tried.into_iter().filter(|link| !failed.contains(link)) {
             let since = self.failing.get(&link).map(|&last| self.clock.now().since(last));

@@ -146,9 +146,12 @@ impl Engine {
         let asks = presence.nonce.is_some();
         let pad = if asks { limits::QUESTION } else { 0 };
         let all = asks || self.six.is_turn();
-        self.write_presence(presence, pad, |engine, bytes| match all {
-            true => engine.broadcast_by(bytes, None, Versions::All),
-            false => engine.broadcast(bytes, None),
+        self.write_presence(presence, pad, |engine, bytes| {
+            if all {
+                engine.broadcast_by(bytes, None, Versions::All);
+            } else {
+                engine.broadcast(bytes, None);
+            }
         });
     }
 

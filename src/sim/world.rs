@@ -13,7 +13,8 @@ use super::trace::Trace;
 use super::watch::Watch;
 use crate::proto::{Command, Config, Engine, Event, Input, Outgoing, Output};
 use crate::values::{
-    Attachment, ChannelName, Epoch, Group, Instant, Level, LinkId, NodeId, PeerText, Rng, SmallMap, WallTime,
+    Attachment, ChannelName, Epoch, Group, Instant, Level, LinkId, NodeId, PeerText, Rng, SmallMap,
+    WallTime,
 };
 use crate::wire::{Identity, Packet, Profile, Secret};
 

@@ -90,17 +90,20 @@ fn what_agents_without_ipv4_say_and_ask_reaches_all_and_who_comes_late_catches_u
         });
     };
     let _first = [hosts[0].agent(&[]), hosts[1].agent(&[])];
-    hosts[..2].iter().for_each(|host| knows(host, 1));
+    knows(&hosts[0], 1);
+    knows(&hosts[1], 1);
     hosts[0].ask_agent(&["say", "before the third came"]).exits(0);
     let _third = hosts[2].agent(&[]);
-    hosts.iter().for_each(|host| knows(host, 2));
+    for host in &hosts {
+        knows(host, 2);
+    }
     eventually("the past has come", || {
         let past = hosts[2].ask_agent(&["history", "--json"]).json();
         past.iter().any(|message| message["text"] == "before the third came").then_some(())
     });
 
-    let answerer = hosts[1].client(&["answer", "echo", "here"]);
-    answerer.wait_for_complaint("answering on", |line| line.contains("answering on"));
+    let echo = hosts[1].client(&["answer", "echo", "here"]);
+    echo.wait_for_complaint("answering on", |line| line.contains("answering on"));
     let told = hosts[2].ask_agent(&["ask", "--json", "who?"]).exits(0);
     let answered = told.json().into_iter().any(|v| v["event"] == "answer" && v["text"] == "here");
     assert!(answered, "{told:#?}");
@@ -118,7 +121,9 @@ fn without_ipv4_a_seed_is_enough_where_multicast_is_blocked() {
         let mut listeners: Vec<Running> = hosts[..2].iter().map(|host| host.listen(&[])).collect();
         listeners.push(hosts[2].listen(&["--peer", seed]));
         all_meet(&listeners, &hosts);
-        assert_eq!(hosts[2].peers(&["--peer", seed])["host1"]["path"], "unicast");
+        for more in [&["--peer", seed][..], &["--no-multicast", "--peer", seed]] {
+            assert_eq!(hosts[2].peers(more)["host1"]["path"], "unicast");
+        }
         all_hear_each_once(&listeners, &hosts, &["--peer", "fd77::1"]);
     }
 }
@@ -156,6 +161,37 @@ fn without_ipv4_a_host_with_two_interfaces_reaches_both_lans() {
     listeners[2].wait_message("on both");
     let peers = hosts[0].peers(&["--iface", "fd78::1"]);
     assert_eq!(peers.keys().collect::<Vec<_>>(), ["host1", "host2"]);
+}
+
+/// With `--ttl` above 1 everything goes to the groups that routers pass on as well.
+#[test]
+fn what_comes_by_the_groups_of_the_link_and_of_the_site_is_shown_once() {
+    let lab = lab_or_skip!(2);
+    let hosts = without_ipv4(&lab);
+    let listeners: Vec<Running> = hosts.iter().map(|host| host.listen(&["--ttl", "2"])).collect();
+    all_meet(&listeners, &hosts);
+    all_hear_each_once(&listeners, &hosts, &["--ttl", "2"]);
+    let passed = lab.lan(&["mdb"]);
+    for group in [LOBBY, "ff05::efff:4b5d"] {
+        assert!(passed.lines().any(|line| line == format!("p1 {group}")), "{passed}");
+    }
+}
+
+/// As after a link has come up: the kernel asks the LAN whether anybody else has the address.
+#[test]
+fn an_address_that_is_still_tried_is_used_as_soon_as_it_is_fit() {
+    let lab = lab_or_skip!(2);
+    let hosts = lab.hosts();
+    lab.lan(&["only4", "1"]);
+    lab.lan(&["only6", "2"]);
+    let listeners: Vec<Running> = hosts.iter().map(|host| host.listen(&[])).collect();
+    let add = ["-6", "addr", "add", "fe80::1/64", "dev", "eth0"];
+    assert!(hosts[0].program("ip").args(add).status().unwrap().success());
+    all_meet(&listeners, &hosts);
+    let peers = hosts[0].user("asker").peers(&[]);
+    assert!(address(&peers["host2"]).starts_with("[fe80::2%"), "{peers:?}");
+    let down = |v: &Value| v["event"] == "link" && v["state"] == "down";
+    assert!(listeners[0].json_so_far(down).is_empty(), "{:?}", listeners[0].lines_so_far());
 }
 
 #[test]

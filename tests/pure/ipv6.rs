@@ -6,7 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cooee::proto::{Command, Config, Destination, Engine, Event, Input, Outgoing, Output, Versions};
+use cooee::proto::{
+    Command, Config, Destination, Engine, Event, Input, Outgoing, Output, Versions,
+};
 use cooee::values::{Attachment, ChannelName, Group, Instant, Level, LinkId, WallTime};
 use cooee::wire::{Hearing, Identity, Packet, Profile};
 
@@ -139,14 +141,16 @@ impl Lan {
                 Output::Event(event) => host.events.push(event),
                 Output::Send { bytes, to: Destination::Group(_, versions) } => {
                     for v6 in [six_first, !six_first] {
-                        let goes = has(&host.at, v6)
-                            && (versions == Versions::All || !v6 || !host.at.v4);
+                        let goes =
+                            has(&host.at, v6) && (versions == Versions::All || !v6 || !host.at.v4);
                         host.by_six += usize::from(goes && v6);
                         let hearers = attachments.iter().enumerate();
                         let hearers = hearers.filter(|(to, at)| goes && *to != from && has(at, v6));
-                        wire.extend(hearers.map(|(to, _)| {
-                            (from, to, v6, Hearing::Multicast, Arc::clone(&bytes))
-                        }));
+                        wire.extend(
+                            hearers.map(|(to, _)| {
+                                (from, to, v6, Hearing::Multicast, Arc::clone(&bytes))
+                            }),
+                        );
                     }
                 }
                 Output::Send { bytes, to: Destination::Address(addr, _) } => {
