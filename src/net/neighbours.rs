@@ -31,7 +31,7 @@ mod linux {
 
     use crate::values::LinkId;
 
-    /// Datagrams that an answer may take: some ten thousand neighbours.
+    /// Datagrams that an answer may take: thousands of neighbours.
     const ANSWER: usize = 64;
 
     /// Of rtnetlink(7) and netlink(7).
@@ -61,7 +61,7 @@ mod linux {
         question[4..6].copy_from_slice(&GET_NEIGHBOURS.to_ne_bytes());
         question[6..8].copy_from_slice(&REQUEST_DUMP.to_ne_bytes());
         rustix::net::send(&socket, &question, SendFlags::empty())?;
-        let mut buffer = vec![0; 1 << 15];
+        let mut buffer = vec![0; 1 << 13];
         for _ in 0..ANSWER {
             let (length, _) = rustix::net::recv(&socket, &mut buffer[..], RecvFlags::empty())?;
             if !read(buffer.get(..length).unwrap_or_default(), all) {

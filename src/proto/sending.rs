@@ -40,17 +40,17 @@ impl Engine {
             peer.is_some_and(|peer| channel.is_none_or(|name| peer.channels.may_have(name)))
         };
         let all = !self.config.discover || !self.discovery.settled || self.six.peers().any(needs);
-        self.broadcast_by(bytes, channel, if all { Versions::All } else { Versions::One });
+        self.broadcast_by(bytes.into(), channel, if all { Versions::All } else { Versions::One });
     }
 
     /// The same, by these versions of IP.
     fn broadcast_by(
         &mut self,
-        bytes: impl Into<Arc<[u8]>>,
+        bytes: Arc<[u8]>,
         channel: Option<&ChannelName>,
         versions: Versions,
     ) {
-        let bytes = self.seal(bytes.into());
+        let bytes = self.seal(bytes);
         if self.config.multicast {
             let group = self.config.group;
             let to = channel.map_or(group.addr(), |channel| group.channel(channel));
@@ -148,7 +148,7 @@ impl Engine {
         let all = asks || self.six.is_turn();
         self.write_presence(presence, pad, |engine, bytes| {
             if all {
-                engine.broadcast_by(bytes, None, Versions::All);
+                engine.broadcast_by(bytes.into(), None, Versions::All);
             } else {
                 engine.broadcast(bytes, None);
             }
