@@ -120,7 +120,9 @@ impl Engine {
         };
         self.counters.duplicates += 1;
         let is_new = !peer.paths.has(arrival.link, arrival.source);
-        let is_heard = peer.reach.is_deaf() && arrival.via == Hearing::Multicast;
+        let is_heard = peer.reach.is_deaf()
+            && arrival.via == Hearing::Multicast
+            && peer.paths.tells_of_groups(arrival.source);
         let asks_better = arrival.source.is_ipv4()
             && (arrival.via, presence.kind) == (Hearing::Multicast, PresenceKind::Hello)
             && self.answers.waits_by_six(presence);
@@ -192,14 +194,14 @@ impl Engine {
             peer.reach.without_multicast();
         }
         match arrival.via {
-            Hearing::Multicast => {
+            Hearing::Multicast if peer.paths.tells_of_groups(arrival.source) => {
                 let wary = !self.discovery.group_answered && peer.since < now;
                 news.heard = peer.reach.hear_multicast(now, size, wary);
             }
             Hearing::Unicast if presence.kind == PresenceKind::Hello && news.joined => {
                 peer.reach.meet_alone(presence.to.is_none());
             }
-            Hearing::Unicast => {}
+            Hearing::Multicast | Hearing::Unicast => {}
         }
         if let Some(how) = presence.hears
             && presence.to == Some(self.config.identity.id())

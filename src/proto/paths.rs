@@ -140,6 +140,12 @@ impl Paths {
         }
     }
 
+    /// Whether what comes from `source` by multicast shows that what is said by multicast arrives. By
+    /// IPv6 a peer that has IPv4 announces itself, and says nothing.
+    pub(crate) fn tells_of_groups(&self, source: SocketAddr) -> bool {
+        source.is_ipv4() || self.best().is_none_or(|path| path.addr.is_ipv6())
+    }
+
     /// The best path over which the peer has given a token, and the token.
     pub(crate) fn best_with_token(&self) -> Option<(Path, u64)> {
         let with = self.iter().filter_map(|path| Some((path, path.token?)));

@@ -39,12 +39,14 @@ struct Lan {
     hosts: Vec<Host>,
     /// Copies by IPv6 overtake those by IPv4.
     six_first: bool,
+    /// The switch has forgotten who listens, but knows nothing of IPv6 and lets it through.
+    without_igmp: bool,
 }
 
 impl Lan {
     fn of(hosts: &[Has]) -> Self {
         let now = Instant::ZERO + Duration::from_secs(1);
-        let mut lan = Self { now, hosts: Vec::new(), six_first: false };
+        let mut lan = Self { now, hosts: Vec::new(), six_first: false, without_igmp: false };
         for &has in hosts {
             lan.join(has, false);
             lan.run(Duration::from_millis(100));
@@ -134,6 +136,7 @@ impl Lan {
     ) {
         let attachments: Vec<Attachment> = self.hosts.iter().map(|host| host.at).collect();
         let (six_first, host) = (self.six_first, &mut self.hosts[from]);
+        let passes = |v6: bool| v6 || !self.without_igmp;
         let has = |at: &Attachment, v6: bool| if v6 { at.v6 } else { at.v4 };
         loop {
             match host.engine.poll() {
@@ -145,7 +148,8 @@ impl Lan {
                             has(&host.at, v6) && (versions == Versions::All || !v6 || !host.at.v4);
                         host.by_six += usize::from(goes && v6);
                         let hearers = attachments.iter().enumerate();
-                        let hearers = hearers.filter(|(to, at)| goes && *to != from && has(at, v6));
+                        let hearers = hearers
+                            .filter(|(to, at)| goes && passes(v6) && *to != from && has(at, v6));
                         wire.extend(
                             hearers.map(|(to, _)| {
                                 (from, to, v6, Hearing::Multicast, Arc::clone(&bytes))
@@ -266,6 +270,27 @@ fn who_asks_by_both_is_answered_once_and_by_ipv4_though_ipv6_was_faster() {
     lan.run(Duration::from_millis(100));
     assert_eq!(lan.known(newcomer), "n0 by IPv4, n1 by IPv4, n2 by IPv4, n3 by IPv4");
     assert_eq!(lan.hosts[newcomer].to_one[1], 0);
+}
+
+#[test]
+fn where_the_switch_stops_multicast_of_ipv4_alone_all_hear_each_other_all_the_same() {
+    let mut lan = Lan::of(&[Has::Both; 3]);
+    lan.run(Duration::from_secs(20));
+    lan.without_igmp = true;
+    lan.run(Duration::from_secs(12));
+    for n in 0..40 {
+        lan.say(0, &format!("{n}"));
+        assert_eq!(lan.heard(&format!("{n}")), [1, 2], "{n}");
+        lan.run(Duration::from_secs(3));
+    }
+    // Who comes now hears and is heard as well.
+    let newcomer = lan.join(Has::Both, false);
+    lan.run(Duration::from_millis(500));
+    for (speaker, hearers) in [(0, vec![1, 2, newcomer]), (newcomer, vec![0, 1, 2])] {
+        let text = format!("from {speaker}");
+        lan.say(speaker, &text);
+        assert_eq!(lan.heard(&text), hearers);
+    }
 }
 
 #[test]
