@@ -25,6 +25,8 @@ pub(crate) struct Answer {
     pub(crate) asked: Instant,
     /// Bytes of the question: what an unproven address may get back at most.
     pub(crate) budget: usize,
+    /// Whether the question came by IPv6, though this node has IPv4 there.
+    pub(crate) missed_by_four: bool,
     /// Whether the question showed a token, which proves its address.
     pub(crate) proven: bool,
     /// Set if whether to answer at all is decided only when the moment has come: how often the
@@ -68,11 +70,9 @@ impl Answers {
         self.waiting.values().any(|answer| is_by_six(answer, question))
     }
 
-    /// Takes back the answers to a question that have to go by IPv6; whether there were any.
-    pub(crate) fn withdraw_by_six(&mut self, question: &Presence) -> bool {
-        let before = self.waiting.len();
+    /// Takes back the answers to a question that have to go by IPv6.
+    pub(crate) fn withdraw_by_six(&mut self, question: &Presence) {
         self.waiting.retain(|_, answer| !is_by_six(answer, question));
-        self.waiting.len() < before
     }
 
     /// The next answer whose moment has come.
@@ -119,6 +119,7 @@ mod tests {
             nonce: None,
             asked: Instant::ZERO,
             budget: 0,
+            missed_by_four: false,
             proven: false,
             undecided: None,
         };

@@ -125,11 +125,13 @@ impl Engine {
             && peer.paths.tells_of_groups(arrival.source);
         let asks_better = arrival.source.is_ipv4()
             && (arrival.via, presence.kind) == (Hearing::Multicast, PresenceKind::Hello)
-            && self.answers.waits_by_six(presence);
+            && (is_new && peer.paths.best().is_some_and(|path| path.addr.is_ipv6())
+                || self.answers.waits_by_six(presence));
         if !(is_new || is_heard || asks_better) || !self.is_authentic(arrival) {
             return;
         }
-        if asks_better && self.answers.withdraw_by_six(presence) {
+        if asks_better {
+            self.answers.withdraw_by_six(presence);
             self.plan_answer(arrival, presence);
         }
         let (id, now, size) = (presence.from.id, self.now, self.size());
@@ -224,6 +226,7 @@ impl Engine {
             Some((at, asked)) => (Some(at), asked == Asked::Seeds),
             None => (None, false),
         };
+        let has_four = self.has_four(arrival.link);
         let Some(peer) = self.peers.get_mut(id) else { return };
         let asked_it = peer.asked(re);
         if let Some(asked) = asked_it.or(asked_all) {
@@ -239,8 +242,9 @@ impl Engine {
             }
         }
         if asked_all.is_some() {
+            let by_six = peer.paths.best().is_some_and(|path| path.addr.is_ipv6());
             self.discovery.group_answered |= !seed;
-            self.discovery.answered();
+            self.discovery.answered(now, presence.has_ipv4 && has_four && by_six);
         }
     }
 

@@ -116,6 +116,7 @@ impl Engine {
             token: None,
             to: None,
             hears: None,
+            has_ipv4: false,
         }
     }
 

@@ -79,6 +79,8 @@ struct Members<'a> {
     token: Option<String>,
     to: Option<String>,
     hears: Option<String>,
+    #[serde(default)]
+    ipv4: bool,
     #[serde(borrow)]
     after: Option<&'a RawValue>,
     have: Option<String>,
@@ -340,6 +342,7 @@ impl Members<'_> {
             token: hex(self.token.as_deref(), "token")?,
             to: id(self.to.as_deref(), "to")?,
             hears,
+            has_ipv4: self.ipv4,
         })
     }
 

@@ -294,6 +294,23 @@ fn where_the_switch_stops_multicast_of_ipv4_alone_all_hear_each_other_all_the_sa
 }
 
 #[test]
+fn a_switch_that_learns_of_ipv4_later_than_of_ipv6_hides_no_address_of_ipv4() {
+    let mut lan = Lan::of(&[Has::Both; 3]);
+    for visitor in [true, false] {
+        lan.without_igmp = true;
+        let newcomer = lan.join(Has::Both, visitor);
+        lan.run(Duration::from_millis(8));
+        lan.without_igmp = false;
+        lan.run(Duration::from_millis(50));
+        assert_eq!(lan.known(newcomer), "n0 by IPv4, n1 by IPv4, n2 by IPv4");
+    }
+    lan.without_igmp = true;
+    let (visitor, complete, took) = lan.search(Has::Both);
+    assert_eq!(lan.hosts[visitor].engine.peer_count(), 4);
+    assert!(complete && took <= Duration::from_millis(40), "{took:?}");
+}
+
+#[test]
 fn a_search_is_complete_and_as_fast_where_some_are_out_of_reach() {
     let mut lan = Lan::of(&[Has::Both, Has::Six, Has::Four]);
     for (has, known) in [
