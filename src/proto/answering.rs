@@ -55,7 +55,7 @@ impl Engine {
             nonce: hello.nonce,
             asked: self.now,
             budget: arrival.packet.bytes().len(),
-            missed_by_four: to_all && arrival.source.is_ipv6() && self.has_four(arrival.link),
+            missed_by_four: arrival.source.is_ipv6() && self.has_four(arrival.link),
             proven: hello.token == Some(self.token(arrival.source)),
             undecided,
         };

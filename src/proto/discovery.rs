@@ -209,17 +209,21 @@ impl Discovery {
         round as u8
     }
 
-    /// Asking the group again is of no use: somebody has answered. `missed`: whom the first question
-    /// has not reached by IPv4, though both have it. A switch that knows of a membership by IPv6
-    /// already learns of that by IPv4 soon, so one more question shows the better path.
-    pub(crate) fn answered(&mut self, now: Instant, missed: bool) {
-        if missed && self.round == 1 && !self.again {
+    /// Somebody was not reached by IPv4 with the first question, though both have it. A switch that
+    /// knows of a membership by IPv6 already learns of that by IPv4 soon, so one more question shows
+    /// the better path.
+    pub(crate) fn missed(&mut self, now: Instant) {
+        if self.round == 1 && !self.again {
             self.again = true;
             if self.next_hello == Instant::NEVER {
                 self.next_hello = now + timing::HELLOS[1];
             }
             self.listen_until = self.next_hello + spread(timing::FEW) + timing::ANSWER_GRACE;
         }
+    }
+
+    /// Asking the group again is of no use: somebody has answered.
+    pub(crate) fn answered(&mut self) {
         if !self.again {
             self.next_hello = Instant::NEVER;
         }

@@ -241,10 +241,13 @@ impl Engine {
                 peer.reach.answered_alone();
             }
         }
+        let by_six = peer.paths.best().is_some_and(|path| path.addr.is_ipv6());
+        if presence.has_ipv4 && has_four && by_six {
+            self.discovery.missed(now);
+        }
         if asked_all.is_some() {
-            let by_six = peer.paths.best().is_some_and(|path| path.addr.is_ipv6());
             self.discovery.group_answered |= !seed;
-            self.discovery.answered(now, presence.has_ipv4 && has_four && by_six);
+            self.discovery.answered();
         }
     }
 
