@@ -322,9 +322,8 @@ pub(crate) struct LinkAbout {
 pub(crate) struct LinkRow {
     pub(crate) name: String,
     pub(crate) index: u32,
-    /// Its addresses of IPv4 with the length of their network part.
+    /// Its addresses of IPv4, and of IPv6, with the length of their network part.
     pub(crate) addrs: Vec<String>,
-    /// Those of IPv6.
     #[serde(default)]
     pub(crate) ipv6: Vec<String>,
     pub(crate) used: bool,

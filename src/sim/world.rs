@@ -225,8 +225,7 @@ impl World {
     /// Lets a node know which links there are.
     pub fn tell_links(&mut self, node: NodeIndex) {
         let interfaces = &self.hosts[self.nodes[node.0].host.0].interfaces;
-        let links: Vec<Attachment> =
-            interfaces.iter().map(|interface| Attachment::v4(interface.link)).collect();
+        let links: Vec<_> = interfaces.iter().map(|i| Attachment::v4(i.link)).collect();
         self.input(node, Input::Links(&links));
     }
 
