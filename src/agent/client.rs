@@ -4,7 +4,7 @@
 //! what happens, one on which a thread reads.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -111,7 +111,7 @@ impl Client {
         self.id
     }
 
-    pub(crate) fn links(&self) -> Vec<(String, Ipv4Addr)> {
+    pub(crate) fn links(&self) -> Vec<(String, IpAddr)> {
         self.about.links.iter().map(|link| (link.name.clone(), link.addr)).collect()
     }
 

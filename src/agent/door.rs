@@ -1,7 +1,7 @@
 //! How a command reaches the LAN: through the agent, or by a node of its own. To the command both are
 //! the same.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::client::{Client, ClientError};
 use super::objects::Clocks;
@@ -47,7 +47,7 @@ impl Door {
         }
     }
 
-    pub(crate) fn links(&self) -> Result<Vec<(String, Ipv4Addr)>, DoorError> {
+    pub(crate) fn links(&self) -> Result<Vec<(String, IpAddr)>, DoorError> {
         match self {
             Self::Own(node) => Ok(node.links()?),
             Self::Agent(client) => Ok(client.links()),

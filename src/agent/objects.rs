@@ -7,7 +7,7 @@ pub(crate) mod read;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -145,7 +145,7 @@ enum Happened<'a> {
 #[derive(Debug, Serialize)]
 struct Link<'a> {
     name: &'a str,
-    addr: Ipv4Addr,
+    addr: IpAddr,
 }
 
 #[derive(Debug, Serialize)]
@@ -272,7 +272,7 @@ pub(crate) fn notice(notice: &Notice, clocks: Clocks) -> Option<String> {
 }
 
 /// A node listens from now on.
-pub(crate) fn ready(id: NodeId, nick: &str, group: Group, links: &[(String, Ipv4Addr)]) -> String {
+pub(crate) fn ready(id: NodeId, nick: &str, group: Group, links: &[(String, IpAddr)]) -> String {
     let links = links.iter().map(|(name, addr)| Link { name, addr: *addr }).collect();
     line(&Done::Ready { id: id.to_string(), nick, group: group.to_string(), links })
 }

@@ -313,7 +313,7 @@ pub(crate) struct About {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct LinkAbout {
     pub(crate) name: String,
-    pub(crate) addr: std::net::Ipv4Addr,
+    pub(crate) addr: std::net::IpAddr,
 }
 
 /// An interface of this host, and what the node makes of it.
@@ -322,8 +322,10 @@ pub(crate) struct LinkAbout {
 pub(crate) struct LinkRow {
     pub(crate) name: String,
     pub(crate) index: u32,
-    /// Its addresses with the length of their network part.
+    /// Its addresses of IPv4, and of IPv6, with the length of their network part.
     pub(crate) addrs: Vec<String>,
+    #[serde(default)]
+    pub(crate) ipv6: Vec<String>,
     pub(crate) used: bool,
     pub(crate) why: String,
     pub(crate) up: bool,
@@ -340,6 +342,7 @@ impl LinkRow {
             name: interface.name.clone(),
             index: interface.link.0,
             addrs: addrs.map(|(addr, prefix)| format!("{addr}/{prefix}")).collect(),
+            ipv6: interface.six.iter().map(|(addr, prefix)| format!("{addr}/{prefix}")).collect(),
             used: usage.is_used(),
             why: usage.why(&interface.name),
             up: interface.up,

@@ -40,7 +40,8 @@ Examples:
   cooee peers --need 3 --wait 10s      wait until three are there
   cooee peers --tag role=web           only those with the tag
   cooee peers --watch                  print who comes and goes
-  cooee --peer 192.168.1.20 peers      where multicast is filtered";
+  cooee --peer 192.168.1.20 peers      where multicast is filtered
+  cooee --peer fe80::2%eth0 peers      the same by IPv6";
 
 pub(super) const SAY: &str = "\
 Says something to everyone in a channel: signed, and shown once by each listener, in order. Who \
@@ -226,7 +227,7 @@ Examples:
 pub(super) const LINKS: &str = "\
 Lists this host's network interfaces, with a + before those that are used, and says of each why it is \
 used or why not: by the agent, if one runs, else by a command with these options. With --json the \
-members are name, index, addrs, used, why, up, carrier, multicast, loopback and wireless.
+members are name, index, addrs (of IPv4), ipv6, used, why, up, carrier, multicast, loopback and wireless.
 
 The exit code is 1 if none is used that leads out of this host.";
 

@@ -27,8 +27,12 @@ pub(super) fn run(settings: &Settings) -> Result<Exit, Failure> {
             .iter()
             .map(|row| {
                 let used = if row.used { "+" } else { "-" };
-                let addrs: Vec<_> =
-                    row.addrs.iter().map(|addr| Escaped::of(addr).to_string()).collect();
+                let addrs: Vec<_> = row
+                    .addrs
+                    .iter()
+                    .chain(&row.ipv6)
+                    .map(|addr| Escaped::of(addr).to_string())
+                    .collect();
                 let (name, why) = (Escaped::of(&row.name), Escaped::of(&row.why));
                 [used.to_owned(), name.to_string(), addrs.join(" "), why.to_string()]
             })

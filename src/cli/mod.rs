@@ -29,6 +29,7 @@ mod output;
 mod pages;
 mod peers;
 mod say;
+mod seed;
 mod session;
 mod sim;
 mod surroundings;

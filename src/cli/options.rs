@@ -7,19 +7,19 @@
 use std::fmt;
 use std::fs;
 use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use super::args::Globals;
 use super::exit::Failure;
 use super::output::note;
+use super::seed::Seed;
 use super::surroundings::Surroundings;
 use super::{config, gateway, hooks};
 use crate::agent::history::Keeping;
 use crate::agent::hooks::HookOptions;
 use crate::agent::usual_socket;
 use crate::node::Options;
-use crate::values::{Escaped, Group, Nick, PeerText, filled, limits, order};
+use crate::values::{Escaped, Nick, PeerText, filled, limits};
 use crate::wire::Profile;
 
 /// Bytes of the longest secret.
@@ -86,14 +86,6 @@ impl Socket {
     pub(super) fn is_named(&self) -> bool {
         matches!(self, Self::Named(_))
     }
-}
-
-/// A host to ask, as it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seed {
-    origin: String,
-    host: String,
-    port: u16,
 }
 
 /// The global options from one place, as texts.
@@ -202,7 +194,7 @@ impl Layers {
     }
 }
 
-fn wrong(origin: &str, cause: impl fmt::Display) -> Failure {
+pub(super) fn wrong(origin: &str, cause: impl fmt::Display) -> Failure {
     Failure::Usage(format!("{origin}: {cause}"))
 }
 
@@ -388,52 +380,6 @@ fn anyone_can_write(path: &Path) -> bool {
 fn others_can_read(file: &fs::File) -> bool {
     use std::os::unix::fs::PermissionsExt;
     file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o044 != 0)
-}
-
-impl Seed {
-    /// Reads `HOST` or `HOST:PORT`.
-    fn parse(text: &str, origin: &str, group: Group) -> Result<Self, Failure> {
-        let shown = Escaped::of(text);
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) => match port.parse() {
-                Ok(port) if port > 0 => (host, port),
-                _ => {
-                    let cause = format!("'{shown}' is not HOST[:PORT]; for example web1 or web1:9");
-                    return Err(wrong(origin, cause));
-                }
-            },
-            None => (text, group.port()),
-        };
-        if host.is_empty() || host.contains([':', '[', ' ']) {
-            let cause = format!("'{shown}' is not a host's name or IPv4 address");
-            return Err(wrong(origin, cause));
-        }
-        if let Ok(ip) = host.parse::<Ipv4Addr>()
-            && (ip.is_multicast() || ip.is_broadcast() || ip.is_unspecified())
-        {
-            let cause = format!("{ip} is not the address of one host; give a host that runs cooee");
-            return Err(wrong(origin, cause));
-        }
-        Ok(Self { origin: origin.to_owned(), host: host.to_owned(), port })
-    }
-
-    /// Its addresses, as the system's resolver knows them.
-    /// The addresses, or why there are none.
-    fn look_up(&self) -> Result<Vec<SocketAddr>, String> {
-        let host = Escaped::of(&self.host);
-        let refused = |cause: &dyn fmt::Display| {
-            let origin = &self.origin;
-            format!("{origin}: {host}: {cause}; give the host's IPv4 address")
-        };
-        let found = (self.host.as_str(), self.port).to_socket_addrs().map_err(|e| refused(&e))?;
-        let mut found: Vec<SocketAddr> = found.filter(SocketAddr::is_ipv4).collect();
-        order::sort_by_key(&mut found, |addr| *addr);
-        found.dedup();
-        if found.is_empty() {
-            return Err(refused(&"no IPv4 address"));
-        }
-        Ok(found)
-    }
 }
 
 impl Settings {

@@ -1,6 +1,6 @@
 //! Starting a node for a command, and waiting until it knows who is there.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::exit::Failure;
@@ -116,7 +116,7 @@ pub(super) fn introduce(
     settings: &Settings,
     id: NodeId,
     warnings: &[String],
-    links: impl Fn() -> Result<Vec<(String, Ipv4Addr)>, DoorError>,
+    links: impl Fn() -> Result<Vec<(String, IpAddr)>, DoorError>,
 ) -> Result<(), Failure> {
     if !settings.quiet {
         warnings.iter().for_each(note);
@@ -151,7 +151,7 @@ pub(super) fn links(node: &Door) -> Result<String, Failure> {
     Ok(show(&node.links()?))
 }
 
-pub(super) fn show(links: &[(String, Ipv4Addr)]) -> String {
+pub(super) fn show(links: &[(String, IpAddr)]) -> String {
     let links: Vec<String> = links.iter().map(|(name, addr)| format!("{name} ({addr})")).collect();
     if links.is_empty() { "no link".to_owned() } else { links.join(", ") }
 }

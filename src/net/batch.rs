@@ -3,7 +3,8 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4};
+#[cfg(any(not(target_os = "linux"), test))]
+use std::net::SocketAddr;
 
 use mio::net::UdpSocket;
 use socket2::Socket;
@@ -14,7 +15,11 @@ use super::{Arrival, Link, Transmit};
 #[cfg(any(not(target_os = "linux"), test))]
 use super::plain::Plain;
 #[cfg(target_os = "linux")]
-use {super::sys, crate::values::LinkId, std::net::Ipv4Addr};
+use {
+    super::sys,
+    crate::values::LinkId,
+    std::net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 /// How datagrams go in and out.
 pub(super) enum Io {
@@ -57,17 +62,17 @@ impl Io {
     }
 
     /// Sets the options of a new socket that this way of receiving needs.
-    pub(super) fn prepare(&self, socket: &Socket) -> io::Result<()> {
+    pub(super) fn prepare(&self, socket: &Socket, v6: bool) -> io::Result<()> {
         match self {
             #[cfg(target_os = "linux")]
             Self::Batched(_) => {
                 use std::os::fd::AsFd;
-                sys::tell_arrival(socket.as_fd())?;
+                sys::tell_arrival(socket.as_fd(), v6)?;
                 sys::tell_drops(socket.as_fd())
             }
             #[cfg(any(not(target_os = "linux"), test))]
             Self::Plain(_) => {
-                let _ = socket; // nothing to set
+                let _ = (socket, v6); // nothing to set
                 Ok(())
             }
         }
@@ -99,74 +104,65 @@ impl Io {
         }
     }
 
-    /// Sends from the front of the queue and returns how many datagrams went out; they are still
-    /// in the queue. An error is that of the first one, and then none went out.
+    /// Sends from the front of the queue what is of the first datagram's version of IP, as is the
+    /// socket, and returns how many datagrams went out; they are still in the queue. An error is
+    /// that of the first one, and then none went out.
     pub(super) fn send(
         &mut self,
         socket: &UdpSocket,
         queue: &VecDeque<Transmit>,
         links: &[Link],
     ) -> io::Result<usize> {
-        match queue.front() {
-            None => return Ok(0),
-            Some(first) if first.to.is_ipv6() => {
-                return Err(io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "IPv6 is not supported yet",
-                ));
-            }
-            Some(_) => {}
-        }
+        let Some(first) = queue.front() else { return Ok(0) };
         match self {
             #[cfg(target_os = "linux")]
             Self::Batched(_) => {
                 use std::os::fd::AsFd;
-                let outgoing = queue.iter().map_while(|datagram| {
-                    let to = v4(datagram)?;
-                    let via = datagram.link.map(|link| way(links, link, *to.ip()));
-                    Some(sys::Outgoing { bytes: &datagram.bytes, to, via })
+                let of_one_version =
+                    queue.iter().take_while(|datagram| datagram.to.is_ipv6() == first.to.is_ipv6());
+                let outgoing = of_one_version.map(|Transmit { bytes, to, link }| {
+                    let via = link.map(|link| way(links, link, to.ip()));
+                    sys::Outgoing { bytes, to: *to, via }
                 });
                 socket.try_io(|| sys::send(socket.as_fd(), outgoing))
             }
             #[cfg(any(not(target_os = "linux"), test))]
-            Self::Plain(plain) => {
-                let Some((datagram, to)) = queue.front().and_then(|d| Some((d, v4(d)?))) else {
-                    return Ok(0);
-                };
-                plain.send(socket, datagram, to, links)
-            }
+            Self::Plain(plain) => plain.send(socket, first, links),
         }
-    }
-}
-
-fn v4(datagram: &Transmit) -> Option<SocketAddrV4> {
-    match datagram.to {
-        SocketAddr::V4(to) => Some(to),
-        SocketAddr::V6(_) => None,
     }
 }
 
 /// The interface and source address for a datagram that is to leave by `link`.
 ///
-/// An address of this host is reached through the interface that has it: asked to leave by another
+/// In IPv6 an interface has several addresses, of which the kernel knows the right one for each
+/// destination (RFC 6724). In IPv4 an address of this host is reached through the interface that has it: asked to leave by another
 /// one, the kernel would look for it on the wire.
 #[cfg(target_os = "linux")]
-fn way(links: &[Link], link: LinkId, to: Ipv4Addr) -> (LinkId, Ipv4Addr) {
-    let own = links.iter().find(|l| l.addr == to);
-    match links.iter().find(|l| l.id == link) {
+fn way(links: &[Link], link: LinkId, to: IpAddr) -> (LinkId, IpAddr) {
+    let wanted = links.iter().find(|l| l.id == link);
+    let IpAddr::V4(to) = to else {
+        let named =
+            wanted.and_then(|wanted| wanted.six).filter(|addr| !addr.is_unicast_link_local());
+        return (link, named.unwrap_or(Ipv6Addr::UNSPECIFIED).into());
+    };
+    let own = links.iter().find(|l| l.addr == Some(to));
+    let (link, source) = match (wanted, own) {
         // One address can be on several links; the wanted one is as good as the first.
-        Some(wanted) if wanted.addr == to => (link, wanted.addr),
-        _ if own.is_some() => own.map_or((link, to), |own| (own.id, own.addr)),
-        Some(wanted) => (link, wanted.addr),
-        // Not one of ours: the kernel says what is wrong with it.
-        None => (link, Ipv4Addr::UNSPECIFIED),
-    }
+        (Some(wanted), _) if wanted.addr == Some(to) => (link, to),
+        (_, Some(own)) => (own.id, to),
+        // If it is not one of ours, the kernel says what is wrong with it.
+        (wanted, None) => {
+            (link, wanted.and_then(|wanted| wanted.addr).unwrap_or(Ipv4Addr::UNSPECIFIED))
+        }
+    };
+    (link, source.into())
 }
 
 /// The link that a datagram from `source` came by, where the system does not tell.
 #[cfg(any(not(target_os = "linux"), test))]
 pub(super) fn guess_link(links: &[Link], source: SocketAddr) -> Option<&Link> {
     let std::net::IpAddr::V4(source) = source.ip() else { return None };
-    let own = links.iter().find(|l| l.addr == source);
-    own.or_else(|| links.iter().filter(|l| l.is_neighbour(source)).max_by_key(|l| l.prefix))
+    let own = links.iter().find(|l| l.addr == Some(source));
+    let near = || links.iter().filter(|l| l.is_neighbour(source.into())).max_by_key(|l| l.prefix);
+    own.or_else(near)
 }

@@ -1,10 +1,11 @@
 //! One UDP socket: how it is opened, what it has joined, what the kernel dropped on it.
 //!
-//! Every socket here is non-blocking, and gets a group's datagrams only if it joined that group
+//! A socket speaks one version of IP: where a kernel has no IPv6, or a host has switched it off,
+//! the sockets of IPv4 are what they would be anyway. Every socket here is non-blocking, and gets a group's datagrams only if it joined that group
 //! itself: the address is shared with other nodes of the host, the memberships are not.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 #[cfg(target_os = "linux")]
 use std::os::fd::AsFd;
 
@@ -105,38 +106,64 @@ impl OpenError {
     }
 }
 
+/// A group that a socket is bound to, and the link if the group is one of each link's own.
+pub(super) type Only = (IpAddr, LinkId);
+
+/// What [`Only`] a socket for a group on a link has to be bound to.
+pub(super) fn only(group: IpAddr, link: LinkId) -> Only {
+    match group {
+        IpAddr::V6(addr) if is_link_local(addr) => (group, link),
+        _ => (group, LinkId(0)),
+    }
+}
+
+/// Whether an address means something else on each link.
+fn is_link_local(addr: Ipv6Addr) -> bool {
+    addr.is_unicast_link_local() || addr.segments()[0] & 0xff0f == 0xff02
+}
+
 /// One socket.
 pub(super) struct Endpoint {
     pub(super) socket: UdpSocket,
+    /// It speaks IPv6, and not IPv4.
+    pub(super) v6: bool,
     /// The only group that it can join and hears: where the system does not tell a datagram's
     /// destination, or where nothing else may come in.
-    pub(super) only: Option<Ipv4Addr>,
+    pub(super) only: Option<Only>,
     /// Memberships, pairs of group and link.
     pub(super) members: usize,
+    /// It hears unicast or sends, so it stays open without a membership.
+    pub(super) kept: bool,
     drops: Option<u32>,
 }
 
 impl Endpoint {
     /// The socket that everything is sent from, on a port that the system chooses.
-    pub(super) fn unicast(io: &Io, options: &OpenOptions) -> Result<Self, OpenError> {
-        let socket = new_socket()?;
+    pub(super) fn unicast(io: &Io, v6: bool, options: &OpenOptions) -> Result<Self, OpenError> {
+        let socket = new_socket(v6)?;
         let set = || {
             // Several nodes on a host hear each other by this.
-            socket.set_multicast_loop_v4(true)?;
-            socket.set_multicast_ttl_v4(options.ttl.into())
+            if v6 {
+                socket.set_multicast_loop_v6(true)?;
+                socket.set_multicast_hops_v6(options.ttl.into())
+            } else {
+                socket.set_multicast_loop_v4(true)?;
+                socket.set_multicast_ttl_v4(options.ttl.into())
+            }
         };
         set().map_err(OpenError::System)?;
         enlarge_send(&socket, SEND_BUFFER);
-        Self::bind(io, socket, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0), None, options)
+        Self::bind(io, socket, SocketAddr::new(unspecified(v6), 0), None, options)
     }
 
     /// A socket on the group port, for all groups or just one.
     pub(super) fn group(
         io: &Io,
-        only: Option<Ipv4Addr>,
+        v6: bool,
+        only: Option<Only>,
         options: &OpenOptions,
     ) -> Result<Self, OpenError> {
-        let socket = new_socket()?;
+        let socket = new_socket(v6)?;
         socket.set_reuse_address(true).map_err(OpenError::System)?;
         // The BSDs share a port only so. Linux would spread unicast over those who share it.
         #[cfg(all(
@@ -145,31 +172,48 @@ impl Endpoint {
         ))]
         socket.set_reuse_port(true).map_err(OpenError::System)?;
         #[cfg(target_os = "linux")]
-        socket.set_multicast_all_v4(false).map_err(OpenError::System)?;
+        if v6 { socket.set_multicast_all_v6(false) } else { socket.set_multicast_all_v4(false) }
+            .map_err(OpenError::System)?;
         // Windows can't bind to a group.
-        let addr = only.filter(|_| cfg!(unix)).unwrap_or(Ipv4Addr::UNSPECIFIED);
-        Self::bind(io, socket, SocketAddrV4::new(addr, options.port), only, options)
+        let addr = match only.filter(|_| cfg!(unix)) {
+            Some((IpAddr::V6(group), link)) => {
+                SocketAddrV6::new(group, options.port, 0, link.0).into()
+            }
+            Some((group, _)) => SocketAddr::new(group, options.port),
+            None => SocketAddr::new(unspecified(v6), options.port),
+        };
+        Self::bind(io, socket, addr, only, options)
     }
 
     fn bind(
         io: &Io,
         socket: Socket,
-        addr: SocketAddrV4,
-        only: Option<Ipv4Addr>,
+        addr: SocketAddr,
+        only: Option<Only>,
         options: &OpenOptions,
     ) -> Result<Self, OpenError> {
-        io.prepare(&socket).map_err(OpenError::System)?;
+        io.prepare(&socket, addr.is_ipv6()).map_err(OpenError::System)?;
         enlarge_receive(&socket, options.receive_buffer);
-        socket
-            .bind(&SocketAddr::V4(addr).into())
-            .map_err(|e| OpenError::from_bind(e, addr.port()))?;
+        socket.bind(&addr.into()).map_err(|e| OpenError::from_bind(e, addr.port()))?;
         let socket = UdpSocket::from_std(socket.into());
-        Ok(Self { socket, only, members: 0, drops: None })
+        Ok(Self { socket, v6: addr.is_ipv6(), only, members: 0, kept: false, drops: None })
     }
 
-    pub(super) fn join(&mut self, group: Ipv4Addr, link: LinkId) -> io::Result<()> {
-        let link = InterfaceIndexOrAddress::Index(link.0);
-        match SockRef::from(&self.socket).join_multicast_v4_n(&group, &link) {
+    /// Stays open without a membership.
+    pub(super) fn keep(mut self) -> Self {
+        self.kept = true;
+        self
+    }
+
+    pub(super) fn join(&mut self, group: IpAddr, link: LinkId) -> io::Result<()> {
+        let socket = SockRef::from(&self.socket);
+        let joined = match group {
+            IpAddr::V4(group) => {
+                socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(link.0))
+            }
+            IpAddr::V6(group) => socket.join_multicast_v6(&group, link.0),
+        };
+        match joined {
             // The kernel remembers what we had forgotten.
             Err(e) if e.kind() == io::ErrorKind::AddrInUse => {}
             result => result?,
@@ -179,9 +223,14 @@ impl Endpoint {
     }
 
     /// The system forgets a membership on an interface that is gone, so nothing can fail here.
-    pub(super) fn leave(&mut self, group: Ipv4Addr, link: LinkId) {
-        let link = InterfaceIndexOrAddress::Index(link.0);
-        let _gone = SockRef::from(&self.socket).leave_multicast_v4_n(&group, &link);
+    pub(super) fn leave(&mut self, group: IpAddr, link: LinkId) {
+        let socket = SockRef::from(&self.socket);
+        let _gone = match group {
+            IpAddr::V4(group) => {
+                socket.leave_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(link.0))
+            }
+            IpAddr::V6(group) => socket.leave_multicast_v6(&group, link.0),
+        };
         self.members = self.members.saturating_sub(1);
     }
 
@@ -202,15 +251,23 @@ impl Endpoint {
 /// Whether a socket has as many memberships as it may have.
 pub(super) fn is_full(error: &io::Error) -> bool {
     #[cfg(unix)]
-    let full = [libc::ENOBUFS, libc::ETOOMANYREFS];
+    let full = [libc::ENOBUFS, libc::ETOOMANYREFS, libc::ENOMEM];
     #[cfg(not(unix))]
     let full = [10055, 10059];
     error.raw_os_error().is_some_and(|code| full.contains(&code))
 }
 
-fn new_socket() -> Result<Socket, OpenError> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))
+fn unspecified(v6: bool) -> IpAddr {
+    if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
+}
+
+fn new_socket(v6: bool) -> Result<Socket, OpenError> {
+    let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))
         .map_err(|e| OpenError::from_socket(e, 0))?;
+    if v6 {
+        socket.set_only_v6(true).map_err(OpenError::System)?;
+    }
     socket.set_nonblocking(true).map_err(OpenError::System)?;
     Ok(socket)
 }

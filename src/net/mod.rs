@@ -74,7 +74,7 @@ pub struct Arrival<'a> {
 pub struct Transmit {
     /// What to send. Shared, because a datagram often goes out on several links.
     pub bytes: Arc<[u8]>,
-    /// To whom; IPv4 so far, IPv6 is reported as a failure.
+    /// To whom.
     pub to: SocketAddr,
     /// The link it leaves by, with that link's address as its source. `None`: the routing table
     /// decides, which is right only for an address that somebody configured.

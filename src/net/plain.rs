@@ -1,4 +1,4 @@
-//! Datagrams one by one, with nothing but what every system has.
+//! Datagrams one by one, with nothing but what every system has; IPv4 only.
 //!
 //! Such a system does not tell by which link a datagram came nor where it was sent to, so the link
 //! is derived from the sender's subnet, and each group has a socket of its own, bound to it. A
@@ -6,7 +6,7 @@
 //! table, which leads to the same link unless two links share a subnet.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use mio::net::UdpSocket;
 use socket2::SockRef;
@@ -36,13 +36,13 @@ impl Plain {
     ) -> io::Result<()> {
         let (length, source) = endpoint.socket.recv_from(&mut self.buffer)?;
         let link = guess_link(links, source);
-        let own = link.map_or(Ipv4Addr::UNSPECIFIED, |link| link.addr);
+        let own = link.and_then(|link| link.addr).unwrap_or(Ipv4Addr::UNSPECIFIED);
         let kept = length.min(DATAGRAM_MAX);
         sink(Arrival {
             bytes: self.buffer.get(..kept).unwrap_or_default(),
             source,
             link: link.map_or(LinkId(0), |link| link.id),
-            to: IpAddr::V4(endpoint.only.unwrap_or(own)),
+            to: endpoint.only.map_or(IpAddr::V4(own), |(group, _)| group),
             truncated: length > kept,
         });
         Ok(())
@@ -52,18 +52,21 @@ impl Plain {
         &mut self,
         socket: &UdpSocket,
         datagram: &Transmit,
-        to: SocketAddrV4,
         links: &[Link],
     ) -> io::Result<usize> {
         if let Some(id) = datagram.link {
             let Some(link) = links.iter().find(|link| link.id == id) else {
                 return Err(io::Error::new(io::ErrorKind::NotFound, "no such link"));
             };
-            if to.ip().is_multicast() && self.multicast_from != Some(link.addr) {
-                SockRef::from(socket).set_multicast_if_v4(&link.addr)?;
-                self.multicast_from = Some(link.addr);
+            if let SocketAddr::V4(to) = datagram.to
+                && to.ip().is_multicast()
+                && self.multicast_from != link.addr
+            {
+                let from = link.addr.unwrap_or(Ipv4Addr::UNSPECIFIED);
+                SockRef::from(socket).set_multicast_if_v4(&from)?;
+                self.multicast_from = link.addr;
             }
         }
-        socket.send_to(&datagram.bytes, to.into()).map(|_all| 1)
+        socket.send_to(&datagram.bytes, datagram.to).map(|_all| 1)
     }
 }

@@ -1,4 +1,5 @@
-//! The sockets of one node: one that everything is sent from, and those that hear the groups.
+//! The sockets of one node: one that everything is sent from, and those that hear the groups; and
+//! the same once more for IPv6, as soon as a link has it.
 //!
 //! What is joined is kept as wanted (groups × links) beside what the kernel granted, and only the
 //! difference is ever changed: so a link that failed is tried again with the next change, a group
@@ -6,15 +7,15 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use std::ops::Range;
 
 use mio::{Interest, Registry, Token};
 
 use super::batch::Io;
-use super::endpoint::{Endpoint, OpenError, OpenOptions, is_full};
+use super::endpoint::{Endpoint, OpenError, OpenOptions, is_full, only};
 use super::{Arrival, Drained, During, Link, LinkFailure, Sent, Transmit};
-use crate::values::{LinkId, SmallMap, SmallSet};
+use crate::values::{Group, LinkId, SmallMap, SmallSet};
 
 /// The most datagrams that one call of [`Sockets::receive`] hands up, so that no socket keeps the
 /// others from their turn.
@@ -31,16 +32,18 @@ pub struct Sockets {
     io: Io,
     unicast: Endpoint,
     unicast_addr: SocketAddrV4,
-    /// By slot; a closed one's slot is used again. The first is always there if the node is
-    /// reachable.
+    /// All others, by slot; a closed one's slot is used again.
     groups: Vec<Option<Endpoint>>,
+    /// The slot of the socket that IPv6 is sent from, once there is one.
+    six: Option<usize>,
     registered: Option<(Registry, Range<usize>)>,
-    /// Whether the unicast socket's writable events are asked for.
-    awaits_writable: bool,
+    /// Whether writable events are asked for of the socket that IPv4 is sent from, and of that for
+    /// IPv6.
+    awaits_writable: [bool; 2],
     links: Vec<Link>,
     wanted: SmallSet<Ipv4Addr>,
     /// What the kernel granted, and in which slot.
-    members: SmallMap<(Ipv4Addr, LinkId), usize>,
+    members: SmallMap<(IpAddr, LinkId), usize>,
     drops: u64,
 }
 
@@ -56,9 +59,8 @@ impl Sockets {
 
     pub(super) fn open_with(options: &OpenOptions, io: Io) -> Result<Self, OpenError> {
         // The group port first: it may lie where the system picks the unicast port from.
-        let reachable = options.reachable.then(|| Endpoint::group(&io, None, options));
-        let groups = reachable.transpose()?.into_iter().map(Some).collect();
-        let unicast = Endpoint::unicast(&io, options)?;
+        let groups = reachable(&io, false, options)?.into_iter().map(Some).collect();
+        let unicast = Endpoint::unicast(&io, false, options)?;
         let unicast_addr = match unicast.socket.local_addr().map_err(OpenError::System)? {
             SocketAddr::V4(addr) => addr,
             SocketAddr::V6(addr) => SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, addr.port()),
@@ -69,8 +71,9 @@ impl Sockets {
             unicast,
             unicast_addr,
             groups,
+            six: None,
             registered: None,
-            awaits_writable: false,
+            awaits_writable: [false; 2],
             links: Vec::new(),
             wanted: SmallSet::new(),
             members: SmallMap::new(),
@@ -117,13 +120,20 @@ impl Sockets {
     /// Returns what could not be joined. The link stays in use: it may still send.
     pub fn set_links(&mut self, links: &[Link]) -> Vec<LinkFailure> {
         let before = std::mem::replace(&mut self.links, links.to_vec());
-        let kept: SmallSet<LinkId> = links
+        let kept: SmallSet<(LinkId, bool)> = links
             .iter()
-            .filter(|new| before.iter().any(|old| old.id == new.id && old.addr == new.addr))
-            .map(|link| link.id)
+            .flat_map(|new| {
+                let old = before.iter().find(|old| old.id == new.id);
+                let v4 = old.is_some_and(|old| old.addr == new.addr);
+                let v6 = old.is_some_and(|old| old.six == new.six);
+                [v4.then_some((new.id, false)), v6.then_some((new.id, true))]
+            })
+            .flatten()
             .collect();
-        self.leave_where(|_, link| !kept.contains(&link));
-        let failures = self.join_where(|_, _| true);
+        self.leave_where(|group, link| !kept.contains(&(link, group.is_ipv6())));
+        let no_six = self.open_six();
+        let mut failures = self.join_where(|_, _| true);
+        failures.extend(no_six);
         self.close_empty();
         failures
     }
@@ -151,8 +161,31 @@ impl Sockets {
     /// Leaves `group` on every link.
     pub fn leave(&mut self, group: Ipv4Addr) {
         self.wanted.remove(&group);
-        self.leave_where(|member, _| member == group);
+        self.leave_where(|member, _| match member {
+            IpAddr::V4(addr) => addr == group,
+            IpAddr::V6(addr) => [false, true].iter().any(|&site| addr == Group::ipv6(group, site)),
+        });
         self.close_empty();
+    }
+
+    /// Where a datagram to a group goes: on each link by IPv4 where the link has it, and by IPv6 where
+    /// it has nothing else, or `all` are wanted.
+    pub fn ways(&self, group: SocketAddrV4, all: bool) -> Vec<(SocketAddr, LinkId)> {
+        let addrs = addresses(*group.ip(), self.options.ttl);
+        let mut ways = Vec::new();
+        // Version by version: what goes by one can leave in one system call.
+        for addr in addrs {
+            let goes = |link: &&Link| {
+                let at = link.attachment();
+                at.carries(addr) && (all || addr.is_ipv4() || !at.v4)
+            };
+            let links = self.links.iter().filter(goes);
+            ways.extend(links.map(|link| (SocketAddr::new(addr, group.port()), link.id)));
+        }
+        if self.six.is_none() {
+            ways.retain(|(to, _)| to.is_ipv4());
+        }
+        ways
     }
 
     /// Receives what is there for `token` and hands each datagram to `sink`, within a bound.
@@ -194,12 +227,25 @@ impl Sockets {
         Ok(Drained::More)
     }
 
-    /// Sends the queue from its front until it is empty or the system takes no more. A datagram
-    /// that can't be sent is dropped and reported, and the rest goes on.
+    /// Sends the queue, best one of a single version of IP, from its front until it is empty or the
+    /// system takes no more. A datagram that can't be sent is dropped and reported, and the rest goes
+    /// on.
     pub fn send(&mut self, out: &mut VecDeque<Transmit>) -> Sent {
         let mut result = Sent::default();
+        let mut v6 = false;
         while !out.is_empty() {
-            match self.io.send(&self.unicast.socket, out, &self.links) {
+            v6 = out.front().is_some_and(|transmit| transmit.to.is_ipv6());
+            let sender = if v6 {
+                let endpoint = self.six.and_then(|slot| self.groups.get(slot)?.as_ref());
+                endpoint.map(|endpoint| &endpoint.socket)
+            } else {
+                Some(&self.unicast.socket)
+            };
+            let sent = match sender {
+                Some(socket) => self.io.send(socket, out, &self.links),
+                None => Err(io::Error::new(io::ErrorKind::Unsupported, "no link has IPv6")),
+            };
+            match sent {
                 Ok(count) => {
                     result.sent += count;
                     out.drain(..count.min(out.len()));
@@ -217,7 +263,7 @@ impl Sockets {
                 }
             }
         }
-        if let Err(error) = self.await_writable(result.blocked) {
+        if let Err(error) = self.await_writable(v6, result.blocked) {
             result.failures.push(LinkFailure { link: None, to: None, during: During::Send, error });
         }
         result
@@ -248,16 +294,47 @@ impl Sockets {
 
     /// Asks for writable events while sending is blocked, and only then: each datagram that left
     /// would be an event otherwise.
-    fn await_writable(&mut self, blocked: bool) -> io::Result<()> {
+    fn await_writable(&mut self, v6: bool, blocked: bool) -> io::Result<()> {
         let Some((registry, tokens)) = &self.registered else { return Ok(()) };
-        if blocked == self.awaits_writable {
+        let awaits = &mut self.awaits_writable[usize::from(v6)];
+        if blocked == *awaits {
             return Ok(());
         }
         let interest =
             if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-        registry.reregister(&mut self.unicast.socket, Token(tokens.start), interest)?;
-        self.awaits_writable = blocked;
+        if !v6 {
+            registry.reregister(&mut self.unicast.socket, Token(tokens.start), interest)?;
+        } else if let Some(slot) = self.six
+            && let Some(endpoint) = self.groups.get_mut(slot).and_then(Option::as_mut)
+        {
+            let token = Token(tokens.start + 1 + slot);
+            registry.reregister(&mut endpoint.socket, token, interest)?;
+        }
+        *awaits = blocked;
         Ok(())
+    }
+
+    /// Opens what IPv6 needs, once a link has it. What the system refuses is tried again with the
+    /// next change; IPv4 works on.
+    fn open_six(&mut self) -> Option<LinkFailure> {
+        let link = self.links.iter().find(|link| link.six.is_some())?.id;
+        if self.six.is_some() || !self.io.tells_destination() {
+            return None;
+        }
+        let mut open = || -> io::Result<()> {
+            // The group port first: it may lie where the system picks the unicast port from.
+            let group = reachable(&self.io, true, &self.options).map_err(OpenError::into_io)?;
+            let unicast =
+                Endpoint::unicast(&self.io, true, &self.options).map_err(OpenError::into_io)?;
+            if let Some(group) = group {
+                self.put(group)?;
+            }
+            self.six = Some(self.put(unicast.keep())?);
+            Ok(())
+        };
+        let error = open().err()?;
+        let to = Some(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
+        Some(LinkFailure { link: Some(link), to, during: During::Join, error })
     }
 
     /// Joins what is wanted, picked and not joined yet.
@@ -267,8 +344,17 @@ impl Sockets {
         }
         let mut missing = Vec::new();
         for link in &self.links {
-            let groups = self.wanted.iter().filter(|group| pick(**group, link.id));
-            missing.extend(groups.map(|group| (*group, link.id)));
+            for &group in self.wanted.iter().filter(|group| pick(**group, link.id)) {
+                let addrs = addresses(group, self.options.ttl).into_iter();
+                missing.extend(
+                    addrs
+                        .filter(|addr| link.attachment().carries(*addr))
+                        .map(|addr| (addr, link.id)),
+                );
+            }
+        }
+        if self.six.is_none() {
+            missing.retain(|(group, _)| group.is_ipv4());
         }
         let mut failures = Vec::new();
         for (group, link) in missing {
@@ -281,7 +367,7 @@ impl Sockets {
                 }
                 Err(error) => failures.push(LinkFailure {
                     link: Some(link),
-                    to: Some(SocketAddr::new(IpAddr::V4(group), 0)),
+                    to: Some(SocketAddr::new(group, 0)),
                     during: During::Join,
                     error,
                 }),
@@ -291,12 +377,12 @@ impl Sockets {
     }
 
     /// Joins on the first socket that takes it, or a new one, and returns its slot.
-    fn add(&mut self, group: Ipv4Addr, link: LinkId) -> io::Result<usize> {
+    fn add(&mut self, group: IpAddr, link: LinkId) -> io::Result<usize> {
         let alone = !self.io.tells_destination() || !self.options.reachable;
-        let only = alone.then_some(group);
+        let only = alone.then(|| only(group, link));
         for (slot, endpoint) in self.groups.iter_mut().enumerate() {
             let Some(endpoint) = endpoint else { continue };
-            if endpoint.only != only {
+            if endpoint.only != only || endpoint.v6 != group.is_ipv6() || self.six == Some(slot) {
                 continue;
             }
             match endpoint.join(group, link) {
@@ -304,9 +390,14 @@ impl Sockets {
                 result => return result.map(|()| slot),
             }
         }
-        let mut endpoint =
-            Endpoint::group(&self.io, only, &self.options).map_err(OpenError::into_io)?;
+        let mut endpoint = Endpoint::group(&self.io, group.is_ipv6(), only, &self.options)
+            .map_err(OpenError::into_io)?;
         endpoint.join(group, link)?;
+        self.put(endpoint)
+    }
+
+    /// Registers a further socket, and returns its slot.
+    fn put(&mut self, mut endpoint: Endpoint) -> io::Result<usize> {
         let slot = self.groups.iter().position(Option::is_none).unwrap_or(self.groups.len());
         if let Some((registry, tokens)) = &self.registered {
             let token = tokens.start + 1 + slot;
@@ -323,7 +414,7 @@ impl Sockets {
     }
 
     /// Leaves what is picked.
-    fn leave_where(&mut self, pick: impl Fn(Ipv4Addr, LinkId) -> bool) {
+    fn leave_where(&mut self, pick: impl Fn(IpAddr, LinkId) -> bool) {
         let groups = &mut self.groups;
         self.members.retain(|&(group, link), slot| {
             let leaves = pick(group, link);
@@ -336,19 +427,36 @@ impl Sockets {
 
     /// Closes the extra sockets on which nothing is joined any more.
     fn close_empty(&mut self) {
-        let kept = usize::from(self.options.reachable);
-        for place in self.groups.iter_mut().skip(kept) {
-            let Some(endpoint) = place.take_if(|endpoint| endpoint.members == 0) else { continue };
+        for place in &mut self.groups {
+            let over = place.take_if(|endpoint| endpoint.members == 0 && !endpoint.kept);
+            let Some(endpoint) = over else { continue };
             if let Some((registry, _)) = &self.registered {
                 // Closing it ends its events as well.
                 let mut endpoint = endpoint;
                 let _closed = registry.deregister(&mut endpoint.socket);
             }
         }
-        while self.groups.len() > kept && self.groups.last().is_some_and(Option::is_none) {
+        while self.groups.last().is_some_and(Option::is_none) {
             self.groups.pop();
         }
     }
+}
+
+/// The socket at which a node is reached by unicast, if it is: it stays open without a membership.
+fn reachable(io: &Io, v6: bool, options: &OpenOptions) -> Result<Option<Endpoint>, OpenError> {
+    let open = || Endpoint::group(io, v6, None, options);
+    let endpoint = options.reachable.then(open).transpose()?;
+    Ok(endpoint.map(Endpoint::keep))
+}
+
+/// The addresses of a group: in IPv4, in IPv6 on the link, and beyond it where routers are to pass it
+/// on.
+fn addresses(group: Ipv4Addr, ttl: u8) -> Vec<IpAddr> {
+    let mut addrs = vec![group.into(), Group::ipv6(group, false).into()];
+    if ttl > 1 {
+        addrs.push(Group::ipv6(group, true).into());
+    }
+    addrs
 }
 
 impl std::fmt::Debug for Sockets {

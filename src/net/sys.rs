@@ -80,6 +80,7 @@ fn without_addresses(index: u32, name: &str, flags: libc::c_uint) -> Interface {
         name: name.to_owned(),
         addrs: Vec::new(),
         prefixes: Vec::new(),
+        six: Vec::new(),
         up: has(libc::IFF_UP),
         running: has(libc::IFF_RUNNING),
         loopback: has(libc::IFF_LOOPBACK),
@@ -104,7 +105,7 @@ fn ipv4(addr: *const libc::sockaddr) -> Option<Ipv4Addr> {
 mod linux {
     use std::io;
     use std::mem;
-    use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
     use std::os::fd::{AsRawFd, BorrowedFd};
 
     use libc::{c_int, c_void, socklen_t};
@@ -115,8 +116,8 @@ mod linux {
     /// The most datagrams of one system call.
     pub(in super::super) const BATCH: usize = 32;
 
-    /// Room for the control data of one datagram, in bytes: the packet's info and the drop count
-    /// take 56.
+    /// Room for the control data of one datagram, in bytes: what the packet's info (the longer one,
+    /// of IPv6) and the drop count take.
     const CONTROL: usize = 64;
 
     /// Control data, aligned as its headers must be.
@@ -128,17 +129,58 @@ mod linux {
         assert!(align_of::<libc::cmsghdr>() <= align_of::<Control>());
         // SAFETY: only arithmetic.
         let (info, drops) = unsafe {
-            (libc::CMSG_SPACE(size_of::<libc::in_pktinfo>() as u32), libc::CMSG_SPACE(4))
+            (libc::CMSG_SPACE(size_of::<libc::in6_pktinfo>() as u32), libc::CMSG_SPACE(4))
         };
         assert!(info as usize + drops as usize <= CONTROL);
     };
 
-    const NO_NAME: libc::sockaddr_in = libc::sockaddr_in {
-        sin_family: 0,
-        sin_port: 0,
-        sin_addr: libc::in_addr { s_addr: 0 },
-        sin_zero: [0; 8],
-    };
+    /// A socket address as the kernel reads and writes it: the family, the port, and then four bytes
+    /// of IPv4, or flow, address and scope of IPv6 (ip(7), ipv6(7)).
+    #[derive(Clone, Copy)]
+    #[repr(C, align(4))]
+    struct Name([u8; NAME]);
+
+    const NAME: usize = size_of::<libc::sockaddr_in6>();
+
+    const NO_NAME: Name = Name([0; NAME]);
+
+    impl Name {
+        /// The address, if it is one of IPv4 or IPv6.
+        fn read(&self) -> Option<SocketAddr> {
+            let (words, _) = self.0.as_chunks::<4>();
+            let [family @ .., high, low] = words[0];
+            let port = u16::from_be_bytes([high, low]);
+            match c_int::from(u16::from_ne_bytes(family)) {
+                libc::AF_INET => Some(SocketAddr::from((Ipv4Addr::from(words[1]), port))),
+                libc::AF_INET6 => {
+                    let addr: [u8; 16] = self.0[8..24].try_into().ok()?;
+                    let scope = u32::from_ne_bytes(words[6]);
+                    Some(SocketAddrV6::new(Ipv6Addr::from(addr), port, 0, scope).into())
+                }
+                _ => None,
+            }
+        }
+
+        /// Writes an address; returns its length.
+        fn write(&mut self, addr: SocketAddr) -> socklen_t {
+            let family = if addr.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+            self.0[..2].copy_from_slice(&(family as libc::sa_family_t).to_ne_bytes());
+            self.0[2..4].copy_from_slice(&addr.port().to_be_bytes());
+            let length = match addr {
+                SocketAddr::V4(addr) => {
+                    self.0[4..8].copy_from_slice(&addr.ip().octets());
+                    size_of::<libc::sockaddr_in>()
+                }
+                SocketAddr::V6(addr) => {
+                    self.0[8..24].copy_from_slice(&addr.ip().octets());
+                    self.0[24..].copy_from_slice(&addr.scope_id().to_ne_bytes());
+                    NAME
+                }
+            };
+            length as socklen_t
+        }
+    }
+
     const NO_BYTES: libc::iovec = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
 
     fn no_headers() -> [libc::mmsghdr; BATCH] {
@@ -182,7 +224,7 @@ mod linux {
                 vector.iov_len = buffer.len();
                 let header = &mut header.msg_hdr;
                 header.msg_name = (&raw mut *name).cast();
-                header.msg_namelen = size_of::<libc::sockaddr_in>() as socklen_t;
+                header.msg_namelen = NAME as socklen_t;
                 header.msg_iov = vector;
                 header.msg_iovlen = 1;
                 header.msg_control = control.0.as_mut_ptr().cast();
@@ -206,18 +248,13 @@ mod linux {
             {
                 let said = Said::read(&header.msg_hdr);
                 drops = said.drops.or(drops);
-                if c_int::from(name.sin_family) != libc::AF_INET {
-                    continue;
-                }
+                let Some(source) = name.read() else { continue };
                 let Some(bytes) = buffer.get(..header.msg_len as usize) else { continue };
                 sink(Arrival {
                     bytes,
-                    source: SocketAddr::V4(SocketAddrV4::new(
-                        from_kernel(name.sin_addr),
-                        u16::from_be(name.sin_port),
-                    )),
+                    source,
                     link: said.link,
-                    to: IpAddr::V4(said.to),
+                    to: said.to,
                     truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
                 });
             }
@@ -228,13 +265,14 @@ mod linux {
     /// What the kernel said of one datagram.
     struct Said {
         link: LinkId,
-        to: Ipv4Addr,
+        to: IpAddr,
         drops: Option<u32>,
     }
 
     impl Said {
         fn read(header: &libc::msghdr) -> Self {
-            let mut said = Self { link: LinkId(0), to: Ipv4Addr::UNSPECIFIED, drops: None };
+            let to = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+            let mut said = Self { link: LinkId(0), to, drops: None };
             // SAFETY: the header is as the kernel filled it in: its control data and its length
             // are of our array, which is still there.
             let mut next = unsafe { libc::CMSG_FIRSTHDR(header) };
@@ -247,7 +285,13 @@ mod linux {
                         // SAFETY: data of this type is one in_pktinfo; it may lie unaligned.
                         let info = unsafe { data.cast::<libc::in_pktinfo>().read_unaligned() };
                         said.link = LinkId(info.ipi_ifindex.cast_unsigned());
-                        said.to = from_kernel(info.ipi_addr);
+                        said.to = Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into();
+                    }
+                    (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                        // SAFETY: data of this type is one in6_pktinfo; it may lie unaligned.
+                        let info = unsafe { data.cast::<libc::in6_pktinfo>().read_unaligned() };
+                        said.link = LinkId(info.ipi6_ifindex);
+                        said.to = Ipv6Addr::from(info.ipi6_addr.s6_addr).into();
                     }
                     (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
                         // SAFETY: data of this type is one 32-bit count; it may lie unaligned.
@@ -262,12 +306,13 @@ mod linux {
         }
     }
 
-    /// A datagram to be sent, and the interface index and source address that it leaves by.
+    /// A datagram to be sent, and the interface index and source address that it leaves by; the
+    /// source is of the same version as the destination, and may be left to the kernel.
     #[derive(Clone, Copy)]
     pub(in super::super) struct Outgoing<'a> {
         pub(in super::super) bytes: &'a [u8],
-        pub(in super::super) to: SocketAddrV4,
-        pub(in super::super) via: Option<(LinkId, Ipv4Addr)>,
+        pub(in super::super) to: SocketAddr,
+        pub(in super::super) via: Option<(LinkId, IpAddr)>,
     }
 
     /// Sends the first [`BATCH`] datagrams at most, and returns how many went out. An error is
@@ -285,15 +330,13 @@ mod linux {
         for ((header, ((name, vector), control)), datagram) in
             headers.iter_mut().zip(parts).zip(outgoing)
         {
-            name.sin_family = libc::AF_INET as libc::sa_family_t;
-            name.sin_port = datagram.to.port().to_be();
-            name.sin_addr = to_kernel(*datagram.to.ip());
+            let length = name.write(datagram.to);
             // The kernel only reads what is sent; the type is shared with receiving.
             vector.iov_base = datagram.bytes.as_ptr().cast_mut().cast();
             vector.iov_len = datagram.bytes.len();
             let header = &mut header.msg_hdr;
             header.msg_name = (&raw mut *name).cast();
-            header.msg_namelen = size_of::<libc::sockaddr_in>() as socklen_t;
+            header.msg_namelen = length;
             header.msg_iov = vector;
             header.msg_iovlen = 1;
             if let Some((link, source)) = datagram.via {
@@ -313,38 +356,56 @@ mod linux {
     }
 
     /// Makes a datagram leave by `link` with `source` as its source address.
-    fn steer(header: &mut libc::msghdr, control: &mut Control, link: LinkId, source: Ipv4Addr) {
-        let info = libc::in_pktinfo {
-            ipi_ifindex: link.0.cast_signed(),
-            ipi_spec_dst: to_kernel(source),
-            ipi_addr: to_kernel(Ipv4Addr::UNSPECIFIED),
-        };
-        let size = size_of::<libc::in_pktinfo>() as u32;
-        header.msg_control = control.0.as_mut_ptr().cast();
-        // SAFETY: only arithmetic.
-        header.msg_controllen = unsafe { libc::CMSG_SPACE(size) } as _;
-        // SAFETY: the control data is aligned for a header and has room for one and the info, as
-        // asserted above, so FIRSTHDR is not null and DATA lies inside.
-        unsafe {
-            let entry = libc::CMSG_FIRSTHDR(header);
-            (*entry).cmsg_level = libc::IPPROTO_IP;
-            (*entry).cmsg_type = libc::IP_PKTINFO;
-            (*entry).cmsg_len = libc::CMSG_LEN(size) as _;
-            libc::CMSG_DATA(entry).cast::<libc::in_pktinfo>().write_unaligned(info);
+    fn steer(header: &mut libc::msghdr, control: &mut Control, link: LinkId, source: IpAddr) {
+        match source {
+            IpAddr::V4(source) => {
+                let info = libc::in_pktinfo {
+                    ipi_ifindex: link.0.cast_signed(),
+                    ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(source.octets()) },
+                    ipi_addr: libc::in_addr { s_addr: 0 },
+                };
+                attach(header, control, (libc::IPPROTO_IP, libc::IP_PKTINFO), info);
+            }
+            IpAddr::V6(source) => {
+                let info = libc::in6_pktinfo {
+                    ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
+                    ipi6_ifindex: link.0,
+                };
+                attach(header, control, (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO), info);
+            }
         }
     }
 
-    fn from_kernel(addr: libc::in_addr) -> Ipv4Addr {
-        Ipv4Addr::from(addr.s_addr.to_ne_bytes())
-    }
-
-    fn to_kernel(addr: Ipv4Addr) -> libc::in_addr {
-        libc::in_addr { s_addr: u32::from_ne_bytes(addr.octets()) }
+    /// Sends `info`, a packet's info of either version, with a datagram.
+    fn attach<T>(
+        header: &mut libc::msghdr,
+        control: &mut Control,
+        (level, kind): (c_int, c_int),
+        info: T,
+    ) {
+        const { assert!(size_of::<T>() <= size_of::<libc::in6_pktinfo>()) }
+        let size = size_of::<T>() as u32;
+        header.msg_control = control.0.as_mut_ptr().cast();
+        // SAFETY: only arithmetic.
+        header.msg_controllen = unsafe { libc::CMSG_SPACE(size) } as _;
+        // SAFETY: the control data is aligned for a header and has room for one and the longer
+        // info, as asserted above, so FIRSTHDR is not null and DATA lies inside.
+        unsafe {
+            let entry = libc::CMSG_FIRSTHDR(header);
+            (*entry).cmsg_level = level;
+            (*entry).cmsg_type = kind;
+            (*entry).cmsg_len = libc::CMSG_LEN(size) as _;
+            libc::CMSG_DATA(entry).cast::<T>().write_unaligned(info);
+        }
     }
 
     /// Has the arrival link and the destination told of each datagram.
-    pub(in super::super) fn tell_arrival(socket: BorrowedFd<'_>) -> io::Result<()> {
-        set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)
+    pub(in super::super) fn tell_arrival(socket: BorrowedFd<'_>, v6: bool) -> io::Result<()> {
+        if v6 {
+            set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)
+        } else {
+            set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)
+        }
     }
 
     /// Has the count of dropped datagrams told with each datagram.

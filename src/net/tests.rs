@@ -357,7 +357,7 @@ fn links_that_go_take_their_memberships_and_links_that_come_get_them() {
         assert!(node.sockets.set_links(&[loopback()]).is_empty());
         assert_eq!(node.sockets.memberships(), 2);
         // A second address of the loopback: the same link with a new address.
-        let moved = Link { addr: Ipv4Addr::new(127, 0, 0, 9), ..loopback() };
+        let moved = Link { addr: Some(Ipv4Addr::new(127, 0, 0, 9)), ..loopback() };
         assert!(node.sockets.set_links(&[moved]).is_empty());
         assert!(node.sockets.rejoin(loopback().id).is_empty());
         assert_eq!(node.sockets.memberships(), 2);

@@ -18,7 +18,7 @@ pub enum Usage {
     NotNamed,
     /// It is switched off.
     Down,
-    /// It has no IPv4 address.
+    /// It has no address.
     NoAddress,
     /// It leads only to this host, and others lead further.
     Loopback,
@@ -43,7 +43,7 @@ impl Usage {
             Self::NoCarrier => "it has no carrier: no cable, or no radio network".into(),
             Self::NotNamed => format!("others were asked for; `--iface {name}` adds it"),
             Self::Down => format!("it is down; `ip link set {name} up` switches it on"),
-            Self::NoAddress => "it has no IPv4 address".into(),
+            Self::NoAddress => "it has no IP address".into(),
             Self::Loopback => "it leads only to this host".into(),
             Self::Inner => format!(
                 "it leads to containers or virtual machines on this host; `--iface {name}` uses it"
@@ -72,7 +72,7 @@ pub fn usage(all: &[Interface], wanted: &[String]) -> Vec<Usage> {
             i if is_used && (i.loopback || is_inner) => Usage::Alone,
             _ if is_used => Usage::Lan,
             i if !i.up => Usage::Down,
-            i if i.addrs.is_empty() => Usage::NoAddress,
+            i if i.addrs.is_empty() && i.six.is_empty() => Usage::NoAddress,
             _ if !wanted.is_empty() => Usage::NotNamed,
             i if i.loopback => Usage::Loopback,
             i if !i.multicast => Usage::NoMulticast,
@@ -114,7 +114,7 @@ mod tests {
         + eth0: it can multicast and leads out of this host
         + eth1: it has no carrier: no cable, or no radio network
         - wlan0: it is down; `ip link set wlan0 up` switches it on
-        - wlan1: it has no IPv4 address
+        - wlan1: it has no IP address
         - docker0: it leads to containers or virtual machines on this host; `--iface docker0` uses it
         - wg0: it does not multicast; who is beyond it is reached with `--peer HOST`
         ");

@@ -5,9 +5,8 @@
 //! belongs to one thread: the node's own, or the program's.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
@@ -16,15 +15,13 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Events, Poll, Token};
 
-use super::known::Whereabouts;
+use super::memory::Memory;
 use super::notices::Notice;
-use super::spoken::Spoken;
-
 use crate::net::{
     self, Changes, Clock, Drained, Interface, Link, LinkFailure, Sleep, Sockets, Transmit, Usage,
 };
-use crate::proto::{self, Command, Counters, Destination, Engine, Input, Output};
-use crate::values::{Instant, LinkId, SmallMap, SmallSet, limits};
+use crate::proto::{self, Command, Counters, Destination, Engine, Input, Output, Versions};
+use crate::values::{Attachment, Instant, LinkId, SmallMap, SmallSet, limits};
 use crate::wire::{Hearing, Packet};
 
 /// The tokens of the waker, of the system's word of changes, and of a host that wakes up; the sockets have
@@ -93,7 +90,9 @@ pub(super) struct Driver {
     /// `--iface`, as given.
     wanted: Vec<String>,
     memory: Memory,
-    queue: VecDeque<Transmit>,
+    /// What is to be sent by IPv4, and by IPv6: a full send buffer of the one holds up nothing of the
+    /// other, and what goes by one can leave in few system calls.
+    queues: [VecDeque<Transmit>; 2],
     /// What there is to tell since the last turn.
     pub(super) notices: VecDeque<Notice>,
     /// What happened at sources that are not the node's own, since the last turn.
@@ -113,17 +112,6 @@ pub(super) struct Driver {
     /// The last poll brought as many events as it can: there may be more.
     flooded: bool,
     stopped: Option<Instant>,
-}
-
-/// What a node keeps for its next run.
-#[derive(Debug)]
-pub(super) struct Memory {
-    /// Where somebody may be, if the node looks for anybody.
-    pub(super) whereabouts: Option<Whereabouts>,
-    /// What it has said.
-    pub(super) spoken: Option<Spoken>,
-    /// The lock on its identity.
-    pub(super) _lock: Option<File>,
 }
 
 impl Driver {
@@ -148,7 +136,7 @@ impl Driver {
             clock,
             wanted,
             memory,
-            queue: VecDeque::new(),
+            queues: [VecDeque::new(), VecDeque::new()],
             notices: VecDeque::new(),
             foreign: Vec::new(),
             busy: SmallSet::new(),
@@ -169,31 +157,17 @@ impl Driver {
     /// Tells the engine which links there are, and how fast it may speak over them.
     fn tell_links(&mut self) {
         let links = self.sockets.links();
-        let ids: Vec<LinkId> = links.iter().map(|link| link.id).collect();
+        let attachments: Vec<Attachment> = links.iter().map(Link::attachment).collect();
         let wireless = links.iter().any(|link| link.wireless);
         let rate = if wireless { limits::SAY_RATE_WIRELESS } else { limits::SAY_RATE };
         self.engine.handle(self.clock.now(), Input::Command(Command::Pace(rate)));
-        self.engine.handle(self.clock.now(), Input::Links(&ids));
+        self.engine.handle(self.clock.now(), Input::Links(&attachments));
         self.look_around();
     }
 
-    /// Tells a node that knows nobody where somebody may be; otherwise keeps where its peers are.
     fn look_around(&mut self) {
-        let Some(whereabouts) = &mut self.memory.whereabouts else { return };
-        if self.engine.peer_count() > 0 {
-            whereabouts.note(self.engine.peers());
-            return;
-        }
-        let hints = whereabouts.hints(self.sockets.links());
-        self.engine.handle(self.clock.now(), Input::Command(Command::Hints(hints)));
-    }
-
-    /// Keeps what the node has said for its next run: at once where it begins to speak, and otherwise
-    /// when it is time to.
-    fn keep_spoken(&mut self, is_time: bool) {
-        let Some(spoken) = &mut self.memory.spoken else { return };
-        if is_time || self.engine.spoken_in() > spoken.kept() {
-            spoken.note(self.engine.spoken());
+        if let Some(hints) = self.memory.look_around(&self.engine, self.sockets.links()) {
+            self.engine.handle(self.clock.now(), Input::Command(Command::Hints(hints)));
         }
     }
 
@@ -251,7 +225,7 @@ impl Driver {
             self.next_look = self.clock.now() + pause;
             self.look_at_links();
             self.look_around();
-            self.keep_spoken(true);
+            self.memory.keep_spoken(&self.engine, true);
         }
         self.engine.handle(self.clock.now(), Input::Tick);
         Ok(())
@@ -277,13 +251,13 @@ impl Driver {
     /// Whether so much waits to be sent, or was said just now, that nothing more should be said for
     /// now.
     pub(super) fn is_congested(&self) -> bool {
-        self.queue.len() > SEND_QUEUE || self.engine.is_congested()
+        self.queues.iter().any(|queue| queue.len() > SEND_QUEUE) || self.engine.is_congested()
     }
 
     /// Whether the engine has stopped and its last words have left, or can't.
     pub(super) fn is_over(&self) -> bool {
         let Some(since) = self.stopped else { return false };
-        self.queue.is_empty() || self.clock.now().since(since) > LAST_WORDS
+        self.queues.iter().all(VecDeque::is_empty) || self.clock.now().since(since) > LAST_WORDS
     }
 
     fn receive(&mut self, token: Token) -> io::Result<Drained> {
@@ -303,8 +277,8 @@ impl Driver {
         Ok(all.into_iter().zip(usage).collect())
     }
 
-    pub(super) fn links(&self) -> Vec<(String, Ipv4Addr)> {
-        self.sockets.links().iter().map(|link| (link.name.clone(), link.addr)).collect()
+    pub(super) fn links(&self) -> Vec<(String, IpAddr)> {
+        self.sockets.links().iter().map(|link| (link.name.clone(), link.shown())).collect()
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -322,7 +296,7 @@ impl Driver {
         let wake = loop {
             match self.engine.poll() {
                 Output::Wake(at) => break at,
-                Output::Send { bytes, to } => self.enqueue(bytes, to),
+                Output::Send { bytes, to } => self.enqueue(&bytes, to),
                 Output::Join(group) => {
                     let failures = self.sockets.join(group);
                     self.report(failures);
@@ -338,52 +312,55 @@ impl Driver {
                 Output::Event(event) => {
                     if event == proto::Event::Stopped {
                         self.stopped = Some(self.clock.now());
-                        if let Some(whereabouts) = &mut self.memory.whereabouts {
-                            whereabouts.note(self.engine.peers());
-                        }
+                        self.memory.stop(&self.engine);
                     }
                     self.notices.push_back(Notice::Event(event));
                 }
             }
         };
         self.send();
-        self.keep_spoken(self.stopped.is_some());
+        self.memory.keep_spoken(&self.engine, false);
         self.count_drops();
         self.wake = wake;
         wake
     }
 
-    fn enqueue(&mut self, bytes: Arc<[u8]>, to: Destination) {
-        let queue = &mut self.queue;
+    fn enqueue(&mut self, bytes: &Arc<[u8]>, to: Destination) {
+        let [four, six] = &mut self.queues;
+        let mut send = |to: SocketAddr, link| {
+            let queue = if to.is_ipv4() { &mut *four } else { &mut *six };
+            queue.push_back(Transmit { bytes: Arc::clone(bytes), to, link });
+        };
         match to {
-            Destination::Group(group) => {
-                let to = SocketAddr::V4(group);
-                queue.extend(self.sockets.links().iter().map(|link| Transmit {
-                    bytes: Arc::clone(&bytes),
-                    to,
-                    link: Some(link.id),
-                }));
+            Destination::Group(group, versions) => {
+                for (to, link) in self.sockets.ways(group, versions == Versions::All) {
+                    send(to, Some(link));
+                }
             }
-            Destination::Address(to, link) => queue.push_back(Transmit {
-                bytes,
-                to,
-                // A datagram may have come by an interface that is not a link of ours, such as
-                // the loopback; the way back is the routing table's business then.
-                link: link.filter(|&id| self.sockets.links().iter().any(|link| link.id == id)),
-            }),
+            // A datagram may have come by an interface that is not a link of ours, such as the
+            // loopback; the way back is the routing table's business then.
+            Destination::Address(to, link) => {
+                send(to, link.filter(|&id| self.sockets.links().iter().any(|link| link.id == id)));
+            }
         }
     }
 
     fn send(&mut self) {
-        if self.queue.is_empty() {
-            return;
+        for version in 0..self.queues.len() {
+            if !self.queues[version].is_empty() {
+                self.send_from(version);
+            }
         }
+    }
+
+    fn send_from(&mut self, version: usize) {
+        let queue = &mut self.queues[version];
         let tried: SmallSet<LinkId> = if self.failing.is_empty() {
             SmallSet::new()
         } else {
-            self.queue.iter().filter_map(|transmit| transmit.link).collect()
+            queue.iter().filter_map(|transmit| transmit.link).collect()
         };
-        let sent = self.sockets.send(&mut self.queue);
+        let sent = self.sockets.send(queue);
         let failed: SmallSet<LinkId> = sent.failures.iter().filter_map(|f| f.link).collect();
         for link in tried.into_iter().filter(|link| !failed.contains(link)) {
             let since = self.failing.get(&link).map(|&last| self.clock.now().since(last));
@@ -405,6 +382,13 @@ impl Driver {
     fn report(&mut self, failures: Vec<LinkFailure>) {
         for failure in failures {
             let Some(link) = failure.link else { continue };
+            // Many a host has IPv6 that leads nowhere: where there is IPv4 as well, that is no news.
+            let has_four = |l: &Link| l.id == link && l.addr.is_some();
+            if failure.to.is_some_and(|to| to.is_ipv6())
+                && self.sockets.links().iter().any(has_four)
+            {
+                continue;
+            }
             if self.failing.insert(link, self.clock.now()).is_none() {
                 let name = self.name(link).unwrap_or_else(|| link.to_string());
                 let why = failure.why();

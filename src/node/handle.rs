@@ -1,7 +1,7 @@
 //! A node with a thread of its own, and the handle by which any thread uses it.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TryRecvError};
@@ -29,7 +29,7 @@ enum Request {
     Command(Command),
     Subscribe(Listener),
     Peers(Sender<Vec<PeerInfo>>),
-    Links(Sender<Vec<(String, Ipv4Addr)>>),
+    Links(Sender<Vec<(String, IpAddr)>>),
     Stats(Sender<Stats>),
 }
 
@@ -99,7 +99,7 @@ impl Node {
     }
 
     /// The names and addresses of the links in use.
-    pub fn links(&self) -> Result<Vec<(String, Ipv4Addr)>, Stopped> {
+    pub fn links(&self) -> Result<Vec<(String, IpAddr)>, Stopped> {
         self.fetch(Request::Links)
     }
 

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::identity::{create_private, replace};
 use crate::net::{self, Link};
 use crate::proto::PeerInfo;
-use crate::values::{Group, limits};
+use crate::values::{Group, LinkId, limits};
 
 /// Where somebody may be, though nobody has said so.
 #[derive(Debug)]
@@ -32,25 +32,28 @@ impl Whereabouts {
 
     /// Where peers were heard in earlier runs, and this host's neighbours on these links.
     pub(super) fn hints(&self, links: &[Link]) -> Vec<SocketAddr> {
-        let names: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
-        let is_near = |host: &Ipv4Addr| links.iter().any(|link| link.is_neighbour(*host));
-        let mut hosts: Vec<Ipv4Addr> =
-            self.known.iter().flat_map(Known::hosts).filter(is_near).collect();
-        for host in net::neighbours(&names) {
-            if !hosts.contains(&host) {
-                hosts.push(host);
+        let mut hints: Vec<SocketAddr> = Vec::new();
+        let mut hint = |link: LinkId, host: IpAddr| {
+            let addr = link.scoped(SocketAddr::new(host, self.port));
+            if !hints.contains(&addr) {
+                hints.push(addr);
+            }
+        };
+        for host in self.known.iter().flat_map(Known::hosts) {
+            for link in links.iter().filter(|link| link.is_neighbour(host)) {
+                hint(link.id, host);
             }
         }
-        hosts.into_iter().map(|host| SocketAddr::from((host, self.port))).collect()
+        for (link, host) in net::neighbours(links) {
+            hint(link, host);
+        }
+        hints
     }
 
     /// Keeps where these peers are heard.
     pub(super) fn note(&mut self, peers: impl Iterator<Item = PeerInfo>) {
         let Some(known) = self.known.as_mut().filter(|_| self.keeps) else { return };
-        let host = |peer: PeerInfo| match peer.addr?.ip() {
-            IpAddr::V4(host) => Some(host),
-            IpAddr::V6(_) => None,
-        };
+        let host = |peer: PeerInfo| Some(peer.addr?.ip());
         known.note(peers.filter_map(host).filter(|host| !host.is_loopback()).collect());
     }
 }
@@ -59,7 +62,7 @@ impl Whereabouts {
 #[derive(Debug)]
 struct Known {
     path: PathBuf,
-    hosts: BTreeSet<Ipv4Addr>,
+    hosts: BTreeSet<IpAddr>,
 }
 
 impl Known {
@@ -73,14 +76,14 @@ impl Known {
     }
 
     /// The hosts.
-    fn hosts(&self) -> impl Iterator<Item = Ipv4Addr> {
+    fn hosts(&self) -> impl Iterator<Item = IpAddr> {
         self.hosts.iter().copied()
     }
 
     /// Peers are heard at these hosts now. While any is, those of earlier runs are of no interest
     /// any more; what nobody is heard of stays as it was.
-    fn note(&mut self, hosts: BTreeSet<Ipv4Addr>) {
-        let hosts: BTreeSet<Ipv4Addr> = hosts.into_iter().take(limits::HINTS).collect();
+    fn note(&mut self, hosts: BTreeSet<IpAddr>) {
+        let hosts: BTreeSet<IpAddr> = hosts.into_iter().take(limits::HINTS).collect();
         if hosts.is_empty() || hosts == self.hosts {
             return;
         }
@@ -99,8 +102,8 @@ impl Known {
 mod tests {
     use super::*;
 
-    fn hosts(numbers: impl IntoIterator<Item = u8>) -> BTreeSet<Ipv4Addr> {
-        numbers.into_iter().map(|n| Ipv4Addr::new(10, 77, 0, n)).collect()
+    fn hosts(numbers: impl IntoIterator<Item = u8>) -> BTreeSet<IpAddr> {
+        numbers.into_iter().map(|n| IpAddr::from([10, 77, 0, n])).collect()
     }
 
     #[test]
@@ -128,8 +131,8 @@ mod tests {
         let known = Known::load(&folder, Group::DEFAULT);
         fs::write(&known.path, b"10.77.0.1\nrubbish\n\xff\n").unwrap();
         assert_eq!(Known::load(&folder, Group::DEFAULT).hosts().count(), 0, "it is not text");
-        fs::write(&known.path, "10.77.0.1\nrubbish\n999.0.0.1\n").unwrap();
-        assert_eq!(Known::load(&folder, Group::DEFAULT).hosts().count(), 1);
+        fs::write(&known.path, "10.77.0.1\nrubbish\n999.0.0.1\nfe80::1\n").unwrap();
+        assert_eq!(Known::load(&folder, Group::DEFAULT).hosts().count(), 2);
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! A node without a thread of its own.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
@@ -265,7 +265,7 @@ impl LocalNode {
     }
 
     /// The names and addresses of the links in use.
-    pub fn links(&self) -> Vec<(String, Ipv4Addr)> {
+    pub fn links(&self) -> Vec<(String, IpAddr)> {
         self.driver.links()
     }
 

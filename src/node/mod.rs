@@ -15,6 +15,7 @@ mod handle;
 mod identity;
 mod known;
 mod local;
+mod memory;
 mod notices;
 mod options;
 mod spoken;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use mio::{Poll, Waker};
 
-use super::driver::{self, Driver, Memory};
+use super::driver::{self, Driver};
 use super::known::Whereabouts;
+use super::memory::Memory;
 use super::spoken::Spoken;
 use super::{Options, StartError, identity};
 use crate::net::{self, Clock, OpenOptions, Sockets, entropy};

@@ -7,9 +7,22 @@ use super::answers::{self, Answer};
 use super::engine::Engine;
 use super::receiving::Arrival;
 use super::timing;
+use crate::values::LinkId;
 use crate::wire::{Hearing, Presence, PresenceKind};
 
 impl Engine {
+    /// Somebody who passes through asks all. Where it and this node have both versions of IP, the
+    /// question comes by each; `true` if this copy is the one to be answered.
+    pub(super) fn note_question(&mut self, arrival: &Arrival<'_>, hello: &Presence) -> bool {
+        let answered = self.visitors.entry(&hello.from, || None);
+        if arrival.source.is_ipv4() {
+            *answered = hello.nonce;
+            self.answers.withdraw_by_six(hello);
+            return true;
+        }
+        answered.is_none() || *answered != hello.nonce
+    }
+
     /// Plans the answer to a `hello`, if this node is among those to answer.
     pub(super) fn plan_answer(&mut self, arrival: &Arrival<'_>, hello: &Presence) {
         if self.config.visitor {
@@ -31,6 +44,9 @@ impl Engine {
         if undecided.is_some() {
             delay += timing::UNDECIDED;
         }
+        if to_all && arrival.source.is_ipv6() {
+            delay += timing::OTHER_COPY;
+        }
         let answer = Answer {
             to: hello.from,
             visitor: hello.visitor,
@@ -39,12 +55,18 @@ impl Engine {
             nonce: hello.nonce,
             asked: self.now,
             budget: arrival.packet.bytes().len(),
+            missed_by_four: arrival.source.is_ipv6() && self.has_four(arrival.link),
             proven: hello.token == Some(self.token(arrival.source)),
             undecided,
         };
         if !self.guard.allows_answer(self.now) || !self.answers.push(answer, delay) {
             self.counters.answers_over_rate += 1;
         }
+    }
+
+    /// Whether this node has IPv4 on a link.
+    pub(super) fn has_four(&self, link: LinkId) -> bool {
+        self.links.iter().any(|at| at.link == link && at.v4)
     }
 
     /// A `here` that asks back: its sender wants to know that this node is where it seems to be.
@@ -61,6 +83,7 @@ impl Engine {
             nonce: here.nonce,
             asked: self.now,
             budget: arrival.packet.bytes().len(),
+            missed_by_four: false,
             proven: false,
             undecided: None,
         };
@@ -85,6 +108,7 @@ impl Engine {
         here.held = u32::try_from(self.now.since(answer.asked).as_micros()).unwrap_or(u32::MAX);
         here.token = Some(self.token(answer.addr));
         here.to = Some(answer.to.id);
+        here.has_ipv4 = answer.missed_by_four;
         let mut proven = answer.proven;
         if answer.visitor {
             let heard = self.visitors.peek(&answer.to).is_some() && !self.is_mostly_deaf();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::timing;
 use crate::values::{Instant, LinkId, Rng, limits};
-use crate::wire::Sender;
+use crate::wire::{Presence, Sender};
 
 /// An answer that waits for its moment.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct Answer {
     pub(crate) asked: Instant,
     /// Bytes of the question: what an unproven address may get back at most.
     pub(crate) budget: usize,
+    /// Whether the question came by IPv6, though this node has IPv4 there.
+    pub(crate) missed_by_four: bool,
     /// Whether the question showed a token, which proves its address.
     pub(crate) proven: bool,
     /// Set if whether to answer at all is decided only when the moment has come: how often the
@@ -63,6 +65,16 @@ impl Answers {
         true
     }
 
+    /// Whether the answer to a question that came by IPv6 waits.
+    pub(crate) fn waits_by_six(&self, question: &Presence) -> bool {
+        self.waiting.values().any(|answer| is_by_six(answer, question))
+    }
+
+    /// Takes back the answers to a question that have to go by IPv6.
+    pub(crate) fn withdraw_by_six(&mut self, question: &Presence) {
+        self.waiting.retain(|_, answer| !is_by_six(answer, question));
+    }
+
     /// The next answer whose moment has come.
     pub(crate) fn pop(&mut self, now: Instant) -> Option<Answer> {
         let entry = self.waiting.first_entry()?;
@@ -72,6 +84,11 @@ impl Answers {
     pub(crate) fn next(&self) -> Instant {
         self.waiting.first_key_value().map_or(Instant::NEVER, |(key, _)| key.0)
     }
+}
+
+fn is_by_six(answer: &Answer, question: &Presence) -> bool {
+    let same = answer.to == question.from && answer.nonce == question.nonce;
+    same && question.nonce.is_some() && answer.addr.is_ipv6()
 }
 
 #[cfg(test)]
@@ -102,6 +119,7 @@ mod tests {
             nonce: None,
             asked: Instant::ZERO,
             budget: 0,
+            missed_by_four: false,
             proven: false,
             undecided: None,
         };

@@ -59,6 +59,8 @@ pub(crate) struct Pull {
     pub(crate) until: Instant,
     /// Peers that were new so far.
     pub(crate) found: usize,
+    /// Peers that are out of this node's reach, for want of a version of IP.
+    pub(crate) far: u32,
     /// Whom the peer says it knows, with its last page.
     pub(crate) told: Option<Summary>,
 }
@@ -114,6 +116,8 @@ pub(crate) struct Discovery {
     pub(crate) next_hello: Instant,
     /// Not before this are the first answers all in.
     listen_until: Instant,
+    /// The group is asked once more, though somebody has answered.
+    again: bool,
     questions: Vec<(u64, Instant, Asked)>,
     /// Whether anybody has ever answered a question to the group.
     pub(crate) group_answered: bool,
@@ -162,6 +166,7 @@ impl Discovery {
             round: 0,
             next_hello: if active { now } else { Instant::NEVER },
             listen_until: now,
+            again: false,
             questions: Vec::new(),
             group_answered: false,
             answers: BTreeMap::new(),
@@ -190,6 +195,7 @@ impl Discovery {
     pub(crate) fn begin_round(&mut self, now: Instant, size: usize, rng: &mut Rng) -> u8 {
         let round = self.round;
         self.round += 1;
+        self.again = false;
         if round == 0 {
             self.listen_until = now + spread(size.max(timing::FEW)) + timing::ANSWER_GRACE;
         }
@@ -203,9 +209,24 @@ impl Discovery {
         round as u8
     }
 
+    /// Somebody was not reached by IPv4 with the first question, though both have it. A switch that
+    /// knows of a membership by IPv6 already learns of that by IPv4 soon, so one more question shows
+    /// the better path.
+    pub(crate) fn missed(&mut self, now: Instant) {
+        if self.round == 1 && !self.again {
+            self.again = true;
+            if self.next_hello == Instant::NEVER {
+                self.next_hello = now + timing::HELLOS[1];
+            }
+            self.listen_until = self.next_hello + spread(timing::FEW) + timing::ANSWER_GRACE;
+        }
+    }
+
     /// Asking the group again is of no use: somebody has answered.
     pub(crate) fn answered(&mut self) {
-        self.next_hello = Instant::NEVER;
+        if !self.again {
+            self.next_hello = Instant::NEVER;
+        }
     }
 
     /// Remembers a number that was sent to many.
@@ -374,6 +395,7 @@ impl Discovery {
             asked,
             until,
             found: 0,
+            far: 0,
             told: None,
         };
         self.pull = Some(pull);

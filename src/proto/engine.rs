@@ -35,9 +35,10 @@ use super::recent::Recent;
 use super::reminder::Reminder;
 use super::repairs::Repairs;
 use super::repeats::Repeats;
+use super::six::Six;
 use super::store::Store;
 use super::timing;
-use crate::values::{ChannelName, Epoch, Instant, LinkId, NodeId, Rng, limits};
+use crate::values::{Attachment, ChannelName, Epoch, Instant, LinkId, NodeId, Rng, limits};
 use crate::wire::{PresenceKind, Profile, Secret, Sender, Summary, Verifier};
 
 /// One node's protocol.
@@ -58,7 +59,7 @@ pub struct Engine {
     pub(super) profile: Arc<Profile>,
     pub(super) rng: Rng,
     pub(super) now: Instant,
-    pub(super) links: Vec<LinkId>,
+    pub(super) links: Vec<Attachment>,
     flapping: Flapping,
     pub(super) stopped: bool,
     /// The number of the last announcement.
@@ -68,12 +69,14 @@ pub struct Engine {
     pub(super) peers: Peers,
     /// The peers that get copies of what goes to the group.
     pub(super) copies: BTreeSet<NodeId>,
+    pub(super) six: Six,
     pub(super) channels: Channels,
     pub(super) guard: Guard,
     pub(super) verifier: Verifier,
     pub(super) answers: Answers,
-    /// Who passes through and was heard by multicast.
-    pub(super) visitors: Recent<Sender, ()>,
+    /// Who passes through and was heard by multicast: the number of the latest question that came by
+    /// IPv4.
+    pub(super) visitors: Recent<Sender, Option<u64>>,
     pub(super) discovery: Discovery,
     pub(super) hints: Hints,
     pub(super) announcer: Announcer,
@@ -141,6 +144,7 @@ impl Engine {
             token_key,
             peers: Peers::new(),
             copies: BTreeSet::new(),
+            six: Six::default(),
             channels: Channels::new(config.group),
             guard: Guard::new(now),
             verifier: Verifier::default(),
@@ -285,7 +289,7 @@ impl Engine {
         self.out.push_back(Output::Event(event));
     }
 
-    fn use_links(&mut self, links: &[LinkId]) {
+    fn use_links(&mut self, links: &[Attachment]) {
         let first = self.links.is_empty();
         self.links = links.iter().copied().take(limits::LINKS).collect();
         if first && self.next_review == Instant::NEVER {
@@ -297,6 +301,9 @@ impl Engine {
         }
         for (_, peer) in self.peers.iter_mut() {
             peer.paths.retain_links(links);
+        }
+        for id in self.peer_ids().collect::<Vec<_>>() {
+            self.review_versions(id);
         }
         if !self.links.is_empty() {
             self.hurry();

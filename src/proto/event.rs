@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::command::Command;
 use super::kept::{Kept, Past};
+use super::six::Versions;
 use crate::values::{
-    ChannelName, Epoch, Instant, Json, Level, LinkId, NodeId, PeerText, WallTime, order,
+    Attachment, ChannelName, Epoch, Instant, Json, Level, LinkId, NodeId, PeerText, WallTime, order,
 };
 use crate::wire::{Hearing, Packet, Profile};
 
@@ -28,7 +29,7 @@ pub enum Input<'a> {
     /// The node's user wants something.
     Command(Command),
     /// The links in use are these from now on. The first such input starts the engine.
-    Links(&'a [LinkId]),
+    Links(&'a [Attachment]),
     /// A deadline given out as [`Output::Wake`] has come, or nothing happened at all.
     Tick,
 }
@@ -43,7 +44,7 @@ pub enum Output {
         /// Where to.
         to: Destination,
     },
-    /// Become a member of this group on every link.
+    /// Become a member of this group on every link, by each version of IP that the link has.
     Join(Ipv4Addr),
     /// Drop the membership.
     Leave(Ipv4Addr),
@@ -59,8 +60,8 @@ pub enum Output {
 /// Where a datagram goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// To a group, on every link.
-    Group(SocketAddrV4),
+    /// To a group, on every link; in IPv6 to [`crate::values::Group::ipv6`].
+    Group(SocketAddrV4, Versions),
     /// To one address, over the given link where it is known.
     Address(SocketAddr, Option<LinkId>),
 }

@@ -282,10 +282,11 @@ impl Engine {
             .iter()
             .filter(|path| path.link.is_none_or(|link| link == arrival.link))
             .filter(|path| !path.addr.ip().is_loopback() || arrival.source.ip().is_loopback())
-            .max_by_key(|path| (path.proven, path.heard))?;
+            .max_by_key(|path| (path.addr.is_ipv6() == arrival.source.is_ipv6(), path.rank()))?;
         Some(Told {
             id,
-            addr: path.addr,
+            // Which of its links an address is on says nothing to others.
+            addr: LinkId(0).scoped(path.addr),
             epoch: peer.epoch,
             nick: peer.profile.nick.clone(),
             age: age.as_millis().div_ceil(1_000) as u32,
@@ -307,6 +308,7 @@ impl Engine {
             return;
         }
         let mut found = 0;
+        let far = page.peers.iter().filter(|told| !self.reaches(told.addr, arrival.link)).count();
         // Whether they are few is for the teller to say: it knows more than we do.
         let few = self.peers.len().max(page.summary.count as usize) <= timing::FEW;
         for told in &page.peers {
@@ -315,6 +317,7 @@ impl Engine {
         let (now, ours) = (self.now, self.summary());
         let Some(pull) = &mut self.discovery.pull else { return };
         pull.found += found;
+        pull.far += far as u32;
         pull.until = now + timing::PULL_RETRY;
         pull.told = Some(page.summary);
         let (from, nonce) = (pull.from, pull.nonce);
@@ -329,7 +332,7 @@ impl Engine {
             }
             Turn::Done => {
                 // A part that looked alike by chance was not told: then there is more to ask for.
-                if ours.count >= page.summary.count {
+                if ours.count + pull.far >= page.summary.count {
                     self.discovery.cover(page.summary.count);
                 }
                 self.discovery.end_pull(true, ours, now);
@@ -349,9 +352,16 @@ impl Engine {
         self.peers.unheard(self.now - timing::COMPARE_AGAIN)
     }
 
+    /// Whether this node has the version of IP on a link by which a peer there is told to be reached.
+    fn reaches(&self, addr: SocketAddr, link: LinkId) -> bool {
+        let at = self.links.iter().find(|at| at.link == link);
+        at.map_or(addr.is_ipv4(), |at| at.carries(addr.ip()))
+    }
+
     /// Takes up a peer from hearsay, if it is news; `true` if so.
     fn hear_of(&mut self, told: &Told, link: LinkId, few: bool) -> bool {
-        if told.id == self.id() || self.peers.get(told.id).is_some() {
+        let is_known = told.id == self.id() || self.peers.get(told.id).is_some();
+        if is_known || !self.reaches(told.addr, link) || told.addr.ip().is_multicast() {
             return false;
         }
         if self.peers.is_full() {
@@ -374,7 +384,7 @@ impl Engine {
         let mut peer = Peer::new(told.epoch, Standing::Told { asked: 0 }, now);
         peer.heard = now - age;
         // Where the teller is in reach, the peer will be.
-        peer.paths.heard(Some(link), told.addr, peer.heard);
+        peer.paths.heard(Some(link), link.scoped(told.addr), peer.heard);
         peer.profile = std::sync::Arc::new(crate::wire::Profile {
             nick: told.nick.clone(),
             ..Default::default()
@@ -385,6 +395,7 @@ impl Engine {
         let ask_at = now + Duration::from_micros(50) * place;
         peer.ask_at = ask_at;
         self.peers.insert(told.id, peer);
+        self.review_versions(told.id);
         if (few || told.unicast || !self.config.multicast)
             && self.discovery.asking.len() < limits::PEERS
         {

@@ -7,7 +7,7 @@ use super::answers;
 use super::channel_list::Part;
 use super::discovery::Asked;
 use super::engine::Engine;
-use super::event::{Event, PeerState};
+use super::event::{Destination, Event, PeerState};
 use super::peers::{Peer, Standing};
 use super::reach::Heard;
 use super::receiving::Arrival;
@@ -86,7 +86,16 @@ impl Engine {
             PresenceKind::Here if presence.nonce.is_some() => {
                 self.answer_at_once(arrival, presence);
             }
-            PresenceKind::Here => {}
+            PresenceKind::Here => self.prefer_four(arrival, presence.from.id),
+        }
+    }
+
+    /// A peer that has been reached by IPv6 is heard by IPv4: that is the better path once it is proven.
+    fn prefer_four(&mut self, arrival: &Arrival<'_>, id: NodeId) {
+        let best = self.peers.get(id).and_then(|peer| peer.paths.best());
+        if arrival.source.is_ipv4() && best.is_some_and(|path| path.addr.is_ipv6()) {
+            let to = Destination::Address(arrival.source, Some(arrival.link));
+            self.ask_peer_at(id, vec![to]);
         }
     }
 
@@ -94,8 +103,8 @@ impl Engine {
     fn on_visitor(&mut self, arrival: &Arrival<'_>, presence: &Presence) {
         let asks = presence.kind == PresenceKind::Hello && !self.config.visitor;
         if asks && self.is_authentic(arrival) {
-            if arrival.via == Hearing::Multicast {
-                self.visitors.insert(&presence.from, ());
+            if arrival.via == Hearing::Multicast && !self.note_question(arrival, presence) {
+                return;
             }
             self.plan_answer(arrival, presence);
         }
@@ -111,9 +120,19 @@ impl Engine {
         };
         self.counters.duplicates += 1;
         let is_new = !peer.paths.has(arrival.link, arrival.source);
-        let is_heard = peer.reach.is_deaf() && arrival.via == Hearing::Multicast;
-        if !(is_new || is_heard) || !self.is_authentic(arrival) {
+        let is_heard = peer.reach.is_deaf()
+            && arrival.via == Hearing::Multicast
+            && peer.paths.tells_of_groups(arrival.source);
+        let asks_better = arrival.source.is_ipv4()
+            && (arrival.via, presence.kind) == (Hearing::Multicast, PresenceKind::Hello)
+            && (is_new && peer.paths.best().is_some_and(|path| path.addr.is_ipv6())
+                || self.answers.waits_by_six(presence));
+        if !(is_new || is_heard || asks_better) || !self.is_authentic(arrival) {
             return;
+        }
+        if asks_better {
+            self.answers.withdraw_by_six(presence);
+            self.plan_answer(arrival, presence);
         }
         let (id, now, size) = (presence.from.id, self.now, self.size());
         let Some(peer) = self.peers.get_mut(id) else { return };
@@ -122,6 +141,7 @@ impl Engine {
             let heard = peer.reach.hear_multicast(now, size, false);
             self.on_multicast_heard(heard, id);
         }
+        self.review_versions(id);
     }
 
     /// Takes in what a peer says of itself, and how it was heard.
@@ -176,14 +196,14 @@ impl Engine {
             peer.reach.without_multicast();
         }
         match arrival.via {
-            Hearing::Multicast => {
+            Hearing::Multicast if peer.paths.tells_of_groups(arrival.source) => {
                 let wary = !self.discovery.group_answered && peer.since < now;
                 news.heard = peer.reach.hear_multicast(now, size, wary);
             }
             Hearing::Unicast if presence.kind == PresenceKind::Hello && news.joined => {
                 peer.reach.meet_alone(presence.to.is_none());
             }
-            Hearing::Unicast => {}
+            Hearing::Multicast | Hearing::Unicast => {}
         }
         if let Some(how) = presence.hears
             && presence.to == Some(self.config.identity.id())
@@ -192,7 +212,7 @@ impl Engine {
         }
         if let Some(token) = given_token(presence) {
             peer.set_token(token);
-            peer.paths.note_token(arrival.link, arrival.source, token);
+            peer.paths.note_token(arrival.link, arrival.source, token, now);
             self.asked.token_came(id, token, now);
         }
         news
@@ -206,6 +226,7 @@ impl Engine {
             Some((at, asked)) => (Some(at), asked == Asked::Seeds),
             None => (None, false),
         };
+        let has_four = self.has_four(arrival.link);
         let Some(peer) = self.peers.get_mut(id) else { return };
         let asked_it = peer.asked(re);
         if let Some(asked) = asked_it.or(asked_all) {
@@ -220,6 +241,10 @@ impl Engine {
                 peer.reach.answered_alone();
             }
         }
+        let by_six = peer.paths.best().is_some_and(|path| path.addr.is_ipv6());
+        if presence.has_ipv4 && has_four && by_six {
+            self.discovery.missed(now);
+        }
         if asked_all.is_some() {
             self.discovery.group_answered |= !seed;
             self.discovery.answered();
@@ -228,6 +253,7 @@ impl Engine {
 
     fn tell_news(&mut self, id: NodeId, news: News) {
         self.review_copies(id);
+        self.review_versions(id);
         self.discovery.asking.remove(&id);
         let Some(peer) = self.peers.get(id) else { return };
         let info = peer.info(id, PeerState::Alive, self.now);
@@ -297,6 +323,7 @@ impl Engine {
     pub(super) fn lose(&mut self, id: NodeId, state: PeerState) {
         let Some(peer) = self.peers.remove(id, self.now) else { return };
         self.copies.remove(&id);
+        self.six.note(id, false);
         self.discovery.forget(id);
         self.lose_asked(id);
         if matches!(peer.standing, Standing::Told { .. }) {

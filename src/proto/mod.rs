@@ -14,6 +14,7 @@
 //!             ├── peers       who is known, where, and how heard Peers, PeerTable, Paths, Reach
 //!             ├── discovery   finding those who are not          Discovery, Answers
 //!             ├── hints       where somebody may be           Hints
+//!             ├── six         who needs IPv6                     Six
 //!             ├── announcer   when to announce oneself           Announcer
 //!             ├── channels    which groups to be a member of     Channels
 //!             ├── outbox      packing what is said               Outbox
@@ -81,6 +82,7 @@ mod repairs;
 mod repeats;
 mod runs;
 mod sending;
+mod six;
 mod store;
 mod talking;
 mod timing;
@@ -100,3 +102,4 @@ pub use event::{
 pub(crate) use guard::Bucket;
 pub use guard::Counters;
 pub use kept::{Kept, KeptLog, Past};
+pub use six::Versions;

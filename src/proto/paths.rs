@@ -5,8 +5,10 @@
 //! proven is used for nothing but short answers.
 
 use std::net::{SocketAddr, SocketAddrV4};
+use std::time::Duration;
 
-use crate::values::{Instant, LinkId, limits};
+use super::timing;
+use crate::values::{Attachment, Instant, LinkId, limits};
 
 /// A link and an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,15 @@ pub(crate) struct Path {
     pub(crate) heard: Instant,
     /// What the peer has given to the address at which it hears us over this path.
     pub(crate) token: Option<u64>,
+}
+
+impl Path {
+    /// What the better one of two paths has more of: proven before unproven, then heard later, where
+    /// IPv4 is ahead. So a peer that has both is shown and reached by IPv4 for as long as that works.
+    pub(crate) fn rank(&self) -> (bool, Instant) {
+        let lead = if self.addr.is_ipv4() { timing::IPV4_LEAD } else { Duration::ZERO };
+        (self.proven, self.heard + lead)
+    }
 }
 
 /// The paths to one peer; at most [`limits::PATHS`].
@@ -60,14 +71,16 @@ impl Paths {
             {
                 *known = link;
             }
-            Self::One { .. } | Self::Some(_) => list_heard(self.list(), link, addr, now),
+            Self::One { .. } | Self::Some(_) => {
+                list_heard(self.list(now), link, addr, now);
+            }
         }
     }
 
-    /// All paths as a list to be changed.
-    fn list(&mut self) -> &mut Vec<Path> {
+    /// All paths as a list to be changed. An only one has been heard until now.
+    fn list(&mut self, now: Instant) -> &mut Vec<Path> {
         if !matches!(self, Self::Some(_)) {
-            let paths = self.iter().collect();
+            let paths = self.iter().map(|path| Path { heard: now, ..path }).collect();
             *self = Self::Some(Box::new(List(paths)));
         }
         match self {
@@ -94,9 +107,9 @@ impl Paths {
     }
 
     /// The peer has given a token over this path.
-    pub(crate) fn note_token(&mut self, link: LinkId, addr: SocketAddr, token: u64) {
+    pub(crate) fn note_token(&mut self, link: LinkId, addr: SocketAddr, token: u64, now: Instant) {
         if self.has(link, addr) {
-            let paths = self.list().iter_mut();
+            let paths = self.list(now).iter_mut();
             for path in paths.filter(|p| p.addr == addr && p.link == Some(link)) {
                 path.token = Some(token);
             }
@@ -118,19 +131,25 @@ impl Paths {
         self.iter().any(|p| p.addr.ip() == addr.ip())
     }
 
-    /// Where to send to: proven before unproven, then the one heard last.
+    /// Where to send to, see [`Path::rank`].
     pub(crate) fn best(&self) -> Option<Path> {
         match self {
             Self::None => None,
             &Self::One { link, addr, proven } => Some(only(link, addr, proven)),
-            Self::Some(list) => list.0.iter().copied().max_by_key(|p| (p.proven, p.heard)),
+            Self::Some(list) => list.0.iter().copied().max_by_key(Path::rank),
         }
+    }
+
+    /// Whether what comes from `source` by multicast shows that what is said by multicast arrives. By
+    /// IPv6 a peer that has IPv4 announces itself, and says nothing.
+    pub(crate) fn tells_of_groups(&self, source: SocketAddr) -> bool {
+        source.is_ipv4() || self.best().is_none_or(|path| path.addr.is_ipv6())
     }
 
     /// The best path over which the peer has given a token, and the token.
     pub(crate) fn best_with_token(&self) -> Option<(Path, u64)> {
         let with = self.iter().filter_map(|path| Some((path, path.token?)));
-        with.max_by_key(|(path, _)| (path.proven, path.heard))
+        with.max_by_key(|(path, _)| path.rank())
     }
 
     /// All paths.
@@ -143,12 +162,16 @@ impl Paths {
         one.into_iter().chain(more.iter().copied())
     }
 
-    /// Forgets paths over links that are not there any more.
-    pub(crate) fn retain_links(&mut self, links: &[LinkId]) {
+    /// Forgets paths over links that are not there any more, or have that version of IP no more.
+    pub(crate) fn retain_links(&mut self, links: &[Attachment]) {
+        let is_there = |p: &Path| {
+            let on = |link| links.iter().any(|at| at.link == link && at.carries(p.addr.ip()));
+            p.link.is_none_or(on)
+        };
         if let Self::Some(list) = self
-            && list.0.iter().any(|p| p.link.is_none_or(|link| links.contains(&link)))
+            && list.0.iter().any(is_there)
         {
-            list.0.retain(|p| p.link.is_none_or(|link| links.contains(&link)));
+            list.0.retain(is_there);
         }
         // A peer that is left with no path keeps its last ones: the link may come back.
     }
@@ -176,12 +199,13 @@ fn list_heard(paths: &mut Vec<Path>, link: Option<LinkId>, addr: SocketAddr, now
             _ => return,
         };
     }
+    paths.reserve_exact(1); // most have two, one of each version of IP
     paths.push(Path { link, addr, proven: false, heard: now, token: None });
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::net::Ipv6Addr;
 
     use super::*;
 
@@ -223,7 +247,7 @@ mod tests {
         assert_eq!(paths.best().unwrap().addr, addr(1));
         paths.prove(LinkId(3), addr(2), later);
         assert_eq!(paths.best().unwrap().addr, addr(2), "it was heard later");
-        paths.note_token(LinkId(3), addr(1), 7);
+        paths.note_token(LinkId(3), addr(1), 7, later);
         assert_eq!(paths.best_with_token().unwrap().1, 7);
     }
 
@@ -234,5 +258,33 @@ mod tests {
         paths.heard(Some(LinkId(3)), six, Instant::ZERO);
         paths.prove(LinkId(3), addr(1), Instant::ZERO);
         assert!(paths.has(LinkId(3), six) && !paths.is_proven(six) && paths.is_proven(addr(1)));
+    }
+
+    #[test]
+    fn ipv4_is_preferred_until_only_ipv6_is_heard_for_a_while() {
+        let six = SocketAddr::from((Ipv6Addr::LOCALHOST, 1));
+        let mut paths = Paths::default();
+        let (link, start) = (LinkId(3), Instant::ZERO + Duration::from_secs(100));
+        for addr in [six, addr(1)] {
+            paths.prove(link, addr, start);
+        }
+        let best_after = |paths: &mut Paths, after: Duration, heard: SocketAddr| {
+            paths.heard(Some(link), heard, start + after);
+            paths.best().unwrap().addr
+        };
+        assert_eq!(best_after(&mut paths, timing::IPV4_LEAD / 2, six), addr(1));
+        assert_eq!(best_after(&mut paths, timing::IPV4_LEAD * 2, six), six);
+        assert_eq!(best_after(&mut paths, timing::IPV4_LEAD * 3, addr(1)), addr(1));
+    }
+
+    #[test]
+    fn the_paths_of_a_version_of_ip_that_a_link_has_no_more_are_forgotten() {
+        let six = SocketAddr::from((Ipv6Addr::LOCALHOST, 1));
+        let (mut paths, link) = (Paths::default(), LinkId(3));
+        for addr in [six, addr(1)] {
+            paths.prove(link, addr, Instant::ZERO);
+        }
+        paths.retain_links(&[Attachment { link, v4: false, v6: true }]);
+        assert_eq!(paths.iter().map(|path| path.addr).collect::<Vec<_>>(), [six]);
     }
 }

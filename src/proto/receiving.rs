@@ -93,7 +93,10 @@ impl Engine {
         let (Some(from), Hearing::Multicast) = (from, arrival.via) else { return };
         let (now, size) = (self.now, self.size());
         let Some(peer) = self.peers.get_mut(from.id) else { return };
-        if peer.epoch == from.epoch && peer.paths.has(arrival.link, arrival.source) {
+        if peer.epoch == from.epoch
+            && peer.paths.has(arrival.link, arrival.source)
+            && peer.paths.tells_of_groups(arrival.source)
+        {
             let heard = peer.reach.hear_multicast(now, size, false);
             self.on_multicast_heard(heard, from.id);
         }

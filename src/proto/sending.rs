@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::engine::Engine;
 use super::event::{Destination, Output};
 use super::peers::Peer;
+use super::six::Versions;
 use super::timing;
 use crate::values::{ChannelName, LinkId, NodeId, limits};
 use crate::wire::{Hearing, Presence, PresenceKind, Sender, encode_bye};
@@ -34,11 +35,26 @@ impl Engine {
 
     /// Sends to a channel, or with `None` to the group itself, and copies to those who need them.
     pub(super) fn broadcast(&mut self, bytes: impl Into<Arc<[u8]>>, channel: Option<&ChannelName>) {
-        let bytes = self.seal(bytes.into());
+        let needs = |id| {
+            let peer = self.peers.get(id);
+            peer.is_some_and(|peer| channel.is_none_or(|name| peer.channels.may_have(name)))
+        };
+        let all = !self.config.discover || !self.discovery.settled || self.six.peers().any(needs);
+        self.broadcast_by(bytes.into(), channel, if all { Versions::All } else { Versions::One });
+    }
+
+    /// The same, by these versions of IP.
+    fn broadcast_by(
+        &mut self,
+        bytes: Arc<[u8]>,
+        channel: Option<&ChannelName>,
+        versions: Versions,
+    ) {
+        let bytes = self.seal(bytes);
         if self.config.multicast {
             let group = self.config.group;
             let to = channel.map_or(group.addr(), |channel| group.channel(channel));
-            self.emit(Arc::clone(&bytes), Destination::Group(to));
+            self.emit(Arc::clone(&bytes), Destination::Group(to, versions));
         }
         let copies: Vec<Destination> = self
             .copies
@@ -54,7 +70,13 @@ impl Engine {
         }
     }
 
-    /// Puts a peer on the list of those who get copies, or takes it off.
+    /// Puts a peer on the list of those who need IPv6, or takes it off.
+    pub(super) fn review_versions(&mut self, id: NodeId) {
+        let best = self.peers.get(id).and_then(|peer| peer.paths.best());
+        self.six.note(id, best.is_some_and(|path| path.addr.is_ipv6()));
+    }
+
+    /// The same with the list of those who get copies.
     pub(super) fn review_copies(&mut self, id: NodeId) {
         let wants = self.peers.get(id).is_some_and(|peer| {
             (peer.reach.wants_copies(self.now) || !self.config.multicast)
@@ -94,6 +116,7 @@ impl Engine {
             token: None,
             to: None,
             hears: None,
+            has_ipv4: false,
         }
     }
 
@@ -121,8 +144,16 @@ impl Engine {
 
     /// Announces this node to everyone.
     pub(super) fn announce(&mut self, presence: Presence) {
-        let pad = if presence.nonce.is_some() { limits::QUESTION } else { 0 };
-        self.write_presence(presence, pad, |engine, bytes| engine.broadcast(bytes, None));
+        let asks = presence.nonce.is_some();
+        let pad = if asks { limits::QUESTION } else { 0 };
+        let all = asks || self.six.is_turn();
+        self.write_presence(presence, pad, |engine, bytes| {
+            if all {
+                engine.broadcast_by(bytes.into(), None, Versions::All);
+            } else {
+                engine.broadcast(bytes, None);
+            }
+        });
     }
 
     /// Asks an address that nothing is known of.
@@ -144,12 +175,17 @@ impl Engine {
 
     /// Asks a peer alone, on all its paths, whether it is there.
     pub(super) fn ask_peer(&mut self, id: NodeId) {
+        let Some(peer) = self.peers.get(id) else { return };
+        let paths = peer.paths.iter().map(|path| Destination::Address(path.addr, path.link));
+        self.ask_peer_at(id, paths.collect());
+    }
+
+    /// The same, at these addresses.
+    pub(super) fn ask_peer_at(&mut self, id: NodeId, paths: Vec<Destination>) {
         let nonce = self.rng.u64();
         let now = self.now;
         let Some(peer) = self.peers.get_mut(id) else { return };
         peer.ask(nonce, now);
-        let paths: Vec<Destination> =
-            peer.paths.iter().map(|path| Destination::Address(path.addr, path.link)).collect();
         let mut presence = self.presence(PresenceKind::Hello);
         presence.nonce = Some(nonce);
         presence.to = Some(id);

@@ -58,6 +58,15 @@ pub(crate) const SETTLE: Duration = Duration::from_millis(1_500);
 /// Beyond the spread of the answers, the time that the slowest of them may take.
 pub(crate) const ANSWER_GRACE: Duration = Duration::from_millis(5);
 
+/// A question to all that came by IPv6 is answered so much later: from an asker that has both versions
+/// of IP, the copy by IPv4 comes meanwhile, and is the one that is answered.
+pub(crate) const OTHER_COPY: Duration = Duration::from_millis(2);
+const _: () = assert!(OTHER_COPY.as_micros() * 2 < ANSWER_GRACE.as_micros());
+
+/// An address of IPv4 is preferred to one of IPv6 until the peer has been heard by the other one only
+/// for this long: two announcements of a small group may be lost.
+pub(crate) const IPV4_LEAD: Duration = Duration::from_secs(5);
+
 /// A node that has not settled yet answers so much later: it should know by then.
 pub(crate) const UNDECIDED: Duration = Duration::from_millis(12);
 

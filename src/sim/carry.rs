@@ -112,7 +112,7 @@ impl World {
         let packet = Arc::new(if self.quick { Packet::vouched(bytes) } else { Packet::new(bytes) });
         let opened = self.opened(node, &packet);
         let kind = Kind::of(opened);
-        self.tally.sent(kind, packet.bytes().len(), matches!(to, Destination::Group(_)));
+        self.tally.sent(kind, packet.bytes().len(), matches!(to, Destination::Group(..)));
         self.checker.sent(node, self.now, &packet, opened, to);
         self.watch_sent(node, to);
         if let Some(trace) = &mut self.trace {
@@ -121,7 +121,7 @@ impl World {
         let host = self.nodes[node.0].host;
         let Some(port) = self.nodes[node.0].run.as_ref().map(|run| run.port) else { return };
         match to {
-            Destination::Group(group) => {
+            Destination::Group(group, _) => {
                 for i in 0..self.hosts[host.0].interfaces.len() {
                     let source = SocketAddrV4::new(self.hosts[host.0].interfaces[i].ip, port);
                     self.multicast((host, i), source, group, &packet);

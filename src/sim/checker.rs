@@ -127,7 +127,7 @@ impl Checker {
             self.find(now, node, &format!("sends {length} bytes"));
         }
         match to {
-            Destination::Group(_) => self.answers.note_question(Some(node), length, opened),
+            Destination::Group(..) => self.answers.note_question(Some(node), length, opened),
             Destination::Address(to, _) => {
                 if let Err(what) = self.answers.sent(node, packet, opened, to) {
                     self.find(now, node, &what);

@@ -28,7 +28,7 @@ impl Trace {
 
     pub(super) fn sent(&mut self, now: Instant, node: NodeIndex, packet: &Packet, to: Destination) {
         let to = match to {
-            Destination::Group(group) => format!("{group} (all)"),
+            Destination::Group(group, _) => format!("{group} (all)"),
             Destination::Address(addr, link) => {
                 format!("{addr}{}", link.map(|link| format!(" over {link}")).unwrap_or_default())
             }

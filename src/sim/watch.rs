@@ -46,7 +46,7 @@ impl Watch {
 
     fn sent(&mut self, node: NodeIndex, to: Destination, address: Option<SocketAddr>) {
         match to {
-            Destination::Group(_) => self.to_all += u64::from(self.followed == Some(node)),
+            Destination::Group(..) => self.to_all += u64::from(self.followed == Some(node)),
             Destination::Address(to, _) => {
                 let its = self.followed == Some(node) || address == Some(to);
                 self.to_one += u64::from(its);

@@ -14,7 +14,8 @@ use super::trace::Trace;
 use super::watch::Watch;
 use crate::proto::{Command, Config, Engine, Event, Input, Outgoing, Output};
 use crate::values::{
-    ChannelName, Epoch, Group, Instant, Level, LinkId, NodeId, PeerText, Rng, SmallMap, WallTime,
+    Attachment, ChannelName, Epoch, Group, Instant, Level, LinkId, NodeId, PeerText, Rng, SmallMap,
+    WallTime,
 };
 use crate::wire::{Identity, Packet, Profile, Secret};
 
@@ -198,7 +199,7 @@ impl World {
     /// Lets a node know which links there are.
     pub fn tell_links(&mut self, node: NodeIndex) {
         let interfaces = &self.hosts[self.nodes[node.0].host.0].interfaces;
-        let links: Vec<LinkId> = interfaces.iter().map(|interface| interface.link).collect();
+        let links: Vec<_> = interfaces.iter().map(|i| Attachment::v4(i.link)).collect();
         self.input(node, Input::Links(&links));
     }
 

@@ -17,7 +17,7 @@ mod time;
 
 pub use id::{Epoch, NodeId, ParseIdError};
 pub use json::{Json, JsonError};
-pub use link::LinkId;
+pub use link::{Attachment, LinkId};
 pub use names::{ChannelName, Group, GroupError, Level, NameError, Nick};
 pub(crate) use order::filled;
 pub use peer_text::{Escaped, PeerText, is_misleading};

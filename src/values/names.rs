@@ -4,7 +4,7 @@
 //! where the rules stand.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -253,6 +253,16 @@ impl Group {
             .unwrap_or([c ^ 1, d]);
         SocketAddrV4::new(Ipv4Addr::new(a, b, pair[0], pair[1]), self.0.port())
     }
+
+    /// The address, at the same port, that a group's or channel's address has in IPv6: its 32 bits
+    /// behind `ff02::`, which does not leave the link, or, if `site`, behind `ff05::`, which routers
+    /// may pass on inside the site (RFC 4291 §2.7).
+    pub fn ipv6(addr: Ipv4Addr, site: bool) -> Ipv6Addr {
+        let prefix = if site { 0xff05 } else { 0xff02 };
+        let [a, b, c, d] = addr.octets();
+        let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        Ipv6Addr::new(prefix, 0, 0, 0, 0, 0, high, low)
+    }
 }
 
 impl Default for Group {
@@ -343,5 +353,12 @@ mod tests {
         assert_ne!(lobby, group.addr());
         let ops = group.channel(&"ops".parse().unwrap());
         assert_ne!(lobby, ops);
+    }
+
+    #[test]
+    fn in_ipv6_a_group_has_the_same_32_bits_behind_the_prefix_of_its_scope() {
+        let group = *Group::DEFAULT.addr().ip();
+        assert_eq!(Group::ipv6(group, false).to_string(), "ff02::efff:1a21");
+        assert_eq!(Group::ipv6(group, true).to_string(), "ff05::efff:1a21");
     }
 }

@@ -80,6 +80,8 @@ struct Members<'a> {
     token: Option<String>,
     to: Option<String>,
     hears: Option<String>,
+    #[serde(default)]
+    ipv4: bool,
     #[serde(borrow)]
     after: Option<&'a RawValue>,
     have: Option<String>,
@@ -349,6 +351,7 @@ impl Members<'_> {
             token: hex(self.token.as_deref(), "token")?,
             to: id(self.to.as_deref(), "to")?,
             hears,
+            has_ipv4: self.ipv4,
         })
     }
 

@@ -115,6 +115,8 @@ pub struct Presence {
     pub to: Option<NodeId>,
     /// How the sender hears `to`.
     pub hears: Option<Hearing>,
+    /// The question that this answers has come by IPv6 alone, though the sender has IPv4 there.
+    pub has_ipv4: bool,
 }
 
 impl Presence {
@@ -227,6 +229,9 @@ impl Presence {
         }
         if let Some(hears) = self.hears {
             object.shown("hears", hears.as_str());
+        }
+        if self.has_ipv4 {
+            object.json("ipv4", true);
         }
     }
 

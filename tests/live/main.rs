@@ -26,6 +26,7 @@ mod finding;
 mod gateway;
 mod hooks;
 mod hostile;
+mod ipv6;
 mod leaving;
 mod network;
 mod pages;

@@ -11,6 +11,7 @@ mod finding;
 mod floors;
 mod golden;
 mod hostile;
+mod ipv6;
 mod many;
 mod recalling;
 mod receipts;

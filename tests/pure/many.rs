@@ -36,6 +36,7 @@ fn announcement(n: u32) -> Vec<u8> {
         token: None,
         to: None,
         hears: None,
+        has_ipv4: false,
     };
     presence.encode(&identity, 1_200, 0).0
 }

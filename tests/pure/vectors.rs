@@ -55,6 +55,7 @@ fn presence(kind: PresenceKind) -> Presence {
         token: None,
         to: None,
         hears: None,
+        has_ipv4: false,
     }
 }
 

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::values::Group;
 
 /// A folder of its own that goes when the test ends.
 struct Folder(PathBuf);

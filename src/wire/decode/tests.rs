@@ -41,6 +41,7 @@ fn presence() -> Presence {
         token: Some(9),
         to: Some(sender().id),
         hears: Some(Hearing::Unicast),
+        has_ipv4: true,
     }
 }
 
