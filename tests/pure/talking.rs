@@ -124,17 +124,14 @@ fn what_is_told_of_64_kib_arrives_soon_though_much_is_lost() {
 fn what_the_recipient_has_given_up_is_not_acknowledged() {
     let mut story = Story::of(2);
     let text: String = ('a'..='z').cycle().take(limits::TEXT).collect();
-    let (from, to, host) = (story.nodes[0], story.nodes[1], story.hosts[0]);
+    let (from, to) = (story.nodes[0], story.nodes[1]);
     let id = story.world.id(to);
     story.world.tell(from, id, &text, 1);
     story.world.run_for(ms(1));
     assert_eq!(story.world.heard(to, &text), 0, "only some of it has arrived yet");
-    // Nothing of it comes for longer than the rest of it is waited for, and then it does.
-    story.world.pause(from, true);
-    story.world.run_for(limits::ASSEMBLY_TIME + secs(3));
-    story.world.pause(from, false);
-    let _ = host;
-    story.world.run_for(secs(15));
+    // The rest comes when it is waited for no more.
+    story.world.freeze(from, limits::ASSEMBLY_TIME + secs(3));
+    story.world.run_for(limits::ASSEMBLY_TIME + secs(20));
     assert_eq!((story.count(from, told), story.count(from, not_told)), (0, 1));
     assert_eq!(story.world.heard(to, &text), 0);
     story.end();
