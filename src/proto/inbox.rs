@@ -175,10 +175,10 @@ impl Assemblies {
 
     /// Of the author who takes most, what has not grown for the longest time is given up: who sends
     /// without end pushes out its own, and nobody else's.
-    fn make_room(&mut self, takes: impl Fn(&Assembly) -> usize) {
+    fn make_room(&mut self, size: impl Fn(&Assembly) -> usize) {
         let mut taken: BTreeMap<NodeId, usize> = BTreeMap::new();
         for ((key, _), assembly) in &self.map {
-            *taken.entry(key.id).or_default() += takes(assembly);
+            *taken.entry(key.id).or_default() += size(assembly);
         }
         let most = taken.values().copied().max();
         let stalest = self
