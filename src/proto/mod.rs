@@ -29,6 +29,7 @@
 //!             ├── orphans     the logs of those who are gone     Orphans
 //!             ├── inbox       casts, and parts of long messages  Authors, Assemblies
 //!             ├── direct      messages to one peer               Direct
+//!             ├── rto         when to repeat them                Rto
 //!             ├── asked       this node's questions              Asked
 //!             └── pending     others' questions                  Pending
 //! ```
@@ -80,6 +81,7 @@ mod reminder;
 mod repairing;
 mod repairs;
 mod repeats;
+mod rto;
 mod runs;
 mod sending;
 mod six;
