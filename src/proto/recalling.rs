@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::engine::Engine;
-use super::event::{Event, Message, sort_by_time};
+use super::event::{Destination, Event, Message, sort_by_time};
 use super::fetches::Wanted;
 use super::following::{is_in, said};
 use super::kept::{KeptLog, Past};
@@ -83,11 +83,12 @@ impl Engine {
 
     fn send_recall(&mut self, whom: NodeId, channel: ChannelName, nonce: u64, last: u32) {
         let Some(peer) = self.peers.get(whom) else { return };
-        let Some(to) = destination(peer) else { return };
-        let Some(token) = peer.token() else {
+        // A token is worth something only at the address that it was given to.
+        let Some((path, token)) = peer.paths.best_with_token() else {
             // The one it gave was lost. Its answer brings another, for the next time.
             return self.ask_peer(whom);
         };
+        let to = Destination::Address(path.addr, path.link);
         let since = self.recalls.since(&channel, self.now).as_millis();
         let since = u64::try_from(since).unwrap_or(u64::MAX);
         let recall = Recall { from: self.sender(), channel, nonce, token, since, last };
