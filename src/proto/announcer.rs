@@ -49,6 +49,11 @@ impl Announcer {
         self.sooner(now.max(self.last + timing::CHANGE_SPACING));
     }
 
+    /// This node hears nobody, and others may know of it by its announcements alone.
+    pub(crate) fn unheard(&mut self, now: Instant) {
+        self.sooner((self.last + timing::ANNOUNCE_DEAF).max(now));
+    }
+
     /// Whether a change waits to be announced.
     pub(crate) fn has_news(&self) -> bool {
         self.changed

@@ -31,6 +31,11 @@ impl Contact {
         now.since(self.heard) > timing::ISOLATED
     }
 
+    /// For how long nobody has been heard.
+    pub(crate) fn silence(&self, now: Instant) -> Duration {
+        now.since(self.heard)
+    }
+
     /// Something genuine has come.
     pub(crate) fn hear(&mut self, now: Instant) {
         if self.is_isolated(now) && self.lost {

@@ -59,6 +59,9 @@ impl Engine {
             Ok(Datagram::Logs(page)) => self.on_logs(&arrival, page),
             Ok(Datagram::Tell(tell)) => self.on_tell(&arrival, tell),
             Ok(Datagram::Ack(ack)) => self.on_ack(&arrival, *ack),
+            Ok(Datagram::Probe(probe)) => self.on_probe(&arrival, probe),
+            Ok(Datagram::Alive(alive)) => self.on_alive(&arrival, alive),
+            Ok(Datagram::Suspect(suspect)) => self.on_suspect(&arrival, suspect),
         }
     }
 
