@@ -339,6 +339,21 @@ impl Engine {
             let here = self.presence(PresenceKind::Here);
             self.greet_peer(here, id);
         }
+        self.prove_who_needs_copies();
+    }
+
+    /// Who needs copies gets them only at an address that it has proven: it is asked to.
+    fn prove_who_needs_copies(&mut self) {
+        let unproven: Vec<NodeId> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.reach.asks_for_copies(self.now))
+            .filter(|(_, peer)| peer.paths.best().is_some_and(|path| !path.proven))
+            .map(|(id, _)| id)
+            .collect();
+        for id in unproven {
+            self.ask_peer(id);
+        }
     }
 }
 

@@ -162,10 +162,11 @@ impl Engine {
         if !proven && peer.heard <= peer.since && asked >= 2 {
             return;
         }
-        if self.config.visitor || !proven && asked == 0 || asked % 4 == 2 {
+        let Some(check) = self.probes.get(id) else { return };
+        let first = asked == 0 && (!proven || check.reason == Reason::Silence);
+        if self.config.visitor || first || asked % 4 == 2 {
             return self.ask_peer(id);
         }
-        let Some(check) = self.probes.get(id) else { return };
         let (nonce, from) = (check.nonce, self.sender());
         let all = || peer.paths.iter().map(|path| Destination::Address(path.addr, path.link));
         let to: Vec<Destination> =
