@@ -36,12 +36,15 @@ impl Contact {
         now.since(self.heard)
     }
 
-    /// Something genuine has come.
-    pub(crate) fn hear(&mut self, now: Instant) {
-        if self.is_isolated(now) && self.lost {
+    /// Something genuine has come. `true` if nobody was heard before, for so long that the others may
+    /// have given this node up.
+    pub(crate) fn hear(&mut self, now: Instant) -> bool {
+        let isolated = self.is_isolated(now);
+        if isolated && self.lost {
             self.returned = Some(now);
         }
         (self.heard, self.lost) = (now, false);
+        isolated
     }
 
     /// A peer is suspect, or given up for dead.

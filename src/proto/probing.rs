@@ -82,7 +82,11 @@ impl Engine {
 
     /// Begins to ask a peer, if it is not being asked already.
     pub(super) fn begin_check(&mut self, id: NodeId, reason: Reason) {
-        if self.probes.get(id).is_some() {
+        if let Some(check) = self.probes.get_mut(id) {
+            if reason == Reason::Silence && check.reason != reason {
+                check.reason = reason;
+                self.probes.plan(id, self.now);
+            }
             return;
         }
         if self.probes.is_full() {
@@ -335,7 +339,7 @@ impl Engine {
             && let Some(check) = self.probes.get_mut(asked)
         {
             check.received = true;
-            return self.contact.hear(now);
+            return self.hear_somebody();
         }
         let check = self.probes.get(id).filter(|check| check.nonce == alive.re);
         let peer = self.peers.get_mut(id).filter(|peer| peer.epoch == alive.from.epoch);
@@ -351,7 +355,7 @@ impl Engine {
             peer.note_rtt(now.since(check.begun));
             self.probes.health.mend();
         }
-        self.contact.hear(now);
+        self.hear_somebody();
         self.end_check(id);
     }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::engine::Engine;
+use super::timing;
 use crate::values::{LinkId, limits};
 use crate::wire::{Datagram, DecodeError, Hearing, Packet};
 
@@ -80,13 +81,23 @@ impl Engine {
     pub(super) fn is_authentic(&mut self, arrival: &Arrival<'_>) -> bool {
         let authentic = arrival.packet.is_authentic(&mut self.verifier);
         if authentic {
-            self.contact.hear(self.now);
+            self.hear_somebody();
             self.hear(arrival);
         } else {
             self.counters.bad_signature += 1;
             self.guard.note_bad(arrival.source, self.now);
         }
         authentic
+    }
+
+    /// Something genuine has come. If it is the first for long, others may have given this node up.
+    pub(super) fn hear_somebody(&mut self) {
+        let size = self.size();
+        match self.contact.hear(self.now) {
+            false => {}
+            true if size <= timing::FEW => self.announcer.changed(self.now),
+            true => self.announcer.newcomer(self.now, size, &mut self.rng),
+        }
     }
 
     /// Something genuine has come by multicast. If it is its sender's own, that one is heard so:

@@ -105,7 +105,7 @@ mod tests {
         suspicion.accuse(id(3), host(3));
         let three = time(&suspicion);
         assert!(alone > two && two > three, "{alone:?} {two:?} {three:?}");
-        assert_eq!(three, Duration::from_millis(1_200));
+        assert_eq!(three, Duration::from_millis(1_400));
         assert_eq!(suspicion.until(3).since(start), three * 3);
     }
 

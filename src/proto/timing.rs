@@ -117,7 +117,7 @@ pub(crate) const RELAYS: usize = 3;
 
 /// How long a peer may refute that it is dead, if one says so, and if [`WATCHERS`] do.
 const SUSPECT_MOST: Duration = Duration::from_millis(1_800);
-const SUSPECT_LEAST: Duration = Duration::from_millis(1_200);
+const SUSPECT_LEAST: Duration = Duration::from_millis(1_400);
 
 /// An accusation is repeated once after this time.
 pub(crate) const ACCUSE_AGAIN: Duration = Duration::from_millis(300);

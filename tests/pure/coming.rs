@@ -82,12 +82,12 @@ fn an_interface_that_flaps_is_announced_a_few_times_and_all_is_well_afterwards()
 }
 
 #[test]
-fn a_cable_out_for_three_seconds_is_no_death() {
+fn a_cable_out_for_two_seconds_is_no_death() {
     for seed in 1..=10 {
         let mut story = Story::with(10, Faults::default(), seed);
         let host = story.hosts[3];
         story.world.cut(host, true);
-        story.world.run_for(secs(3));
+        story.world.run_for(secs(2));
         story.world.cut(host, false);
         story.world.run_for(secs(20));
         for node in story.live() {

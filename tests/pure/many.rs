@@ -74,10 +74,10 @@ fn joining_ten_thousand_takes_less_than_two_thousand_datagrams_hardly_any_of_the
     let (to_all, to_one) = cost.totals();
     assert!(to_all.datagrams < 20, "{to_all:?}");
     assert!(to_one.datagrams < 2_000, "{to_one:?} {:?}", cost.unicast(Kind::Roster));
-    // Who was only told of is marked so, and was not asked.
+    // Who was only told of is marked so, and was not asked; but for the next on the ring, which is watched.
     let engine = story.world.engine(newcomer).unwrap();
     assert_eq!(engine.peers().filter(|peer| peer.verified).count(), 3);
-    assert!(cost.unicast(Kind::Hello).datagrams < 60, "{:?}", cost.unicast(Kind::Hello));
+    assert!(cost.unicast(Kind::Hello).datagrams < 150, "{:?}", cost.unicast(Kind::Hello));
     // Who had missed some hears of it with the next announcements, which are rare.
     story.world.run_for(secs(250));
     assert!(story.nodes[..3].iter().all(|&teller| story.known(teller) == all));

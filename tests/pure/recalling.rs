@@ -180,7 +180,8 @@ fn who_does_not_want_the_past_is_not_told_of_it() {
 
 #[test]
 fn what_is_said_while_somebody_comes_is_either_past_or_present_and_nothing_is_missing() {
-    for seed in 1..=5 {
+    let mut with_past = 0;
+    for seed in 1..=10 {
         let mut story = Story::with(4, Faults::losing(0.05), seed);
         let author = story.nodes[0];
         let texts = numbered("on and on", 300);
@@ -197,11 +198,13 @@ fn what_is_said_while_somebody_comes_is_either_past_or_present_and_nothing_is_mi
         let late = late.unwrap();
         let mut heard: Vec<&str> =
             messages(&story, late).map(|message| message.text.raw()).collect();
-        assert!(heard.len() >= 180 && heard.len() < 230, "{}", heard.len());
+        assert!(heard.len() >= 140 && heard.len() < 230, "{}", heard.len());
+        with_past += usize::from(heard.len() >= 170);
         heard.sort_by_key(|text| texts.iter().position(|t| t == text));
         assert_eq!(heard, texts[texts.len() - heard.len()..], "seed {seed}");
         story.end();
     }
+    assert!(with_past >= 8, "{with_past} of 10 were told of the past");
 }
 
 /// Its announcements have told how far its log goes: not at all.
