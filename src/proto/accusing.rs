@@ -86,7 +86,7 @@ impl Engine {
         if is_self {
             self.probes.health.worsen();
             // What it announces refutes the word.
-            return self.announcer.changed(now);
+            return self.announcer.refute(now);
         }
         self.take_accusation(from.id, of.id, open.then(|| arrival.source.ip()));
     }

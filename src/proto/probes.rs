@@ -77,6 +77,11 @@ impl Probes {
         }
     }
 
+    /// How many are being asked.
+    pub(crate) fn len(&self) -> usize {
+        self.checks.len()
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.checks.len() >= limits::CHECKS
     }

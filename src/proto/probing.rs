@@ -116,16 +116,18 @@ impl Engine {
         let one_way = peer.contact(timing::suspect(size), now) != Contact::Both;
         let (wait, silence) = (timing::probe_again(peer.rtt()), self.silence(peer));
         let factor = self.probes.health.factor();
+        let few = self.probes.len() <= timing::FEW;
         let Some(check) = self.probes.get_mut(id) else { return };
         // Who heard nothing of it for that long may be sure.
         let factor = if check.reason == Reason::Silence { 1 } else { factor };
         let leaves_it_to_others = check.reason == Reason::Accused && size > timing::FEW && !one_way;
         let mut again = false;
         if let Some(suspicion) = &mut check.suspicion {
-            again = suspicion.repeats(now);
+            again = suspicion.repeats(now) && few;
             let (hosts, until) = (suspicion.hosts(), suspicion.until(factor));
             let believed = leaves_it_to_others && hosts >= 2;
-            if until <= now && (believed || check.asked >= timing::CHECKS) {
+            let enough = if leaves_it_to_others { timing::CHECKS_ALONE } else { timing::CHECKS };
+            if until <= now && (believed || check.asked >= enough) {
                 return self.lose(id, PeerState::Dead);
             }
             if believed {
@@ -161,14 +163,16 @@ impl Engine {
     fn probe(&mut self, id: NodeId, asked: u8) {
         let Some(peer) = self.peers.get(id) else { return };
         let proven = peer.paths.best().is_some_and(|path| path.proven);
-        // An address that has proven nothing, and from which only one word ever came, gets little: with the
-        // answer, three datagrams for one (RFC 9000 §8.1).
-        if !proven && peer.heard <= peer.since && asked >= 2 {
+        let Some(check) = self.probes.get(id) else { return };
+        // An address that has proven nothing, and from which only one word ever came, gets little: three
+        // times as many bytes as came from there (RFC 9000 §8.1), so a hello and two probes, or six of these.
+        let timid = !proven && peer.heard <= peer.since;
+        let accused = check.reason == Reason::Accused;
+        if timid && asked >= if accused { 6 } else { 3 } {
             return;
         }
-        let Some(check) = self.probes.get(id) else { return };
-        let first = asked == 0 && (!proven || check.reason == Reason::Silence);
-        if self.config.visitor || first || asked % 4 == 2 {
+        let first = asked == 0 && (!proven && !accused || check.reason == Reason::Silence);
+        if self.config.visitor || first || asked % 4 == 2 && !timid {
             return self.ask_peer(id);
         }
         let (nonce, from) = (check.nonce, self.sender());

@@ -16,7 +16,7 @@ pub(crate) struct Suspicion {
     since: Instant,
     /// Who says so, and where from if that counts; at most [`timing::WATCHERS`].
     accusers: Vec<(NodeId, Option<IpAddr>)>,
-    /// This node itself says so; and when it will again.
+    /// This node itself says so; and when it says so again.
     own: Option<Instant>,
 }
 
@@ -46,11 +46,11 @@ impl Suspicion {
         self.own.is_some()
     }
 
-    /// Whether it is time for this node to say so again, once.
+    /// Whether it is time for this node to say so again.
     pub(crate) fn repeats(&mut self, now: Instant) -> bool {
         let due = self.own.is_some_and(|at| at <= now);
         if due {
-            self.own = Some(Instant::NEVER);
+            self.own = Some(now + timing::ACCUSE_AGAIN);
         }
         due
     }
@@ -120,12 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn an_accusation_is_repeated_once() {
+    fn an_accusation_is_repeated_now_and_then() {
         let mut suspicion = Suspicion::new(Instant::ZERO);
         let later = Instant::ZERO + timing::ACCUSE_AGAIN;
         assert!(!suspicion.repeats(later));
         suspicion.accuse_too(Instant::ZERO);
         assert!(!suspicion.repeats(Instant::ZERO));
-        assert!(suspicion.repeats(later) && !suspicion.repeats(later + timing::ACCUSE_AGAIN));
+        assert!(suspicion.repeats(later) && !suspicion.repeats(later));
+        assert!(suspicion.repeats(later + timing::ACCUSE_AGAIN));
     }
 }

@@ -105,12 +105,12 @@ pub(crate) const ONE_WAY_AGAIN: Duration = Duration::from_secs(5);
 pub(crate) const WATCH_SLACK: Duration = Duration::from_millis(200);
 
 /// Between one question to a peer that does not answer and the next; longer where the round trip is.
-const PROBE_AGAIN: Duration = Duration::from_millis(200);
+const PROBE_AGAIN: Duration = Duration::from_millis(160);
 const PROBE_AGAIN_MOST: Duration = Duration::from_secs(1);
 
-/// After so many questions without an answer it is suspect; two of them are put by others as well. Where a
-/// fifth of all datagrams is lost, one in 1,500 that are asked is taken for suspect wrongly.
-pub(crate) const PROBES: u8 = 4;
+/// After so many questions without an answer it is suspect; three of them are put by others as well. Where a
+/// fifth of all datagrams is lost, one in 20,000 that are asked is taken for suspect wrongly.
+pub(crate) const PROBES: u8 = 5;
 
 /// So many others are asked at a time to ask it.
 pub(crate) const RELAYS: usize = 3;
@@ -119,17 +119,18 @@ pub(crate) const RELAYS: usize = 3;
 const SUSPECT_MOST: Duration = Duration::from_millis(1_800);
 const SUSPECT_LEAST: Duration = Duration::from_millis(1_400);
 
-/// An accusation is repeated once after this time.
-pub(crate) const ACCUSE_AGAIN: Duration = Duration::from_millis(300);
+/// An accusation is repeated after this time, as long as few are accused.
+pub(crate) const ACCUSE_AGAIN: Duration = Duration::from_millis(400);
 
 /// Who hears an accusation asks the accused itself after this time, and up to that much later: most are
 /// refuted before. In a large group it waits whether others accuse it, too.
 pub(crate) const CHECK_AFTER: Duration = Duration::from_millis(100);
 pub(crate) const CHECK_AFTER_OTHERS: Duration = Duration::from_millis(900);
 
-/// Nobody is given up before so many questions of this node's own went unanswered; unless, in a large group,
-/// several others say so.
+/// Nobody is given up before so many questions of this node's own went unanswered; more where only one host
+/// says so in a large group, and none where several do.
 pub(crate) const CHECKS: u8 = 3;
+pub(crate) const CHECKS_ALONE: u8 = 7;
 
 /// A node that is woken so much later than it wanted to be is busy; or it stood still.
 pub(crate) const LATE: Duration = Duration::from_millis(250);

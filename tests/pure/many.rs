@@ -80,6 +80,9 @@ fn joining_ten_thousand_takes_less_than_two_thousand_datagrams_hardly_any_of_the
     assert!(cost.unicast(Kind::Hello).datagrams < 150, "{:?}", cost.unicast(Kind::Hello));
     // Who had missed some hears of it with the next announcements, which are rare.
     story.world.run_for(secs(250));
-    assert!(story.nodes[..3].iter().all(|&teller| story.known(teller) == all));
+    // (Of those who only ever announced themselves, and answer nothing, a few are dead by then.)
+    let known = story.nodes[..3].iter().map(|&teller| story.known(teller));
+    let known: Vec<usize> = known.collect();
+    assert!(known.iter().all(|&count| count == known[0] && count + 9 > all), "{known:?}");
     story.end();
 }
