@@ -18,3 +18,4 @@ mod stories;
 mod swarm;
 mod talking;
 mod vectors;
+mod watching;
