@@ -230,7 +230,7 @@ mod tests {
         probes.forgive(at(5_000));
         let check = probes.get(id(1)).unwrap();
         assert_eq!((check.asked, check.next), (0, at(5_000) + timing::CHECK_AFTER));
-        let time = timing::suspicion(0);
-        assert_eq!(check.suspicion.as_ref().unwrap().until(1), at(5_000) + time);
+        let time = timing::suspicion(0, 10);
+        assert_eq!(check.suspicion.as_ref().unwrap().until(10, 1), at(5_000) + time);
     }
 }

@@ -124,7 +124,7 @@ impl Engine {
         let mut again = false;
         if let Some(suspicion) = &mut check.suspicion {
             again = suspicion.repeats(now) && few;
-            let (hosts, until) = (suspicion.hosts(), suspicion.until(factor));
+            let (hosts, until) = (suspicion.hosts(), suspicion.until(size, factor));
             let believed = leaves_it_to_others && hosts >= 2;
             let enough = if leaves_it_to_others { timing::CHECKS_ALONE } else { timing::CHECKS };
             if until <= now && (believed || check.asked >= enough) {

@@ -68,9 +68,10 @@ impl Suspicion {
         hosts.len() + usize::from(self.own.is_some())
     }
 
-    /// Until when it may refute that, for a node whose health multiplies times by `factor`.
-    pub(crate) fn until(&self, factor: u32) -> Instant {
-        self.since + timing::suspicion(self.hosts()) * factor
+    /// Until when it may refute that, for a node of a group of `size` whose health multiplies times by
+    /// `factor`.
+    pub(crate) fn until(&self, size: usize, factor: u32) -> Instant {
+        self.since + timing::suspicion(self.hosts(), size) * factor
     }
 
     /// This node stood still and may have missed what refutes it: the time begins anew.
@@ -97,7 +98,7 @@ mod tests {
     fn the_more_hosts_accuse_the_less_time_there_is() {
         let start = Instant::from_micros(1);
         let mut suspicion = Suspicion::new(start);
-        let time = |s: &Suspicion| s.until(1).since(start);
+        let time = |s: &Suspicion| s.until(10, 1).since(start);
         assert!(suspicion.accuse(id(1), host(1)) && !suspicion.accuse(id(1), host(1)));
         let alone = time(&suspicion);
         suspicion.accuse_too(start);
@@ -106,7 +107,7 @@ mod tests {
         let three = time(&suspicion);
         assert!(alone > two && two > three, "{alone:?} {two:?} {three:?}");
         assert_eq!(three, Duration::from_millis(1_400));
-        assert_eq!(suspicion.until(3).since(start), three * 3);
+        assert_eq!(suspicion.until(10, 3).since(start), three * 3);
     }
 
     #[test]

@@ -85,9 +85,13 @@ pub(crate) const TOLD_FORGET: Duration = Duration::from_secs(30);
 /// So many others watch each node.
 pub(crate) const WATCHERS: usize = 3;
 
-/// A peer that was silent for so long is asked by the first of its watchers: once between two
-/// announcements in a small group.
+/// Up to this many nodes each is asked twice between two announcements, and all of it is less than 20
+/// datagrams a second. Where they are more, it is asked once.
+const VERY_FEW: usize = 7;
+
+/// A peer that was silent for so long is asked by the first of its watchers.
 const WATCH: Duration = Duration::from_millis(1_200);
+const WATCH_VERY_FEW: Duration = Duration::from_millis(750);
 
 /// The same for the other watchers, in case that the first has crashed as well: where announcements come
 /// often, only when one is missing.
@@ -115,9 +119,11 @@ pub(crate) const PROBES: u8 = 5;
 /// So many others are asked at a time to ask it.
 pub(crate) const RELAYS: usize = 3;
 
-/// How long a peer may refute that it is dead, if one says so, and if [`WATCHERS`] do.
-const SUSPECT_MOST: Duration = Duration::from_millis(1_800);
-const SUSPECT_LEAST: Duration = Duration::from_millis(1_400);
+/// How long a peer may refute that it is dead, if [`WATCHERS`] say so, and how much longer if only one does.
+/// Who is asked more often has as much more time: a cable may be out for three seconds there.
+const SUSPECT: Duration = Duration::from_millis(1_400);
+const SUSPECT_VERY_FEW: Duration = Duration::from_millis(2_200);
+const SUSPECT_BY_ONE: Duration = Duration::from_millis(400);
 
 /// An accusation is repeated after this time, as long as few are accused.
 pub(crate) const ACCUSE_AGAIN: Duration = Duration::from_millis(400);
@@ -342,6 +348,7 @@ pub(crate) fn suspect(size: usize) -> Duration {
 /// A silence after which the watcher of this rank asks a peer.
 pub(crate) fn watch(rank: usize, size: usize) -> Duration {
     match rank {
+        0 if size <= VERY_FEW => WATCH_VERY_FEW,
         0 => WATCH,
         _ if announce(size) > ANNOUNCE => WATCH_AFTER_ANOTHER,
         _ => WATCH_AFTER_MISSING,
@@ -355,10 +362,11 @@ pub(crate) fn probe_again(rtt: Option<Duration>) -> Duration {
 
 /// How long a peer may refute that it is dead, when so many hosts say so: the more, the shorter, and the
 /// first that confirm it count most (Lifeguard §3.2).
-pub(crate) fn suspicion(accusers: usize) -> Duration {
+pub(crate) fn suspicion(accusers: usize, size: usize) -> Duration {
     let confirmed = accusers.clamp(1, WATCHERS) as f64;
     let share = confirmed.ln() / (WATCHERS as f64).ln();
-    SUSPECT_MOST - (SUSPECT_MOST - SUSPECT_LEAST).mul_f64(share)
+    let least = if size <= VERY_FEW { SUSPECT_VERY_FEW } else { SUSPECT };
+    least + SUSPECT_BY_ONE.mul_f64(1.0 - share)
 }
 
 /// How often a node announces itself that hears nobody.

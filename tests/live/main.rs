@@ -33,3 +33,4 @@ mod refusals;
 mod saying;
 mod terminal;
 mod unicast;
+mod watching;
