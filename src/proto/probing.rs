@@ -75,7 +75,7 @@ impl Engine {
             }
         }
         self.probes.look = next;
-        if self.contact.silence(now) > timing::DEAF_TO_ALL {
+        if self.contact.silence(now) > timing::DEAF_TO_ALL && self.peers.len() > 0 {
             self.announcer.unheard(now);
         }
     }
