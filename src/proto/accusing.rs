@@ -9,7 +9,7 @@
 use super::engine::Engine;
 use super::event::{Event, PeerState};
 use super::peers::Standing;
-use super::probes::{Check, Reason};
+use super::probes::Reason;
 use super::receiving::Arrival;
 use super::suspicion::Suspicion;
 use super::{ring, timing};
@@ -99,18 +99,13 @@ impl Engine {
         }
         let few = self.size() <= timing::FEW;
         let watches = ring::watched(&self.peers, self.id()).any(|watched| watched == id);
+        let asks_already = self.probes.get(id).is_some();
         self.begin_check(id, if watches { Reason::Watch } else { Reason::Accused });
-        let later = self.rng.up_to(timing::CHECK_AFTER);
         let Some(check) = self.probes.get_mut(id) else { return };
-        let Check { suspicion, begun, .. } = check;
-        let first = suspicion.is_none();
-        let news = suspicion.get_or_insert_with(|| Suspicion::new(now)).accuse(by, host);
-        let new = *begun == now;
-        if watches || !news {
-            return;
-        }
-        if new && first {
+        check.suspicion.get_or_insert_with(|| Suspicion::new(now)).accuse(by, host);
+        if !watches && !asks_already {
             let wait = if few { timing::CHECK_AFTER } else { timing::CHECK_AFTER_OTHERS };
+            let later = self.rng.up_to(timing::CHECK_AFTER);
             self.probes.plan(id, now + wait + later);
         }
     }

@@ -62,7 +62,7 @@ impl Engine {
             given_token(presence).is_some() && known.is_none_or(|p| p.token().is_none());
         let news = self.learn(arrival, presence);
         self.confirm(arrival, presence);
-        self.end_check_by_announcement(presence);
+        self.end_check_by_announcement(presence, news.restarted);
         let met = news.joined;
         let returned = met || news.recovered;
         self.tell_news(presence.from.id, news);

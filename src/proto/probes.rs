@@ -10,17 +10,17 @@ use super::suspicion::Suspicion;
 use super::timing;
 use crate::values::{Instant, LinkId, NodeId, limits};
 
-/// Why a peer is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a peer is asked; the later ones count more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reason {
+    /// It may not hear this node, or not be heard: it asks through others, or did not answer itself.
+    Question,
+    /// Others say that it is dead.
+    Accused,
     /// This node watches it.
     Watch,
     /// Nothing came of it for so long that its watchers should have noticed.
     Silence,
-    /// Others say that it is dead.
-    Accused,
-    /// It asks through others whether this node is there: perhaps it does not hear this node.
-    Question,
 }
 
 /// The questions to one peer.

@@ -20,7 +20,7 @@ use super::receiving::Arrival;
 use super::sending::destination;
 use super::{ring, timing};
 use crate::values::{Instant, NodeId};
-use crate::wire::{Alive, Presence, Probe};
+use crate::wire::{Alive, Presence, Probe, Sender};
 
 /// Others who were asked about one peer and are remembered.
 const ASKED_RELAYS: usize = 4 * timing::RELAYS;
@@ -80,10 +80,10 @@ impl Engine {
         }
     }
 
-    /// Begins to ask a peer, if it is not being asked already.
+    /// Begins to ask a peer; or goes on, for this reason as well.
     pub(super) fn begin_check(&mut self, id: NodeId, reason: Reason) {
         if let Some(check) = self.probes.get_mut(id) {
-            if reason == Reason::Silence && check.reason != reason {
+            if reason > check.reason {
                 check.reason = reason;
                 self.probes.plan(id, self.now);
             }
@@ -225,11 +225,20 @@ impl Engine {
         let Some(check) = self.probes.get_mut(id) else { return };
         // Where none of those who were asked to ask it answers either, it may be this node that is not heard.
         let doubtful = !check.relays.is_empty() && !check.received;
-        let reason = check.reason;
+        let (reason, accused) = (check.reason, check.suspicion.is_some());
+        let drops = doubtful && !silent;
+        if drops && accused {
+            // Those who accuse it may be right.
+            check.reason = Reason::Accused;
+            self.probes.plan(id, self.now);
+        }
         if doubtful {
             self.probes.health.worsen();
         }
-        if reason == Reason::Question || doubtful && !silent {
+        if drops && accused {
+            return;
+        }
+        if drops || reason == Reason::Question {
             self.probes.end(id, self.now);
             if let Some(peer) = self.peers.get_mut(id) {
                 peer.asked_in_vain(self.now);
@@ -252,28 +261,27 @@ impl Engine {
         let known = self.peers.get(probe.from.id).is_some_and(|peer| {
             peer.epoch == probe.from.epoch && peer.paths.iter().any(|p| p.addr == arrival.source)
         });
-        // What costs nothing but an answer is given to whomever this node knows.
-        let costly = !known || probe.via.is_some() || probe.on_behalf.is_some();
-        if costly && !self.guard.allows_probe(self.now) {
-            self.counters.probes_over_rate += 1;
-            return;
-        }
-        if known && probe.via.is_none() && probe.on_behalf.is_none() {
-            self.probes.probers.insert(&probe.from.id, self.now);
-        }
-        let (from, re) = (self.sender(), probe.nonce);
-        let asker = probe.on_behalf;
-        let through = asker.map(|asker| (asker, self.was_probed_by(asker)));
-        let alive = Alive { from, re, through }.encode(&self.config.identity);
         if probe.via.is_some() && !known {
             self.counters.misdirected += 1;
             return;
         }
-        self.reply(alive, arrival.source, arrival.link);
+        // Whomever this node knows it answers always, where it costs nothing but that.
+        let own_word = probe.via.is_none() && probe.on_behalf.is_none();
+        if !(known && own_word) && !self.guard.allows_probe(self.now) {
+            self.counters.probes_over_rate += 1;
+            return;
+        }
+        if known && own_word {
+            self.probes.probers.insert(&probe.from.id, self.now);
+        }
+        let (from, re) = (self.sender(), probe.nonce);
+        let through = probe.on_behalf.map(|asker| (asker, self.was_probed_by(asker)));
+        let alive = Alive { from, re, through };
+        self.reply(alive.encode(&self.config.identity), arrival.source, arrival.link);
         if probe.via.is_some() {
             self.pass_on(arrival, probe);
         }
-        if let Some(asker) = asker {
+        if let Some(asker) = probe.on_behalf {
             self.question_asker(asker);
         }
     }
@@ -363,11 +371,13 @@ impl Engine {
         self.end_check(id);
     }
 
-    /// A peer has announced itself, maybe in answer to a question that was for it alone.
-    pub(super) fn end_check_by_announcement(&mut self, presence: &Presence) {
+    /// A peer has announced itself, maybe in answer to a question that was for it alone. `again`: it has
+    /// started again, so it was not the one that was asked.
+    pub(super) fn end_check_by_announcement(&mut self, presence: &Presence, again: bool) {
         let (id, now) = (presence.from.id, self.now);
         let asked = self.probes.get(id).map_or(0, |check| check.asked);
         if asked >= timing::PROBES
+            && !again
             && let Some(peer) = self.peers.get_mut(id)
             && presence.re.is_none_or(|re| peer.asked(re).is_none())
         {
@@ -376,11 +386,24 @@ impl Engine {
         self.end_check(id);
     }
 
+    /// A peer has said something that nobody else could have said before: it is there, though it may be too
+    /// busy to answer.
+    pub(super) fn hear_author(&mut self, author: Sender, arrival: &Arrival<'_>) {
+        let now = self.now;
+        if let Some(peer) = self.peers.get_mut(author.id)
+            && peer.epoch == author.epoch
+            && peer.paths.has(arrival.link, arrival.source)
+        {
+            peer.hear(now);
+            self.end_check(author.id);
+        }
+    }
+
     /// A peer that was being asked is there.
     pub(super) fn end_check(&mut self, id: NodeId) {
         let (now, size) = (self.now, self.size());
-        let check = self.probes.end(id, now);
-        if check.is_some_and(|check| check.suspicion.is_some_and(|s| s.is_own())) {
+        let Some(check) = self.probes.end(id, now) else { return };
+        if check.suspicion.is_some_and(|suspicion| suspicion.is_own()) {
             self.probes.health.worsen();
         }
         let Some(peer) = self.peers.get_mut(id) else { return };

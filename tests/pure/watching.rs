@@ -110,6 +110,22 @@ fn a_host_that_loses_half_of_what_comes_accuses_nobody_and_is_not_given_up() {
     }
 }
 
+/// What it is asked is lost in its full receive buffer.
+#[test]
+fn a_host_that_is_too_busy_to_answer_is_not_suspect_as_long_as_it_speaks() {
+    let mut story = Story::of(60);
+    let busy = story.nodes[1];
+    story.world.host(story.hosts[1]).input_loss = 0.97;
+    for n in 0..300 {
+        story.world.say(busy, &format!("busy {n}"));
+        story.world.run_for(ms(100));
+    }
+    let of_others = |(node, _): &(NodeIndex, NodeId)| *node != busy;
+    let dead: Vec<_> = told(&story, dead).into_iter().filter(of_others).collect();
+    assert_eq!(dead, []);
+    story.end();
+}
+
 #[test]
 fn a_host_that_hears_nothing_is_not_dead_as_long_as_it_is_heard() {
     // Where announcements are rare, it announces itself more often.
