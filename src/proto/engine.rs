@@ -217,14 +217,12 @@ impl Engine {
         if self.out.is_empty() && self.outbox.next <= self.now {
             self.flush_outbox();
         }
-        match self.out.pop_front() {
-            Some(output) => output,
-            None => {
-                let deadline = self.next_deadline();
-                self.probes.health.expect(deadline);
-                Output::Wake(deadline)
-            }
+        if let Some(output) = self.out.pop_front() {
+            return output;
         }
+        let deadline = self.next_deadline();
+        self.probes.health.expect(deadline);
+        Output::Wake(deadline)
     }
 
     /// This node's id.

@@ -266,12 +266,12 @@ impl Engine {
             return;
         }
         // Whomever this node knows it answers always, where it costs nothing but that.
-        let own_word = probe.via.is_none() && probe.on_behalf.is_none();
-        if !(known && own_word) && !self.guard.allows_probe(self.now) {
+        let own_word = known && probe.via.is_none() && probe.on_behalf.is_none();
+        if !own_word && !self.guard.allows_probe(self.now) {
             self.counters.probes_over_rate += 1;
             return;
         }
-        if known && own_word {
+        if own_word {
             self.probes.probers.insert(&probe.from.id, self.now);
         }
         let (from, re) = (self.sender(), probe.nonce);

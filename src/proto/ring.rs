@@ -22,8 +22,8 @@ pub(crate) fn watched(peers: &Peers, own: NodeId) -> impl Iterator<Item = NodeId
 }
 
 /// Whether a peer may be a watcher of another one, as far as one can tell who knows not quite the same ring.
-pub(crate) fn may_watch(peers: &Peers, watcher: NodeId, watched: NodeId) -> bool {
-    behind(peers, watcher).take(limits::ACCUSERS_REACH).any(|id| id == watched)
+pub(crate) fn may_watch(peers: &Peers, watcher: NodeId, other: NodeId) -> bool {
+    behind(peers, watcher).take(limits::ACCUSERS_REACH).any(|id| id == other)
 }
 
 #[cfg(test)]

@@ -87,8 +87,8 @@ mod tests {
         NodeId([n; 32])
     }
 
-    fn host(n: u8) -> Option<IpAddr> {
-        Some(IpAddr::from([10, 0, 0, n]))
+    fn host(n: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, n])
     }
 
     #[test]
@@ -96,12 +96,12 @@ mod tests {
         let start = Instant::from_micros(1);
         let mut suspicion = Suspicion::new(start);
         let time = |s: &Suspicion| s.until(10, 1).since(start);
-        suspicion.accuse(id(1), host(1));
-        suspicion.accuse(id(1), host(2));
+        suspicion.accuse(id(1), Some(host(1)));
+        suspicion.accuse(id(1), Some(host(2)));
         let alone = time(&suspicion);
         suspicion.accuse_too(start);
         let two = time(&suspicion);
-        suspicion.accuse(id(3), host(3));
+        suspicion.accuse(id(3), Some(host(3)));
         let three = time(&suspicion);
         assert!(alone > two && two > three, "{alone:?} {two:?} {three:?}");
         assert_eq!(three, Duration::from_millis(1_400));
@@ -111,11 +111,11 @@ mod tests {
     #[test]
     fn many_keys_on_one_host_and_words_that_the_accused_can_not_hear_count_as_one() {
         let mut suspicion = Suspicion::new(Instant::ZERO);
-        suspicion.accuse(id(1), host(1));
-        suspicion.accuse(id(2), host(1));
+        suspicion.accuse(id(1), Some(host(1)));
+        suspicion.accuse(id(2), Some(host(1)));
         suspicion.accuse(id(3), None);
         assert_eq!(suspicion.hosts(), 1);
-        suspicion.accuse(id(4), host(4));
+        suspicion.accuse(id(4), Some(host(4)));
         assert_eq!(suspicion.hosts(), 1, "a fourth is not listened to");
     }
 

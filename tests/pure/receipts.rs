@@ -32,7 +32,7 @@ fn receipts(story: &Story, author: NodeIndex, of: u64) -> (BTreeSet<NodeId>, BTr
 
 #[test]
 fn everyone_present_confirms_what_was_said() {
-    for (loss, within) in [(0.0, ms(20)), (0.2, secs(1)), (0.4, secs(15))] {
+    for (loss, within) in [(0.0, ms(20)), (0.2, secs(3)), (0.4, secs(15))] {
         let mut story = Story::with(10, Faults::default(), 2);
         story.world.lan(story.lan).faults = Faults::losing(loss);
         let author = story.nodes[0];

@@ -80,7 +80,7 @@ fn a_crash_of_many_at_once_is_known_as_soon() {
     }
     let live = story.live().len();
     let took = story.world.run_until(secs(20), |world| {
-        let knows = |node| world.engine(node).map_or(0, |engine| engine.peer_count());
+        let knows = |node| world.engine(node).map_or(0, cooee::proto::Engine::peer_count);
         world.running().all(|node| knows(node) == live - 1)
     });
     assert!(took.is_some_and(|took| took < ms(5_500)), "{took:?}");
@@ -131,16 +131,16 @@ fn a_host_that_hears_nothing_is_not_dead_as_long_as_it_is_heard() {
     // Where announcements are rare, it announces itself more often.
     for count in [5, 150] {
         let mut story = Story::quietly(count, 8);
-        let (deaf, id) = (story.nodes[2], story.world.id(story.nodes[2]));
+        let hears_nothing = story.nodes[2];
         story.world.host(story.hosts[2]).input_loss = 1.0;
         story.world.run_for(secs(30));
-        let of_others = |(node, _): &(NodeIndex, NodeId)| *node != deaf;
+        let of_others = |(node, _): &(NodeIndex, NodeId)| *node != hears_nothing;
         let dead: Vec<_> = told(&story, dead).into_iter().filter(of_others).collect();
         assert_eq!(dead, [], "{count} hosts");
         let live = story.live();
-        let views = live.iter().filter_map(|&node| story.peer(node, deaf));
+        let views = live.iter().filter_map(|&node| story.peer(node, hears_nothing));
         let one_way = views.filter(|peer| peer.contact == Contact::Inbound).count();
-        assert!(one_way >= 1, "{count} hosts: nobody sees that {id:?} is deaf");
+        assert!(one_way >= 1, "{count} hosts: nobody sees that it is deaf");
         story.end();
     }
 }
