@@ -12,6 +12,7 @@
 //!   Input ─▶ Engine ─▶ Output
 //!             ├── guard       what strangers may cost            Guard, Counters
 //!             ├── peers       who is known, where, and how heard Peers, PeerTable, Paths, Reach
+//!             ├── probes      who may be gone                   Probes, Suspicion, Health
 //!             ├── discovery   finding those who are not          Discovery, Answers
 //!             ├── hints       where somebody may be           Hints
 //!             ├── six         who needs IPv6                     Six
@@ -33,6 +34,7 @@
 //!             └── pending     others' questions                  Pending
 //! ```
 
+mod accusing;
 mod announcer;
 mod answering;
 mod answers;
@@ -58,6 +60,7 @@ mod gaps;
 mod greeting;
 mod guard;
 mod heads;
+mod health;
 mod hints;
 mod inbox;
 mod kept;
@@ -70,6 +73,8 @@ mod patience;
 mod peer_table;
 mod peers;
 mod pending;
+mod probes;
+mod probing;
 mod reach;
 mod recalling;
 mod recalls;
@@ -80,10 +85,12 @@ mod reminder;
 mod repairing;
 mod repairs;
 mod repeats;
+mod ring;
 mod runs;
 mod sending;
 mod six;
 mod store;
+mod suspicion;
 mod talking;
 mod timing;
 mod watching;
@@ -95,8 +102,8 @@ pub use engine::Engine;
 #[cfg(feature = "cli")]
 pub(crate) use event::sort_by_time;
 pub use event::{
-    Answer, AnswerEnd, Destination, Event, Input, Message, Output, PeerInfo, PeerState, Question,
-    Refusal, TellError,
+    Answer, AnswerEnd, Contact, Destination, Event, Input, Message, Output, PeerInfo, PeerState,
+    Question, Refusal, TellError,
 };
 #[cfg(feature = "cli")]
 pub(crate) use guard::Bucket;

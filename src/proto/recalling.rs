@@ -129,6 +129,7 @@ impl Engine {
         // somebody else. Its token shows that it is where it asks from.
         let Some(peer) = self.peers.get_mut(recall.from.id) else { return };
         peer.paths.prove(arrival.link, arrival.source, self.now);
+        self.review_versions(recall.from.id);
         let since = self.now - Duration::from_millis(recall.since);
         let rows = self.rows(&recall.channel, recall.last, since);
         let (channel, nonce) = (recall.channel.clone(), recall.nonce);
