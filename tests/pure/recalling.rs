@@ -242,7 +242,6 @@ fn what_the_teller_has_given_up_is_still_asked_of_others() {
 /// while ten of them are there, and comes back just before the last.
 #[test]
 fn what_one_has_said_in_many_runs_comes_in_order_to_who_was_away() {
-    let mut in_order = 0;
     for seed in 1..=20 {
         let mut story = Story::with(4, Faults::losing(0.2), seed);
         let (away, host) = (story.nodes[3], story.hosts[0]);
@@ -262,14 +261,9 @@ fn what_one_has_said_in_many_runs_comes_in_order_to_who_was_away() {
         story.world.run_for(pause);
         story.world.say(speaker, &texts[10]);
         story.world.run_for(secs(4));
-        let mut said = shown(&story, away, speaker);
-        // The first message of a run waits for the earlier ones, but not for ever.
-        in_order += usize::from(said == texts);
-        said.sort_by_key(|text| texts.iter().position(|t| t == text));
-        assert_eq!(said, texts, "seed {seed}");
+        assert_eq!(shown(&story, away, speaker), texts, "seed {seed}");
         story.end();
     }
-    assert!(in_order >= 17, "{in_order} of 20");
 }
 
 /// Too short for anybody to be missed: only the author itself can tell that it has said more.
@@ -334,8 +328,7 @@ fn who_does_not_want_the_past_is_not_told_of_it() {
 
 #[test]
 fn what_is_said_while_somebody_comes_is_either_past_or_present_and_nothing_is_missing() {
-    let mut with_past = 0;
-    for seed in 1..=10 {
+    for seed in 1..=5 {
         let mut story = Story::with(4, Faults::losing(0.05), seed);
         let author = story.nodes[0];
         let texts = numbered("on and on", 300);
@@ -352,13 +345,11 @@ fn what_is_said_while_somebody_comes_is_either_past_or_present_and_nothing_is_mi
         let late = late.unwrap();
         let mut heard: Vec<&str> =
             messages(&story, late).map(|message| message.text.raw()).collect();
-        assert!(heard.len() >= 140 && heard.len() < 230, "{}", heard.len());
-        with_past += usize::from(heard.len() >= 170);
+        assert!(heard.len() >= 180 && heard.len() < 230, "{}", heard.len());
         heard.sort_by_key(|text| texts.iter().position(|t| t == text));
         assert_eq!(heard, texts[texts.len() - heard.len()..], "seed {seed}");
         story.end();
     }
-    assert!(with_past >= 8, "{with_past} of 10 were told of the past");
 }
 
 /// Its announcements have told how far its log goes: not at all.
