@@ -1,17 +1,29 @@
 //! Messages to one peer on their way: repeated until acknowledged or given up.
 //!
 //! Of a message in many datagrams only some are on their way at a time: few at first, one more with
-//! each acknowledgement (at most [`limits::IN_FLIGHT`]), half as many when one is missing. A slow
-//! acknowledgement makes the wait for others longer. (Both as in RFC 5681 and RFC 6298; without,
-//! thirty hosts with much to say to one would bury it under repetitions.)
+//! each acknowledgement (at most [`limits::IN_FLIGHT`]), half as many when one is lost, as in RFC
+//! 5681; without that, thirty hosts with much to say to one would bury it under repetitions.
+//!
+//! ```text
+//!            turn                   acknowledged
+//!   queued ───────▶ on its way ───────────────────▶ gone
+//!     ▲              │   ▲  │ three sent later were acknowledged, or its timeout has passed
+//!     └──────────────┘   └──┘
+//!      the window is full   sent again
+//! ```
+//!
+//! A message is given up when [`timing::TELL_TRIES`] timeouts of a datagram have passed and nothing
+//! of the message was acknowledged meanwhile: as long as a peer acknowledges, it is there.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::event::{Destination, TellError};
+use super::rto::Rto;
 use super::timing;
-use crate::values::{Instant, NodeId, limits, order};
+use crate::values::{Epoch, Instant, NodeId, limits, order};
+use crate::wire::Sender;
 
 /// What a message is, to whoever wants to know what becomes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,15 +45,24 @@ pub(crate) struct Going {
     pub(crate) bytes: Arc<[u8]>,
     pub(crate) parcel: Parcel,
     /// How often it was sent, this time included.
-    pub(crate) tries: u8,
+    pub(crate) tries: u32,
 }
 
 /// A datagram that waits for its acknowledgement, or for its turn.
 #[derive(Clone, Debug)]
 struct Waiting {
     going: Going,
-    /// When it was sent first.
-    sent: Instant,
+    /// When it was sent first, and last.
+    first: Instant,
+    last: Instant,
+    /// Which of all that were sent of the message it was, then.
+    first_order: u64,
+    last_order: u64,
+    /// How many that were sent later were acknowledged.
+    overtaken: u8,
+    /// Timeouts that have passed since anything of the message was acknowledged.
+    timeouts: u8,
+    /// When the next one has; never while it waits for its turn.
     next: Instant,
 }
 
@@ -50,21 +71,27 @@ struct Waiting {
 struct Message {
     begun: Instant,
     unacked: usize,
-    in_flight: usize,
-    /// How many may be on their way, and when that was reduced last.
+    /// How many may be on their way.
     window: usize,
-    reduced: Instant,
-    /// The wait before the first repetition; doubles with each (RFC 6298 §5.5).
-    patience: Duration,
+    /// A loss of what was sent before is no news: the window was halved since.
+    halved: u64,
+    rto: Rto,
+    /// How many were sent, repetitions counted.
+    sent: u64,
+    /// The run of the peer that has acknowledged something of it.
+    run: Option<Epoch>,
+    /// The datagrams that are on their way.
+    flying: Vec<u64>,
     /// The datagrams that wait for their turn.
     queue: VecDeque<u64>,
 }
 
-/// Datagrams of a message that are sent at once.
-const FIRST: usize = 4;
+/// Datagrams of a message that are sent at once, and always may be on their way: where datagrams
+/// are lost by chance, and not for want of room, fewer would help nobody.
+const LEAST_WINDOW: usize = 4;
 
-/// The longest wait before the first repetition.
-const MOST_PATIENCE: Duration = Duration::from_secs(1);
+/// What was overtaken by so many is lost (RFC 5681 §3.2, RFC 9002 §6.1.1).
+const OVERTAKEN: u8 = 3;
 
 /// What has become of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,21 +103,48 @@ pub(crate) enum Outcome {
 }
 
 impl Message {
-    /// A datagram was acknowledged so long after it was sent first; whether it was sent just once.
-    fn heard(&mut self, after: Duration, once: bool) {
-        // Which of several copies arrived is not known: the first is the cautious guess.
-        let patience = (after * 2).max(self.patience * 7 / 8);
-        self.patience = patience.clamp(timing::TELL_RETRY, MOST_PATIENCE);
-        if once {
-            self.window = (self.window + 1).min(limits::IN_FLIGHT);
+    fn new(rtt: Option<Duration>, now: Instant) -> Self {
+        Self {
+            begun: now,
+            unacked: 0,
+            window: LEAST_WINDOW,
+            halved: 0,
+            rto: Rto::new(rtt),
+            sent: 0,
+            run: None,
+            flying: Vec::new(),
+            queue: VecDeque::new(),
         }
     }
 
-    /// No acknowledgement came in time. Of many that are missing at once the first counts.
-    fn missed(&mut self, now: Instant) {
-        if now.since(self.reduced) >= self.patience {
-            self.reduced = now;
-            self.window = (self.window / 2).max(1);
+    /// Sends a datagram, for the first time or again.
+    fn send(&mut self, waiting: &mut Waiting, now: Instant) -> Going {
+        self.sent += 1;
+        if waiting.going.tries == 0 {
+            (waiting.first, waiting.first_order) = (now, self.sent);
+        }
+        (waiting.last, waiting.last_order) = (now, self.sent);
+        waiting.overtaken = 0;
+        waiting.next = now + self.rto.after(waiting.timeouts);
+        waiting.going.tries = waiting.going.tries.saturating_add(1);
+        waiting.going.clone()
+    }
+
+    /// A datagram was acknowledged that was sent so often.
+    fn acked(&mut self, tries: u32, after: Duration) {
+        if tries == 1 {
+            self.rto.measure(after);
+            self.window = (self.window + 1).min(limits::IN_FLIGHT);
+        } else {
+            self.rto.pass();
+        }
+    }
+
+    /// A datagram was lost. Of many that were on their way together the first counts.
+    fn lost(&mut self, waiting: &Waiting) {
+        if waiting.last_order > self.halved {
+            self.halved = self.sent;
+            self.window = (self.window / 2).max(LEAST_WINDOW);
         }
     }
 }
@@ -131,33 +185,33 @@ impl Direct {
         rtt: Option<Duration>,
         now: Instant,
     ) -> Option<Going> {
-        let patience = rtt.map_or(timing::TELL_RETRY, |rtt| (rtt * 4).max(timing::TELL_RETRY));
-        let message = self.messages.entry(going.parcel).or_insert(Message {
-            begun: now,
-            unacked: 0,
-            in_flight: 0,
-            window: FIRST,
-            reduced: now,
-            patience,
-            queue: VecDeque::new(),
-        });
+        let parcel = going.parcel;
+        let message = self.messages.entry(parcel).or_insert_with(|| Message::new(rtt, now));
         message.unacked += 1;
         message.queue.push_back(n);
-        let parcel = going.parcel;
-        self.waiting.insert(n, Waiting { going, sent: now, next: Instant::NEVER });
+        let waiting = Waiting {
+            going,
+            first: now,
+            last: now,
+            first_order: 0,
+            last_order: 0,
+            overtaken: 0,
+            timeouts: 0,
+            next: Instant::NEVER,
+        };
+        self.waiting.insert(n, waiting);
         self.next_of(parcel, now)
     }
 
     /// The next datagram of a message, if its turn has come.
     fn next_of(&mut self, parcel: Parcel, now: Instant) -> Option<Going> {
         let message = self.messages.get_mut(&parcel)?;
-        while message.in_flight < message.window {
+        while message.flying.len() < message.window {
             let n = message.queue.pop_front()?;
+            // What is acknowledged meanwhile waits no more.
             if let Some(waiting) = self.waiting.get_mut(&n) {
-                message.in_flight += 1;
-                (waiting.sent, waiting.next) = (now, now + message.patience);
-                waiting.going.tries = 1;
-                return Some(waiting.going.clone());
+                message.flying.push(n);
+                return Some(message.send(waiting, now));
             }
         }
         None
@@ -168,50 +222,86 @@ impl Direct {
     pub(crate) fn acked(
         &mut self,
         n: u64,
-        from: NodeId,
+        from: Sender,
         now: Instant,
     ) -> (Option<Outcome>, Vec<Going>) {
-        if self.waiting.get(&n).is_none_or(|waiting| waiting.going.to != from) {
-            return (None, Vec::new());
+        let none = (None, Vec::new());
+        let of_peer = self.waiting.get(&n).filter(|waiting| waiting.going.to == from.id);
+        let Some(parcel) = of_peer.map(|waiting| waiting.going.parcel) else { return none };
+        let Some(message) = self.messages.get_mut(&parcel) else { return none };
+        match *message.run.get_or_insert(from.epoch) {
+            run if run > from.epoch => return none,
+            // What the peer had of it before it started again is gone.
+            run if run < from.epoch => {
+                self.forget(parcel);
+                return (Some(Outcome::Failed(parcel, TellError::Unanswered)), Vec::new());
+            }
+            _ => {}
         }
-        let Some(Waiting { going, sent, .. }) = self.waiting.remove(&n) else {
-            return (None, Vec::new());
-        };
-        let Some(message) = self.messages.get_mut(&going.parcel) else { return (None, Vec::new()) };
+        let Some(acked) = self.waiting.remove(&n) else { return none };
         message.unacked -= 1;
         if message.unacked == 0 {
             let took = now.since(message.begun);
-            self.messages.remove(&going.parcel);
-            return (Some(Outcome::Arrived(going.parcel, took)), Vec::new());
+            self.messages.remove(&parcel);
+            return (Some(Outcome::Arrived(parcel, took)), Vec::new());
         }
-        // A peer may acknowledge what was never sent; that frees nothing.
-        if going.tries > 0 {
-            message.in_flight -= 1;
-            message.heard(now.since(sent), going.tries == 1);
+        message.flying.retain(|&flying| flying != n);
+        let mut going = Vec::new();
+        // A peer may acknowledge what was never sent; that says nothing of the others.
+        if acked.going.tries > 0 {
+            message.acked(acked.going.tries, now.since(acked.first));
+            going = self.look_after(parcel, acked.first_order, now);
         }
-        (None, std::iter::from_fn(|| self.next_of(going.parcel, now)).collect())
+        going.extend(std::iter::from_fn(|| self.next_of(parcel, now)));
+        (None, going)
+    }
+
+    /// Something of a message was acknowledged that was sent then, or later: which others are lost.
+    fn look_after(&mut self, parcel: Parcel, order: u64, now: Instant) -> Vec<Going> {
+        let mut again = Vec::new();
+        let Some(message) = self.messages.get_mut(&parcel) else { return again };
+        for n in message.flying.clone() {
+            let Some(waiting) = self.waiting.get_mut(&n) else { continue };
+            // The peer is there, so the wait need not grow (RFC 9002 §6.2.1).
+            waiting.timeouts = 0;
+            waiting.next = waiting.next.min(now.max(waiting.last + message.rto.after(0)));
+            waiting.overtaken += u8::from(waiting.last_order < order);
+            if waiting.overtaken >= OVERTAKEN {
+                message.lost(waiting);
+                again.push(message.send(waiting, now));
+            }
+        }
+        again
     }
 
     /// The datagrams to be sent again now, and the messages given up.
     pub(crate) fn due(&mut self, now: Instant) -> (Vec<Going>, Vec<Outcome>) {
         let (mut again, mut failed) = (Vec::new(), Vec::new());
-        for waiting in self.waiting.values_mut().filter(|waiting| waiting.next <= now) {
-            let going = &mut waiting.going;
-            let message = self.messages.get_mut(&going.parcel);
-            let Some(message) = message.filter(|_| going.tries < timing::TELL_TRIES) else {
-                failed.push(going.parcel);
+        // The last first: they are put off where the window has become too small for all.
+        for (&n, waiting) in self.waiting.iter_mut().rev().filter(|(_, w)| w.next <= now) {
+            let parcel = waiting.going.parcel;
+            let Some(message) = self.messages.get_mut(&parcel) else { continue };
+            waiting.timeouts += 1;
+            if waiting.timeouts >= timing::TELL_TRIES {
+                failed.push(parcel);
                 continue;
-            };
-            message.missed(now);
-            waiting.next = now + message.patience * (1 << going.tries.min(10));
-            going.tries += 1;
-            again.push(going.clone());
+            }
+            message.lost(waiting);
+            if message.flying.len() > message.window {
+                message.flying.retain(|&flying| flying != n);
+                message.queue.push_front(n);
+                waiting.next = Instant::NEVER;
+            } else {
+                again.push(message.send(waiting, now));
+            }
         }
+        again.reverse();
         order::sort_by_key(&mut failed, |parcel| *parcel);
         failed.dedup();
         for &parcel in &failed {
             self.forget(parcel);
         }
+        again.retain(|going| self.messages.contains_key(&going.parcel));
         let outcome = |parcel| Outcome::Failed(parcel, TellError::Unanswered);
         (again, failed.into_iter().map(outcome).collect())
     }
@@ -229,93 +319,4 @@ impl Direct {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PEER: NodeId = NodeId([1; 32]);
-    const TOLD: Parcel = Parcel::Told(7);
-
-    /// Takes up one more datagram; its number, and whether it is sent at once.
-    fn add(direct: &mut Direct) -> (u64, bool) {
-        let n = direct.number();
-        let bytes = Arc::from(*b"x");
-        let going = Going { to: PEER, at: None, bytes, parcel: TOLD, tries: 0 };
-        (n, direct.add(n, going, None, Instant::ZERO).is_some())
-    }
-
-    #[test]
-    fn a_message_has_arrived_when_all_its_datagrams_have() {
-        let mut direct = Direct::default();
-        let ((a, _), (b, _)) = (add(&mut direct), add(&mut direct));
-        let now = Instant::ZERO + Duration::from_millis(3);
-        assert!(direct.acked(a, NodeId([2; 32]), now).0.is_none());
-        assert!(direct.acked(a, PEER, now).0.is_none());
-        assert!(direct.acked(a, PEER, now).0.is_none());
-        let arrived = Outcome::Arrived(TOLD, Duration::from_millis(3));
-        assert_eq!(direct.acked(b, PEER, now).0, Some(arrived));
-        assert!(direct.is_empty());
-    }
-
-    #[test]
-    fn an_unanswered_message_is_repeated_at_doubling_intervals_and_then_given_up_once() {
-        let mut direct = Direct::default();
-        add(&mut direct);
-        add(&mut direct);
-        let (mut repeated, mut failed, mut now) = (0, Vec::new(), Instant::ZERO);
-        while direct.next() != Instant::NEVER {
-            assert!(direct.next() > now);
-            now = direct.next();
-            let (again, outcomes) = direct.due(now);
-            repeated += again.len();
-            failed.extend(outcomes);
-        }
-        assert_eq!(repeated, 2 * usize::from(timing::TELL_TRIES - 1));
-        assert_eq!(failed, [Outcome::Failed(TOLD, TellError::Unanswered)]);
-        assert!(now.since(Instant::ZERO) < Duration::from_secs(10));
-    }
-
-    #[test]
-    fn of_a_long_message_only_some_is_on_its_way_and_each_acknowledgement_lets_more_go() {
-        let mut direct = Direct::default();
-        let all: Vec<(u64, bool)> = (0..100).map(|_| add(&mut direct)).collect();
-        assert_eq!(all.iter().filter(|(_, sent)| *sent).count(), FIRST);
-        // One that was never sent is acknowledged all the same.
-        assert!(direct.acked(all[50].0, PEER, Instant::ZERO).1.is_empty());
-        let (mut sent, mut on_their_way, mut most, mut arrived) = (FIRST, FIRST, 0, false);
-        for (n, _) in all {
-            let (outcome, next) = direct.acked(n, PEER, Instant::ZERO);
-            sent += next.len();
-            on_their_way = (on_their_way + next.len()).saturating_sub(1);
-            most = most.max(on_their_way);
-            arrived |= outcome.is_some();
-        }
-        assert!(arrived && direct.is_empty());
-        assert_eq!((sent, most), (99, limits::IN_FLIGHT));
-    }
-
-    #[test]
-    fn where_datagrams_are_missing_fewer_go_and_where_they_are_slow_the_wait_is_longer() {
-        let mut direct = Direct::default();
-        let all: Vec<(u64, bool)> = (0..100).map(|_| add(&mut direct)).collect();
-        for (n, _) in &all[..20] {
-            direct.acked(*n, PEER, Instant::ZERO);
-        }
-        let full = direct.messages[&TOLD].window;
-        let late = direct.next();
-        assert_eq!(direct.due(late).0.len(), limits::IN_FLIGHT);
-        assert_eq!((full, direct.messages[&TOLD].window), (16, 8), "once for all of them");
-        let slow = Instant::ZERO + Duration::from_millis(300);
-        assert!(direct.acked(all[20].0, PEER, slow).1.is_empty());
-        assert_eq!(direct.messages[&TOLD].patience, Duration::from_millis(600));
-    }
-
-    #[test]
-    fn what_is_forgotten_is_repeated_no_more() {
-        let mut direct = Direct::default();
-        for _ in 0..100 {
-            add(&mut direct);
-        }
-        direct.forget(TOLD);
-        assert!(direct.is_empty() && direct.next() == Instant::NEVER);
-    }
-}
+mod tests;

@@ -21,10 +21,15 @@ pub(crate) struct LogKey {
     pub(crate) claimed_at: Option<IpAddr>,
 }
 
+/// Words of 64 numbers each that are told apart of what one author tells us. It counts what it tells
+/// all its peers together, so those that are ours may be far apart.
+const TOLD_WORDS: usize = limits::UNACKED / 64;
+
 /// Which messages have come already.
 #[derive(Debug)]
 pub(crate) struct Authors {
-    logs: Recent<LogKey, Window<16>>,
+    /// What is told to us.
+    logs: Recent<LogKey, Window<TOLD_WORDS>>,
     /// Of what is not signed: apart, so that who floods us with names makes us forget none of those
     /// who sign.
     claims: Recent<LogKey, Window<16>>,
@@ -36,15 +41,28 @@ pub(crate) struct Authors {
 
 impl Authors {
     pub(crate) fn new() -> Self {
-        let [logs, claims] = [(); 2].map(|()| Recent::new(limits::AUTHORS));
+        let (logs, claims) = (Recent::new(limits::AUTHORS), Recent::new(limits::AUTHORS));
         let (epochs, claimed) = (Recent::new(limits::AUTHORS), Recent::new(limits::AUTHORS));
         Self { logs, claims, epochs, claimed }
     }
 
     /// Whether the message has come already, or lies so far back that it counts as such.
     pub(crate) fn has(&self, key: &LogKey, seq: u64) -> bool {
-        let logs = if key.body == Body::Cast { &self.claims } else { &self.logs };
-        logs.peek(key).is_some_and(|window| window.has(seq))
+        if key.body == Body::Cast {
+            self.claims.peek(key).is_some_and(|window| window.has(seq))
+        } else {
+            self.logs.peek(key).is_some_and(|window| window.has(seq))
+        }
+    }
+
+    /// Whether any of what was told under these numbers has come already, or may have.
+    pub(crate) fn has_any(&self, key: &LogKey, mut numbers: std::ops::Range<u64>) -> bool {
+        self.logs.peek(key).is_some_and(|window| numbers.any(|n| window.has(n)))
+    }
+
+    /// Whether what was told lies so far back that nobody knows any more if it has come.
+    pub(crate) fn is_past(&self, key: &LogKey, n: u64) -> bool {
+        self.logs.peek(key).is_some_and(|window| window.is_past(n))
     }
 
     /// Whether anything of this author has come.
@@ -70,10 +88,11 @@ impl Authors {
 
     /// Marks messages as come. `authentic`: only then may they end the author's earlier runs.
     pub(crate) fn mark(&mut self, key: &LogKey, seq: u64, count: u64, authentic: bool) {
-        let logs = if key.body == Body::Cast { &mut self.claims } else { &mut self.logs };
-        let window = logs.entry(key, Window::new);
-        for n in seq..seq.saturating_add(count) {
-            window.mark(n);
+        let numbers = seq..seq.saturating_add(count);
+        if key.body == Body::Cast {
+            self.claims.entry(key, Window::new).mark_all(numbers);
+        } else {
+            self.logs.entry(key, Window::new).mark_all(numbers);
         }
         if authentic {
             let latest = self.epochs.entry(&key.id, || key.epoch);
@@ -86,7 +105,8 @@ impl Authors {
 
 #[derive(Debug)]
 struct Assembly {
-    begun: Instant,
+    /// When a new part came last.
+    grown: Instant,
     pieces: Vec<Option<Box<str>>>,
     missing: usize,
     bytes: usize,
@@ -106,6 +126,11 @@ impl Assemblies {
         Self { map: BTreeMap::new(), bytes: 0, given_up: 0 }
     }
 
+    /// Into how many parts the message is cut that is being put together there, if one is.
+    pub(crate) fn parts(&self, key: &LogKey, first: u64) -> Option<usize> {
+        self.map.get(&(key.clone(), first)).map(|assembly| assembly.pieces.len())
+    }
+
     /// Adds a part; returns the whole when it is the last that was missing. `first` is the number
     /// of the message's first part.
     pub(crate) fn add(
@@ -118,7 +143,7 @@ impl Assemblies {
     ) -> Option<String> {
         let key = (key, first);
         let assembly = self.map.entry(key.clone()).or_insert_with(|| Assembly {
-            begun: now,
+            grown: now,
             pieces: vec![None; parts as usize],
             missing: parts as usize,
             bytes: 0,
@@ -128,6 +153,7 @@ impl Assemblies {
             let slot = &mut assembly.pieces[part as usize];
             if slot.is_none() {
                 *slot = Some(piece.into());
+                assembly.grown = now;
                 assembly.missing -= 1;
                 assembly.bytes += piece.len();
                 self.bytes += piece.len();
@@ -138,25 +164,40 @@ impl Assemblies {
             self.bytes -= assembly.bytes;
             return Some(assembly.pieces.into_iter().flatten().collect());
         }
-        while self.map.len() > limits::ASSEMBLIES || self.bytes > limits::ASSEMBLY_BYTES {
-            self.drop_oldest();
+        while self.map.len() > limits::ASSEMBLIES {
+            self.make_room(|_| 1);
+        }
+        while self.bytes > limits::ASSEMBLY_BYTES {
+            self.make_room(|assembly| assembly.bytes);
         }
         None
     }
 
-    fn drop_oldest(&mut self) {
-        let oldest = self.map.iter().min_by_key(|(_, a)| a.begun).map(|(key, _)| key.clone());
-        if let Some(assembly) = oldest.and_then(|key| self.map.remove(&key)) {
+    /// Of the author who takes most, what has not grown for the longest time is given up: who sends
+    /// without end pushes out its own, and nobody else's.
+    fn make_room(&mut self, size: impl Fn(&Assembly) -> usize) {
+        let mut taken: BTreeMap<NodeId, usize> = BTreeMap::new();
+        for ((key, _), assembly) in &self.map {
+            *taken.entry(key.id).or_default() += size(assembly);
+        }
+        let most = taken.values().copied().max();
+        let stalest = self
+            .map
+            .iter()
+            .filter(|((key, _), _)| taken.get(&key.id).copied() == most)
+            .min_by_key(|(_, assembly)| assembly.grown)
+            .map(|(key, _)| key.clone());
+        if let Some(assembly) = stalest.and_then(|key| self.map.remove(&key)) {
             self.bytes -= assembly.bytes;
             self.given_up += 1;
         }
     }
 
-    /// Gives up what has waited for too long.
+    /// Gives up what has not grown for too long.
     pub(crate) fn expire(&mut self, now: Instant) {
         let before = self.map.len();
         self.map.retain(|_, assembly| {
-            let keep = now.since(assembly.begun) < limits::ASSEMBLY_TIME;
+            let keep = now.since(assembly.grown) < limits::ASSEMBLY_TIME;
             if !keep {
                 self.bytes -= assembly.bytes;
             }
@@ -223,5 +264,35 @@ mod tests {
         assemblies.expire(Instant::ZERO + limits::ASSEMBLY_TIME * 2);
         assert_eq!((assemblies.map.len(), assemblies.bytes), (0, 0));
         assert_eq!(assemblies.given_up, 2_000);
+    }
+
+    #[test]
+    fn what_grows_is_kept_however_long_it_takes_and_what_does_not_is_given_up() {
+        let mut assemblies = Assemblies::new();
+        let mut now = Instant::ZERO;
+        assemblies.add(key(2), 5, (0, 9), "still", now);
+        for part in 0..8 {
+            assemblies.add(key(1), 5, (part, 9), "grows", now);
+            now = now + limits::ASSEMBLY_TIME * 2 / 3;
+            assemblies.expire(now);
+        }
+        assert_eq!((assemblies.parts(&key(1), 5), assemblies.parts(&key(2), 5)), (Some(9), None));
+        assert!(assemblies.add(key(1), 5, (8, 9), "grows", now).is_some());
+    }
+
+    #[test]
+    fn who_sends_beginnings_without_end_pushes_out_its_own() {
+        let mut assemblies = Assemblies::new();
+        let (piece, now) = ("x".repeat(1_000), Instant::ZERO);
+        assemblies.add(key(1), 1, (0, 2), &piece, now);
+        for first in 0..2_000 {
+            assemblies.add(key(2), first, (0, 2), "y", now);
+        }
+        for part in 0..30_000 {
+            assemblies.add(key(3), u64::from(part / 2_000), (part % 2_000, 2_048), &piece, now);
+            assert!(assemblies.bytes <= limits::ASSEMBLY_BYTES);
+        }
+        assert_eq!(assemblies.parts(&key(1), 1), Some(2));
+        assert_eq!(assemblies.parts(&key(3), 14), Some(2_048), "its latest");
     }
 }

@@ -30,6 +30,7 @@
 //!             ├── orphans     the logs of those who are gone     Orphans
 //!             ├── inbox       casts, and parts of long messages  Authors, Assemblies
 //!             ├── direct      messages to one peer               Direct
+//!             ├── rto         when to repeat them                Rto
 //!             ├── asked       this node's questions              Asked
 //!             └── pending     others' questions                  Pending
 //! ```
@@ -86,6 +87,7 @@ mod repairing;
 mod repairs;
 mod repeats;
 mod ring;
+mod rto;
 mod runs;
 mod sending;
 mod six;

@@ -193,11 +193,15 @@ impl Engine {
             let mut wanted = last.min(limits::RECALL);
             let mut more = if wanted > 0 { limits::PARTS } else { 0 };
             entries.extend(store.latest(channel).take_while(|shown| {
-                let take = wanted > 0 || more > 0 || shown.at >= since;
+                let is_news = shown.at >= since;
+                let take = wanted > 0 || more > 0 || is_news;
                 if wanted == 0 {
                     more = more.saturating_sub(1);
                 }
-                wanted = wanted.saturating_sub(shown.messages);
+                // What came since the asker is there is not what it wants.
+                if !is_news {
+                    wanted = wanted.saturating_sub(shown.messages);
+                }
                 take
             }));
         }
@@ -209,12 +213,15 @@ impl Engine {
         let mut since_then: BTreeMap<Sender, u64> = BTreeMap::new();
         for Shown { name, span, at, messages, begins } in entries {
             let author = name.author;
-            if *at >= since {
+            let is_news = *at >= since;
+            if is_news {
                 let first = since_then.entry(author).or_insert(span.from);
                 *first = span.from.min(*first);
             }
             if left > 0 || unfinished.contains(&author) {
-                left = left.saturating_sub(*messages);
+                if !is_news {
+                    left = left.saturating_sub(*messages);
+                }
                 let row = Stretch { author, from: span.from, to: span.to, before: span.to };
                 let row = rows.entry(author).or_insert(row);
                 (row.from, row.to) = (row.from.min(span.from), row.to.max(span.to));

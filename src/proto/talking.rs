@@ -403,6 +403,10 @@ impl Engine {
             body: Body::Say,
             claimed_at: None,
         };
+        if self.authors.is_past(&key, tell.n) {
+            self.counters.stale += 1;
+            return; // not acknowledged, since nobody knows whether it has been shown
+        }
         if self.authors.has(&key, tell.n) {
             self.counters.duplicates += 1;
         } else {
@@ -412,8 +416,14 @@ impl Engine {
                 self.counters.undecryptable += 1;
                 return; // not acknowledged: what can't be read has not arrived
             };
-            if !self.may_ask(arrival, tell.from.id, inside.matter) {
+            if !self.may_speak(arrival, tell.from.id)
+                || !self.may_ask(arrival, tell.from.id, inside.matter)
+            {
                 return; // nor has what is not taken: it is sent again
+            }
+            if !self.is_of_use(&key, tell.n, inside.payload.as_ref()) {
+                self.counters.stale += 1;
+                return; // nor what will never be shown: its author is to know
             }
             self.authors.mark(&key, tell.n, 1, true);
             match (inside.matter, inside.payload) {
@@ -430,6 +440,17 @@ impl Engine {
         self.reply(bytes, arrival.source, arrival.link);
     }
 
+    /// Whether something told can be shown, now or with its other parts. What was acknowledged of a
+    /// message before it was given up would not be sent again.
+    fn is_of_use(&self, key: &LogKey, n: u64, payload: Option<&Payload>) -> bool {
+        let Some(&Payload::Part { part, parts, .. }) = payload else { return true };
+        let Some(first) = n.checked_sub(part.into()) else { return false };
+        match self.assemblies.parts(key, first) {
+            Some(known) => known == parts as usize,
+            None => !self.authors.has_any(key, first..first.saturating_add(parts.into())),
+        }
+    }
+
     pub(super) fn on_ack(&mut self, arrival: &Arrival<'_>, ack: Ack) {
         if ack.to != self.id() {
             self.counters.misdirected += 1;
@@ -438,7 +459,12 @@ impl Engine {
         if !self.is_authentic(arrival) {
             return;
         }
-        let (outcome, next) = self.direct.acked(ack.n, ack.from.id, self.now);
+        let restarted = self.peers.get(ack.from.id).is_some_and(|peer| peer.epoch > ack.from.epoch);
+        if restarted || self.authors.is_over(ack.from.id, ack.from.epoch) {
+            self.counters.stale += 1;
+            return;
+        }
+        let (outcome, next) = self.direct.acked(ack.n, ack.from, self.now);
         for going in next {
             self.send_going(going);
         }

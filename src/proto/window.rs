@@ -18,11 +18,20 @@ impl<const WORDS: usize> Window<WORDS> {
 
     /// Whether `n` has been seen, or is so far behind that it counts as seen. 0 always is.
     pub(crate) fn has(&self, n: u64) -> bool {
-        if n > self.top {
-            return false;
-        }
+        n <= self.top && (self.is_past(n) || self.word(n) & (1 << (n % 64)) != 0)
+    }
+
+    /// Whether `n` is so far behind that nobody knows any more if it has been seen. 0 always is.
+    pub(crate) fn is_past(&self, n: u64) -> bool {
         // The word that `top` moves into is wiped as a whole, so the oldest word is not trusted.
-        n == 0 || self.top / 64 - n / 64 >= WORDS as u64 || self.word(n) & (1 << (n % 64)) != 0
+        n == 0 || (self.top / 64).saturating_sub(n / 64) >= WORDS as u64
+    }
+
+    /// Marks all of these as seen.
+    pub(crate) fn mark_all(&mut self, numbers: std::ops::Range<u64>) {
+        for n in numbers {
+            self.mark(n);
+        }
     }
 
     /// Marks `n` as seen; `false` if it was already.

@@ -175,13 +175,14 @@ pub const REPAIR_RATE_OF_ONE: u32 = 1_000;
 /// See [`REPAIR_RATE_OF_ONE`].
 pub const REPAIR_BURST_OF_ONE: u32 = 500;
 
-/// Long messages that are being put together at one time. The oldest makes room.
+/// Long messages to this node alone that are being put together at one time, and long messages of
+/// `cast`. Of the author who has most, that makes room which has not grown for the longest time.
 pub const ASSEMBLIES: usize = 256;
 
-/// Bytes of all long messages that are being put together at one time. The oldest make room.
+/// Bytes of all those messages. Of the author who has most, the same makes room.
 pub const ASSEMBLY_BYTES: usize = 16 * 1024 * 1024;
 
-/// How long the missing parts of a long message are waited for.
+/// How long the next part of a long message is waited for.
 pub const ASSEMBLY_TIME: Duration = Duration::from_secs(10);
 
 /// Unicast seeds (`--peer`).

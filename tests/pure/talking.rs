@@ -1,5 +1,7 @@
 //! Stories of talking.
 
+use std::time::Duration;
+
 use cooee::proto::{Command, Event, TellError};
 use cooee::sim::Faults;
 use cooee::values::{ChannelName, limits};
@@ -45,23 +47,109 @@ fn only_those_in_a_channel_hear_it() {
     story.end();
 }
 
+fn told(event: &Event) -> bool {
+    matches!(event, Event::Told { .. })
+}
+
+fn not_told(event: &Event) -> bool {
+    matches!(event, Event::NotTold { .. })
+}
+
 #[test]
-fn what_is_told_arrives_once_though_a_fifth_is_lost() {
-    let mut story = Story::with(3, Faults::losing(0.2), 2);
+fn what_is_told_arrives_once_though_two_fifths_are_lost() {
+    for (loss, seed) in [(0.2, 2), (0.4, 3)] {
+        let mut story = Story::with(3, Faults::losing(loss), seed);
+        let (from, to) = (story.nodes[0], story.nodes[1]);
+        let id = story.world.id(to);
+        for ticket in 0..100 {
+            story.world.tell(from, id, &format!("told {ticket}"), ticket);
+            story.world.run_for(ms(100));
+        }
+        story.world.run_for(secs(10));
+        for ticket in 0..100 {
+            assert_eq!(story.world.heard(to, &format!("told {ticket}")), 1, "seed {seed}");
+        }
+        assert_eq!((story.count(from, told), story.count(from, not_told)), (100, 0), "seed {seed}");
+        story.end();
+    }
+}
+
+/// Tells `text` and waits for the outcome; how long it took, if it was acknowledged. What is
+/// acknowledged has been shown.
+#[track_caller]
+fn tell(story: &mut Story, text: &str, ticket: u64) -> Option<Duration> {
     let (from, to) = (story.nodes[0], story.nodes[1]);
     let id = story.world.id(to);
-    for ticket in 0..50 {
-        story.world.tell(from, id, &format!("told {ticket}"), ticket);
-        story.world.run_for(ms(100));
+    let (begun, before) = (story.world.now(), story.world.heard(to, text));
+    let outcomes = |story: &Story| {
+        let of = |event: &Event| match event {
+            Event::Told { ticket: t, .. } if *t == ticket => Some(true),
+            Event::NotTold { ticket: t, .. } if *t == ticket => Some(false),
+            _ => None,
+        };
+        story.world.events(from).iter().filter_map(|(_, event)| of(event)).collect::<Vec<bool>>()
+    };
+    story.world.tell(from, id, text, ticket);
+    while outcomes(story).is_empty() && story.world.now().since(begun) < secs(60) {
+        story.world.run_for(ms(10));
     }
-    story.world.run_for(secs(10));
-    for ticket in 0..50 {
-        assert_eq!(story.world.heard(to, &format!("told {ticket}")), 1);
+    let shown = story.world.heard(to, text) - before;
+    let took = story.world.now().since(begun);
+    match outcomes(story)[..] {
+        [true] => {
+            assert_eq!(shown, 1, "it was acknowledged after {took:?}");
+            Some(took)
+        }
+        [false] => None,
+        ref outcomes => panic!("{} outcomes after {took:?}", outcomes.len()),
     }
-    let told = story.count(from, |event| matches!(event, Event::Told { .. }));
-    let not_told = story.count(from, |event| matches!(event, Event::NotTold { .. }));
-    // An acknowledgement may be lost each time: what arrived is then not known to have arrived.
-    assert!(told + not_told == 50 && not_told <= 1, "{told} told, {not_told} not");
+}
+
+#[test]
+fn what_is_told_of_64_kib_arrives_soon_though_much_is_lost() {
+    let text: String = ('a'..='z').cycle().take(limits::TEXT).collect();
+    for (loss, most) in [(0.0, ms(100)), (0.2, secs(3)), (0.3, secs(5))] {
+        let mut times = Vec::new();
+        for seed in 0..10 {
+            let mut story = Story::with(2, Faults::losing(loss), seed);
+            let took = tell(&mut story, &text, 1);
+            times.push(took.unwrap_or_else(|| panic!("seed {seed}, loss {loss}: not told")));
+            story.end();
+        }
+        assert!(times.iter().all(|&took| took < most), "loss {loss}: {times:?}");
+    }
+}
+
+#[test]
+fn what_the_recipient_has_given_up_is_not_acknowledged() {
+    let mut story = Story::of(2);
+    let text: String = ('a'..='z').cycle().take(limits::TEXT).collect();
+    let (from, to) = (story.nodes[0], story.nodes[1]);
+    let id = story.world.id(to);
+    story.world.tell(from, id, &text, 1);
+    story.world.run_for(ms(1));
+    assert_eq!(story.world.heard(to, &text), 0, "only some of it has arrived yet");
+    // The rest comes when it is waited for no more.
+    story.world.freeze(from, limits::ASSEMBLY_TIME + secs(3));
+    story.world.run_for(limits::ASSEMBLY_TIME + secs(20));
+    assert_eq!((story.count(from, told), story.count(from, not_told)), (0, 1));
+    assert_eq!(story.world.heard(to, &text), 0);
+    story.end();
+}
+
+#[test]
+fn what_was_told_to_a_peer_that_started_again_meanwhile_was_not_told() {
+    let mut story = Story::of(2);
+    let text: String = ('a'..='z').cycle().take(limits::TEXT).collect();
+    let (from, to) = (story.nodes[0], story.nodes[1]);
+    let id = story.world.id(to);
+    story.world.tell(from, id, &text, 1);
+    story.world.run_for(ms(2));
+    story.world.crash(to);
+    story.world.start(to);
+    story.world.run_for(secs(15));
+    assert_eq!(story.world.heard(to, &text), 0);
+    assert_eq!((story.count(from, told), story.count(from, not_told)), (0, 1));
     story.end();
 }
 
