@@ -452,8 +452,9 @@ impl Engine {
         if self.stopped || self.next_review == Instant::NEVER {
             return Instant::NEVER;
         }
-        // A visitor without anybody to look for has nothing to review.
-        let review = if self.config.discover { self.next_review } else { Instant::NEVER };
+        // Without anybody to look for there is nothing to review; a visitor has no time to lose.
+        let slack = if self.config.visitor { Duration::ZERO } else { timing::REVIEW_SLACK };
+        let review = if self.config.discover { self.next_review + slack } else { Instant::NEVER };
         // Without a link nobody is asked and nothing announced until there is one again.
         let (search, announce) = if self.links.is_empty() {
             (self.discovery.next_but_hello(), Instant::NEVER)

@@ -30,6 +30,9 @@ pub(crate) const CHANGE_SPACING: Duration = Duration::from_millis(200);
 pub(crate) const REVIEW: Duration = Duration::from_millis(250);
 pub(crate) const REVIEW_QUIET: Duration = Duration::from_secs(2);
 
+/// It looks so much later at most, with whatever wakes it before.
+pub(crate) const REVIEW_SLACK: Duration = Duration::from_millis(500);
+
 /// When a node that starts asks the group, counted from its start. The first question may be lost,
 /// and its link may not carry anything yet.
 pub(crate) const HELLOS: [Duration; 6] = [
@@ -115,7 +118,7 @@ pub(crate) const WATCH_ONE_WAY: Duration = Duration::from_secs(3);
 pub(crate) const ONE_WAY_AGAIN: Duration = Duration::from_secs(5);
 
 /// A watcher asks so much later at most, with whatever wakes it before.
-pub(crate) const WATCH_SLACK: Duration = Duration::from_millis(200);
+pub(crate) const WATCH_SLACK: Duration = Duration::from_millis(300);
 
 /// Between one question to a peer that does not answer and the next; longer where the round trip is.
 const PROBE_AGAIN: Duration = Duration::from_millis(160);
