@@ -102,28 +102,33 @@ impl Gaps {
     /// These numbers have been asked for, as far as they are missing: they are left alone until the
     /// time that `next` says for so many tries.
     pub(crate) fn asked(&mut self, span: Span, now: Instant, next: impl FnMut(u8) -> Instant) {
-        self.mark(span, now, |_| 0, next);
+        self.mark(span, now, |_| Some(0), next);
     }
 
-    /// Another has asked for these numbers; that is as good, but not for ever: who asks again and again
-    /// would keep this node from asking at all.
-    pub(crate) fn heard(&mut self, span: Span, now: Instant, next: impl FnMut(u8) -> Instant) {
-        self.mark(span, now, |gap| gap.heard.saturating_add(1), next);
+    /// Another has asked for these numbers; that is as good, but only so often, `most`: who asks again and
+    /// again would keep this node from asking at all.
+    pub(crate) fn heard(
+        &mut self,
+        span: Span,
+        most: u8,
+        now: Instant,
+        next: impl FnMut(u8) -> Instant,
+    ) {
+        let heard =
+            |gap: &Gap| Some(gap.heard).filter(|heard| *heard < most).map(|heard| heard + 1);
+        self.mark(span, now, heard, next);
     }
 
     fn mark(
         &mut self,
         span: Span,
         now: Instant,
-        heard: impl Fn(&Gap) -> u8,
+        heard: impl Fn(&Gap) -> Option<u8>,
         mut next: impl FnMut(u8) -> Instant,
     ) {
         let hit: Vec<(u64, Gap)> = self.overlapping(span).collect();
         for (from, gap) in hit {
-            let heard = heard(&gap);
-            if heard > limits::HEARD_ASKING {
-                continue;
-            }
+            let Some(heard) = heard(&gap) else { continue };
             // What was not asked for stays as it is.
             let (first, last) = (from.max(span.from), gap.to.min(span.to));
             let cuts = usize::from(from < first) + usize::from(last < gap.to);
@@ -259,11 +264,11 @@ mod tests {
         let mut gaps = Gaps::default();
         gaps.open(span(1, 9), at(0), at(1));
         for now in 0..1_000 {
-            gaps.heard(span(1, 9), at(now), |tries| at(now + 10 * u64::from(tries)));
+            gaps.heard(span(1, 9), 3, at(now), |tries| at(now + 10 * u64::from(tries)));
         }
         assert_eq!(gaps.next(), at(2 + 30), "three times it was as good as asking itself");
         gaps.asked(span(1, 9), at(32), |_| at(50));
-        gaps.heard(span(1, 9), at(33), |_| at(60));
+        gaps.heard(span(1, 9), 3, at(33), |_| at(60));
         assert_eq!(gaps.next(), at(60));
     }
 }

@@ -255,6 +255,7 @@ impl Engine {
         self.review_copies(id);
         self.review_versions(id);
         self.discovery.asking.remove(&id);
+        self.recalls.met(self.now);
         let Some(peer) = self.peers.get(id) else { return };
         let info = peer.info(id, PeerState::Alive, self.now);
         if news.joined {

@@ -130,6 +130,7 @@ impl Engine {
         // somebody else. Its token shows that it is where it asks from.
         let Some(peer) = self.peers.get_mut(recall.from.id) else { return };
         peer.paths.prove(arrival.link, arrival.source, self.now);
+        self.review_versions(recall.from.id);
         let since = self.now - Duration::from_millis(recall.since);
         let rows = self.rows(&recall.channel, recall.last, since);
         let (channel, nonce) = (recall.channel.clone(), recall.nonce);
@@ -193,11 +194,15 @@ impl Engine {
             let mut wanted = last.min(limits::RECALL);
             let mut more = if wanted > 0 { limits::PARTS } else { 0 };
             entries.extend(store.latest(channel).take_while(|shown| {
-                let take = wanted > 0 || more > 0 || shown.at >= since;
+                let is_news = shown.at >= since;
+                let take = wanted > 0 || more > 0 || is_news;
                 if wanted == 0 {
                     more = more.saturating_sub(1);
                 }
-                wanted = wanted.saturating_sub(shown.messages);
+                // What came since the asker is there is not what it wants.
+                if !is_news {
+                    wanted = wanted.saturating_sub(shown.messages);
+                }
                 take
             }));
         }
@@ -209,12 +214,15 @@ impl Engine {
         let mut since_then: BTreeMap<Sender, u64> = BTreeMap::new();
         for Shown { name, span, at, messages, begins } in entries {
             let author = name.author;
-            if *at >= since {
+            let is_news = *at >= since;
+            if is_news {
                 let first = since_then.entry(author).or_insert(span.from);
                 *first = span.from.min(*first);
             }
             if left > 0 || unfinished.contains(&author) {
-                left = left.saturating_sub(*messages);
+                if !is_news {
+                    left = left.saturating_sub(*messages);
+                }
                 let row = Stretch { author, from: span.from, to: span.to, before: span.to };
                 let row = rows.entry(author).or_insert(row);
                 (row.from, row.to) = (row.from.min(span.from), row.to.max(span.to));

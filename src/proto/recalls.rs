@@ -2,7 +2,9 @@
 //!
 //! ```text
 //!   joined ──▶ Looking ──recall──▶ Asked ──logs──▶ Fetching ──entries──▶ Over
-//!                 ▲────── no answer ──┘               (some by want again)
+//!               │ ▲────── no answer ──┘               (some by want again)
+//!               ▼ │ somebody is there
+//!              Alone
 //! ```
 //!
 //! One peer is asked, which says which parts of which logs the last messages are in; these are
@@ -39,6 +41,8 @@ enum State {
     Looking,
     Asked(Asked),
     Fetching(Fetching),
+    /// There has been nobody to ask.
+    Alone,
     Over,
 }
 
@@ -53,6 +57,8 @@ struct Joined {
     /// So many messages are wanted, if not as many as usual.
     last: Option<u32>,
     tries: u8,
+    /// Somebody was asked.
+    asked: bool,
     next: Instant,
 }
 
@@ -80,6 +86,7 @@ impl Recalls {
             state: State::Looking,
             last: None,
             tries: 0,
+            asked: false,
             next: now + timing::RECALL,
         };
         self.0.insert(channel.clone(), joined);
@@ -115,14 +122,16 @@ impl Recalls {
 
     /// Whether something may still come.
     pub(crate) fn is_under_way(&self, channel: &ChannelName) -> bool {
-        self.0.get(channel).is_some_and(|joined| !matches!(joined.state, State::Over))
+        self.0
+            .get(channel)
+            .is_some_and(|joined| !matches!(joined.state, State::Alone | State::Over))
     }
 
     pub(crate) fn is_resumed(&self, channel: &ChannelName) -> bool {
         self.0.get(channel).is_some_and(|joined| joined.resumed.is_some())
     }
 
-    /// When the channel was joined.
+    /// When the channel was joined, or, where there was nobody, when somebody was met.
     pub(crate) fn joined(&self, channel: &ChannelName) -> Instant {
         self.0.get(channel).map_or(Instant::ZERO, |joined| joined.at)
     }
@@ -134,11 +143,12 @@ impl Recalls {
         now.since(self.joined(channel)).saturating_add(away)
     }
 
-    /// Whether it was joined just now, so that what is met there is from before.
+    /// Whether it was joined just now, or nobody was met there since, so that what is met there is from before.
     pub(crate) fn is_new(&self, channel: &ChannelName, now: Instant) -> bool {
-        self.0
-            .get(channel)
-            .is_some_and(|joined| joined.resumed.is_none() && now.since(joined.at) < timing::SETTLE)
+        self.0.get(channel).is_some_and(|joined| {
+            let is_new = now.since(joined.at) < timing::SETTLE;
+            joined.resumed.is_none() && (is_new || matches!(joined.state, State::Alone))
+        })
     }
 
     pub(crate) fn next(&self) -> Instant {
@@ -150,9 +160,10 @@ impl Recalls {
         let mut due = Vec::new();
         for (channel, joined) in self.0.iter_mut().filter(|(_, joined)| joined.next <= now) {
             match &mut joined.state {
-                State::Over => joined.next = Instant::NEVER,
+                State::Alone | State::Over => joined.next = Instant::NEVER,
                 State::Looking | State::Asked(_) if joined.tries >= timing::RECALL_TRIES => {
-                    (joined.state, joined.next) = (State::Over, Instant::NEVER);
+                    joined.state = if joined.asked { State::Over } else { State::Alone };
+                    joined.next = Instant::NEVER;
                 }
                 State::Looking | State::Asked(_) => {
                     joined.state = State::Looking;
@@ -184,6 +195,22 @@ impl Recalls {
     pub(crate) fn asked(&mut self, channel: &ChannelName, whom: NodeId, nonce: u64) {
         if let Some(joined) = self.0.get_mut(channel) {
             joined.state = State::Asked(Asked { whom, nonce, pages: SmallMap::new() });
+            joined.asked = true;
+        }
+    }
+
+    /// Somebody is there, and may be the first whom this node can ask: it may have started long before
+    /// its network.
+    pub(crate) fn met(&mut self, now: Instant) {
+        for (_, joined) in &mut self.0 {
+            if !matches!(joined.state, State::Alone) {
+                continue;
+            }
+            // It is as if it came only now.
+            let alone = now.since(joined.at);
+            joined.at = now;
+            joined.resumed = joined.resumed.map(|away| away.saturating_add(alone));
+            (joined.state, joined.tries, joined.next) = (State::Looking, 0, now + timing::RECALL);
         }
     }
 
@@ -292,6 +319,33 @@ mod tests {
 
     fn at(millis: u64) -> Instant {
         Instant::from_micros(1_000_000 + millis * 1_000)
+    }
+
+    #[test]
+    fn who_has_had_nobody_to_ask_asks_when_somebody_is_there() {
+        let (mut recalls, lobby) = (Recalls::default(), ChannelName::lobby());
+        recalls.join(&lobby, at(0));
+        let exhaust = |recalls: &mut Recalls, whom: Option<NodeId>| {
+            let mut tries = 0_u8;
+            while recalls.next() != Instant::NEVER {
+                for _ in recalls.due(recalls.next()) {
+                    tries += 1;
+                    if let Some(whom) = whom {
+                        recalls.asked(&lobby, whom, tries.into());
+                    }
+                }
+            }
+            tries
+        };
+        for hours in 1..=3 {
+            assert_eq!(exhaust(&mut recalls, None), timing::RECALL_TRIES);
+            assert!(!recalls.is_under_way(&lobby), "nobody waits for it");
+            recalls.met(at(hours * 3_600_000));
+        }
+        assert!(recalls.is_under_way(&lobby));
+        assert_eq!(exhaust(&mut recalls, Some(WHOM)), timing::RECALL_TRIES);
+        recalls.met(at(20_000_000));
+        assert_eq!(recalls.next(), Instant::NEVER, "it has had its chance");
     }
 
     #[test]

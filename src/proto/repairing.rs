@@ -132,12 +132,13 @@ impl Engine {
         let now = self.now;
         let rtt = self.peers.get(name.author.id).and_then(Peer::rtt);
         let listeners = self.listeners(&name.channel, Some(name.author.id));
+        let most = timing::heard_asking(listeners);
         let (strained, rng) = (now < self.strained, &mut self.rng);
         self.logs.update(name, now, |log| {
             let patience = (log.patience.get(), strained);
             for gap in &want.gaps {
                 let next = |tries| now + timing::ask_again(tries, rtt, listeners, patience, rng);
-                log.gaps.heard(*gap, now, next);
+                log.gaps.heard(*gap, most, now, next);
             }
         });
     }

@@ -348,6 +348,12 @@ pub(crate) fn first_request(listeners: usize, rng: &mut Rng) -> Duration {
     OVERTAKEN + backoff(request_spread(listeners), listeners, rng)
 }
 
+/// How many requests of others for the same are as good as a node's own, in a channel of so many
+/// listeners: no more than may honestly be sent before a repair comes, whoever sends them.
+pub(crate) fn heard_asking(listeners: usize) -> u8 {
+    (3 + listeners / 16).min(64) as u8
+}
+
 /// When a gap is asked for again that was asked for `tries` times.
 pub(crate) fn ask_again(
     tries: u8,

@@ -354,16 +354,24 @@ impl Swarm {
 
     /// Whether what is said now arrives everywhere.
     fn talk(&mut self, live: &[NodeIndex]) -> Result<(), String> {
-        let lobby = ChannelName::lobby();
-        for &node in live {
-            self.world.say(node, &format!("at last {}", node.0));
-        }
         // The first word of a run may wait 2 s for what is missing of the run before, in vain.
-        self.world.run_for(Duration::from_secs(4));
-        self.world.checker.verdict()?;
+        for (word, within) in [("first of all", 4), ("at last", 2)] {
+            for &node in live {
+                self.world.say(node, &format!("{word} {}", node.0));
+            }
+            self.world.run_for(Duration::from_secs(within));
+            self.world.checker.verdict()?;
+            self.all_heard(live, word)?;
+        }
+        Ok(())
+    }
+
+    /// Whether everyone has heard this word of everyone.
+    fn all_heard(&self, live: &[NodeIndex], word: &str) -> Result<(), String> {
+        let lobby = ChannelName::lobby();
         for &node in live.iter().filter(|node| self.channels[node.0].contains(&lobby)) {
             for &author in live.iter().filter(|&&author| author != node) {
-                let text = format!("at last {}", author.0);
+                let text = format!("{word} {}", author.0);
                 let heard = self.world.heard(node, &text);
                 if heard != 1 {
                     let (node, author) = (node.0, author.0);

@@ -151,10 +151,6 @@ pub const IDLE_ASK_RATE: u32 = 100;
 /// See [`IDLE_ASK_RATE`].
 pub const IDLE_ASK_BURST: u32 = 50;
 
-/// Requests of others for the same that are as good as a node's own, one after the other. In the largest
-/// groups hardly more are sent before a repair comes.
-pub const HEARD_ASKING: u8 = 3;
-
 /// Requests for repair that are read of one address in a second; [`WANT_BURST`] at once. Further
 /// ones are dropped.
 pub const WANT_RATE: u32 = 400;

@@ -42,9 +42,8 @@ fn a_late_comer_gets_the_last_of_what_was_said_as_history_in_order() {
         story.world.run_for(if loss > 0.0 { secs(4) } else { ms(500) });
         assert_eq!(past(&story, late), texts[450..]);
         assert_eq!(messages(&story, late).count(), 50, "and nothing else");
-        if loss == 0.0 {
-            story.everyone_hears_everyone("now");
-        }
+        story.world.lan(story.lan).faults = Faults::default();
+        story.everyone_hears_everyone("now");
         story.end();
     }
 }
@@ -115,8 +114,33 @@ fn a_long_message_counts_as_one_and_comes_whole() {
         let late = story.start(host, Spec { recall: last, ..Spec::default() });
         story.world.run_for(secs(3));
         assert_eq!(past(&story, late), texts[texts.len() - last as usize..], "the last {last}");
+        // Who comes next is to ask somebody who has it all.
+        story.world.stop(late);
     }
     story.end();
+}
+
+/// An agent may start before its network does.
+#[test]
+fn who_was_alone_when_it_came_is_told_of_the_past_by_the_first_that_it_meets() {
+    for gone in [false, true] {
+        let (mut story, texts) = told(Faults::default(), 5);
+        let host = story.host();
+        story.world.cut(host, true);
+        let late = story.start(host, curious());
+        story.world.run_for(secs(60));
+        assert_eq!(past(&story, late).len(), 0);
+        if gone {
+            story.world.stop(story.nodes[0]);
+        }
+        story.world.cut(host, false);
+        story.world.tell_links(late);
+        story.world.run_for(secs(3));
+        assert_eq!(past(&story, late), texts[450..], "the author is gone: {gone}");
+        assert_eq!(messages(&story, late).count(), 50, "and nothing else");
+        story.everyone_hears_everyone("now");
+        story.end();
+    }
 }
 
 /// Three hosts; one of them is away, as an agent that is stopped and started again, while others
