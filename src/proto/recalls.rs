@@ -131,7 +131,7 @@ impl Recalls {
         self.0.get(channel).is_some_and(|joined| joined.resumed.is_some())
     }
 
-    /// When the channel was joined, or, where there was nobody, when somebody was met.
+    /// When the channel was joined.
     pub(crate) fn joined(&self, channel: &ChannelName) -> Instant {
         self.0.get(channel).map_or(Instant::ZERO, |joined| joined.at)
     }
@@ -143,12 +143,11 @@ impl Recalls {
         now.since(self.joined(channel)).saturating_add(away)
     }
 
-    /// Whether it was joined just now, or nobody was met there since, so that what is met there is from before.
+    /// Whether it was joined just now, so that what is met there is from before.
     pub(crate) fn is_new(&self, channel: &ChannelName, now: Instant) -> bool {
-        self.0.get(channel).is_some_and(|joined| {
-            let is_new = now.since(joined.at) < timing::SETTLE;
-            joined.resumed.is_none() && (is_new || matches!(joined.state, State::Alone))
-        })
+        self.0
+            .get(channel)
+            .is_some_and(|joined| joined.resumed.is_none() && now.since(joined.at) < timing::SETTLE)
     }
 
     pub(crate) fn next(&self) -> Instant {
@@ -206,10 +205,6 @@ impl Recalls {
             if !matches!(joined.state, State::Alone) {
                 continue;
             }
-            // It is as if it came only now.
-            let alone = now.since(joined.at);
-            joined.at = now;
-            joined.resumed = joined.resumed.map(|away| away.saturating_add(alone));
             (joined.state, joined.tries, joined.next) = (State::Looking, 0, now + timing::RECALL);
         }
     }
