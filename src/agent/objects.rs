@@ -61,6 +61,7 @@ struct Peer<'a> {
     version: &'a str,
     verified: bool,
     away: Option<&'a str>,
+    contact: &'static str,
 }
 
 fn tags<S: Serializer>(tags: &BTreeMap<PeerText, PeerText>, to: S) -> Result<S::Ok, S::Error> {
@@ -89,6 +90,7 @@ impl<'a> Peer<'a> {
             version: profile.version.raw(),
             verified: peer.verified,
             away: profile.away.as_ref().map(PeerText::raw),
+            contact: peer.contact.as_str(),
         }
     }
 }

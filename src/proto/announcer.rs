@@ -10,12 +10,19 @@ pub(crate) struct Announcer {
     next: Instant,
     /// What this node says of itself has changed since the last announcement.
     changed: bool,
+    /// The next announcement is to be followed by another one.
+    twice: bool,
 }
 
 impl Announcer {
     /// A visitor announces nothing by itself.
     pub(crate) fn new(now: Instant, active: bool) -> Self {
-        Self { last: now, next: if active { now } else { Instant::NEVER }, changed: false }
+        Self {
+            last: now,
+            next: if active { now } else { Instant::NEVER },
+            changed: false,
+            twice: false,
+        }
     }
 
     pub(crate) fn next(&self) -> Instant {
@@ -34,6 +41,9 @@ impl Announcer {
             let interval = timing::announce(size);
             // Nine to eleven tenths, so that nodes that started together drift apart.
             self.next = now + interval * 9 / 10 + rng.up_to(interval / 5);
+            if std::mem::take(&mut self.twice) {
+                self.next = now + timing::CHANGE_SPACING;
+            }
         }
     }
 
@@ -47,6 +57,17 @@ impl Announcer {
     pub(crate) fn changed(&mut self, now: Instant) {
         self.changed = self.is_active();
         self.sooner(now.max(self.last + timing::CHANGE_SPACING));
+    }
+
+    /// Others say that this node is dead: it announces itself, and again, as one may be lost.
+    pub(crate) fn refute(&mut self, now: Instant) {
+        self.twice = self.is_active();
+        self.changed(now);
+    }
+
+    /// This node hears nobody, and others may know of it by its announcements alone.
+    pub(crate) fn unheard(&mut self, now: Instant) {
+        self.sooner((self.last + timing::ANNOUNCE_DEAF).max(now));
     }
 
     /// Whether a change waits to be announced.

@@ -31,12 +31,20 @@ impl Contact {
         now.since(self.heard) > timing::ISOLATED
     }
 
-    /// Something genuine has come.
-    pub(crate) fn hear(&mut self, now: Instant) {
-        if self.is_isolated(now) && self.lost {
+    /// For how long nobody has been heard.
+    pub(crate) fn silence(&self, now: Instant) -> Duration {
+        now.since(self.heard)
+    }
+
+    /// Something genuine has come. `true` if nobody was heard before, for so long that the others may
+    /// have given this node up.
+    pub(crate) fn hear(&mut self, now: Instant) -> bool {
+        let isolated = self.is_isolated(now);
+        if isolated && self.lost {
             self.returned = Some(now);
         }
         (self.heard, self.lost) = (now, false);
+        isolated
     }
 
     /// A peer is suspect, or given up for dead.

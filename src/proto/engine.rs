@@ -29,6 +29,7 @@ use super::orphans::Orphans;
 use super::outbox::Outbox;
 use super::peers::Peers;
 use super::pending::Pending;
+use super::probes::Probes;
 use super::recalls::Recalls;
 use super::receipts::Receipts;
 use super::recent::Recent;
@@ -103,6 +104,7 @@ pub struct Engine {
     /// Requests that may be sent for logs of which nothing comes.
     pub(super) asks: Bucket,
     pub(super) contact: Contact,
+    pub(super) probes: Probes,
     pub(super) authors: Authors,
     /// Of signed messages.
     pub(super) assemblies: Assemblies,
@@ -171,6 +173,7 @@ impl Engine {
             strained: Instant::ZERO,
             asks: Bucket::full(now, limits::IDLE_ASK_BURST),
             contact: Contact::new(now),
+            probes: Probes::new(now),
             authors: Authors::new(),
             assemblies: Assemblies::new(),
             claimed_assemblies: Assemblies::new(),
@@ -199,6 +202,9 @@ impl Engine {
         if self.stopped {
             return;
         }
+        if self.probes.health.wake(now) {
+            self.probes.forgive(now);
+        }
         match input {
             Input::Datagram { packet, source, link, via } => {
                 self.receive(packet, source, link, via);
@@ -215,10 +221,12 @@ impl Engine {
         if self.out.is_empty() && self.outbox.next <= self.now {
             self.flush_outbox();
         }
-        match self.out.pop_front() {
-            Some(output) => output,
-            None => Output::Wake(self.next_deadline()),
+        if let Some(output) = self.out.pop_front() {
+            return output;
         }
+        let deadline = self.next_deadline();
+        self.probes.health.expect(deadline);
+        Output::Wake(deadline)
     }
 
     /// This node's id.
@@ -238,7 +246,7 @@ impl Engine {
 
     /// Everyone known.
     pub fn peers(&self) -> impl Iterator<Item = PeerInfo> {
-        self.peers.iter().map(|(id, peer)| peer.info(id, peer.state(), self.now))
+        self.peers.iter().map(|(id, peer)| peer.info(id, peer.state(), self.size(), self.now))
     }
 
     /// How many are known.
@@ -297,6 +305,7 @@ impl Engine {
                 self.out.push_back(Output::Join(*self.config.group.addr().ip()));
             }
             self.next_review = self.now + timing::REVIEW;
+            self.probes.look = self.now;
             return;
         }
         for (_, peer) in self.peers.iter_mut() {
@@ -418,6 +427,7 @@ impl Engine {
         self.give_answers();
         self.begin_anew_when_due();
         self.search();
+        self.probe_when_due();
         self.announce_when_due();
         self.repeat_direct();
         self.ask_when_due();
@@ -457,6 +467,7 @@ impl Engine {
             self.discovery.listening_until(self.now),
             self.next_told(),
             announce,
+            self.probes.deadline(),
             self.direct.next(),
             self.asked.next(),
             self.outbox.next,

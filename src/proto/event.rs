@@ -344,12 +344,46 @@ pub struct PeerInfo {
     pub state: PeerState,
     /// Whether it hears and is heard by multicast, or one of the two by unicast only.
     pub path: Hearing,
+    /// Which ways datagrams get through between it and this node.
+    pub contact: Contact,
     /// Round trip time, if it was ever measured.
     pub rtt: Option<Duration>,
     /// Since when it is known here.
     pub since: Instant,
     /// Whether its own signed word was heard, and not only what others tell of it.
     pub verified: bool,
+}
+
+/// Which ways datagrams get through between a peer and this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contact {
+    /// Both, as far as is known.
+    Both,
+    /// It is heard, and does not hear this node.
+    Inbound,
+    /// It hears this node, and is not heard: that it is there, others tell by its own signature.
+    Outbound,
+    /// Neither hears the other, and others hear both.
+    Neither,
+}
+
+impl Contact {
+    /// The word in output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Both => "both",
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+            Self::Neither => "neither",
+        }
+    }
+
+    /// What a word in output says; of an unknown one nothing is known.
+    #[cfg(feature = "cli")]
+    pub(crate) fn from_word(word: &str) -> Self {
+        let all = [Self::Inbound, Self::Outbound, Self::Neither];
+        all.into_iter().find(|contact| contact.as_str() == word).unwrap_or(Self::Both)
+    }
 }
 
 /// What is believed of a peer.

@@ -78,9 +78,12 @@ impl Engine {
         if next {
             self.begin(name);
         }
+        if self.logs.get(name).is_some_and(|log| span.from > log.head()) {
+            // Nobody sends again what nobody knows of: this is the author itself.
+            self.hear_author(name.author, arrival);
+        }
         let taken = self.logs.update(name, now, |log| {
             if span.from > log.head() {
-                // Nobody sends again what nobody knows of: this is the author itself.
                 log.source = Some(from);
             }
             log.take(span, bytes, room, now, ask)

@@ -62,6 +62,7 @@ impl Engine {
             given_token(presence).is_some() && known.is_none_or(|p| p.token().is_none());
         let news = self.learn(arrival, presence);
         self.confirm(arrival, presence);
+        self.end_check_by_announcement(presence, news.restarted);
         let met = news.joined;
         let returned = met || news.recovered;
         self.tell_news(presence.from.id, news);
@@ -169,11 +170,11 @@ impl Engine {
         peer.seen.mark(presence.n);
         news.joined = matches!(peer.standing, Standing::Told { .. });
         news.recovered = peer.state() == PeerState::Suspect;
-        peer.standing = Standing::Alive;
         if news.joined {
+            peer.standing = Standing::Alive;
             peer.since = now;
         }
-        peer.heard = now;
+        peer.hear(now);
         peer.paths.heard(Some(arrival.link), arrival.source, now);
         if newest {
             let profile = merge(&peer.profile, presence);
@@ -229,13 +230,14 @@ impl Engine {
         let has_four = self.has_four(arrival.link);
         let Some(peer) = self.peers.get_mut(id) else { return };
         let asked_it = peer.asked(re);
+        if asked_it.is_some() {
+            peer.hear_answer(now);
+        }
         if let Some(asked) = asked_it.or(asked_all) {
             peer.paths.prove(arrival.link, arrival.source, now);
             let held = std::time::Duration::from_micros(presence.held.into());
             let rtt = now.since(asked).saturating_sub(held);
-            // A question sent to all may be answered late for reasons of the answerer's; the
-            // least of the last times is nearest to the truth.
-            peer.set_rtt(peer.rtt().map_or(rtt, |old| rtt.min(old * 5 / 4)));
+            peer.note_rtt(rtt);
             // Whoever had to be asked alone probably does not hear what goes to the group.
             if (asked_it.is_some() || seed) && presence.hears.is_none() {
                 peer.reach.answered_alone();
@@ -257,14 +259,12 @@ impl Engine {
         self.discovery.asking.remove(&id);
         self.recalls.met(self.now);
         let Some(peer) = self.peers.get(id) else { return };
-        let info = peer.info(id, PeerState::Alive, self.now);
+        let info = peer.info(id, PeerState::Alive, self.size(), self.now);
         if news.joined {
             self.event(Event::Joined(info));
             let size = self.size();
             self.announcer.newcomer(self.now, size, &mut self.rng);
-        } else if news.recovered {
-            self.event(Event::Alive(info));
-        } else {
+        } else if !news.recovered {
             if let Some(was) = news.was {
                 self.event(Event::Renamed { peer: info.clone(), was });
             }
@@ -325,6 +325,7 @@ impl Engine {
         let Some(peer) = self.peers.remove(id, self.now) else { return };
         self.copies.remove(&id);
         self.six.note(id, false);
+        self.probes.end(id, self.now);
         self.discovery.forget(id);
         self.lose_asked(id);
         if matches!(peer.standing, Standing::Told { .. }) {
@@ -334,7 +335,7 @@ impl Engine {
             self.contact.lose(self.now);
         }
         self.orphans.run_ended();
-        let info = peer.info(id, state, self.now);
+        let info = peer.info(id, state, self.size(), self.now);
         self.event(match state {
             PeerState::Left => Event::Left(info),
             _ => Event::Dead(info),
@@ -365,6 +366,21 @@ impl Engine {
         for id in renew {
             let here = self.presence(PresenceKind::Here);
             self.greet_peer(here, id);
+        }
+        self.prove_who_needs_copies();
+    }
+
+    /// Who needs copies gets them only at an address that it has proven: it is asked to.
+    fn prove_who_needs_copies(&mut self) {
+        let unproven: Vec<NodeId> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.reach.asks_for_copies(self.now))
+            .filter(|(_, peer)| peer.paths.best().is_some_and(|path| !path.proven))
+            .map(|(id, _)| id)
+            .collect();
+        for id in unproven {
+            self.ask_peer(id);
         }
     }
 }

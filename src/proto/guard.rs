@@ -45,11 +45,14 @@ pub struct Counters {
     pub early_refused: u64,
     pub wants_over_rate: u64,
     pub repairs_over_rate: u64,
+    pub probes_over_rate: u64,
+    pub checks_refused: u64,
+    pub accusations_refused: u64,
 }
 
 impl Counters {
     /// Names and values, for people and programs.
-    pub fn rows(&self) -> [(&'static str, u64); 31] {
+    pub fn rows(&self) -> [(&'static str, u64); 34] {
         [
             ("datagrams_in", self.datagrams_in),
             ("datagrams_out", self.datagrams_out),
@@ -82,6 +85,9 @@ impl Counters {
             ("early_refused", self.early_refused),
             ("wants_over_rate", self.wants_over_rate),
             ("repairs_over_rate", self.repairs_over_rate),
+            ("probes_over_rate", self.probes_over_rate),
+            ("checks_refused", self.checks_refused),
+            ("accusations_refused", self.accusations_refused),
         ]
     }
 }
@@ -135,6 +141,7 @@ pub(crate) struct Guard {
     unsigned: Recent<IpAddr, Bucket>,
     newcomers: Recent<IpAddr, Bucket>,
     answers: Bucket,
+    probes: Bucket,
     wants: Recent<SocketAddr, Bucket>,
     /// What is sent again, in all and for each who asks.
     repairs: Bucket,
@@ -148,6 +155,7 @@ impl Guard {
             unsigned: Recent::new(limits::SOURCES),
             newcomers: Recent::new(limits::SOURCES),
             answers: Bucket::full(now, limits::ANSWER_BURST),
+            probes: Bucket::full(now, limits::PROBE_BURST),
             wants: Recent::new(limits::SOURCES),
             repairs: Bucket::full(now, limits::REPAIR_BURST),
             repairs_of_one: Recent::new(limits::SOURCES),
@@ -187,6 +195,11 @@ impl Guard {
     /// Whether one more answer may be given.
     pub(crate) fn allows_answer(&mut self, now: Instant) -> bool {
         self.answers.take(now, limits::ANSWER_RATE, limits::ANSWER_BURST)
+    }
+
+    /// Whether one more probe is answered that costs more than an answer to somebody known.
+    pub(crate) fn allows_probe(&mut self, now: Instant) -> bool {
+        self.probes.take(now, limits::PROBE_RATE, limits::PROBE_BURST)
     }
 
     /// Whether one more request for repair is read that comes from this address.

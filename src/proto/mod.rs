@@ -12,6 +12,7 @@
 //!   Input ─▶ Engine ─▶ Output
 //!             ├── guard       what strangers may cost            Guard, Counters
 //!             ├── peers       who is known, where, and how heard Peers, PeerTable, Paths, Reach
+//!             ├── probes      who may be gone                   Probes, Suspicion, Health
 //!             ├── discovery   finding those who are not          Discovery, Answers
 //!             ├── hints       where somebody may be           Hints
 //!             ├── six         who needs IPv6                     Six
@@ -34,6 +35,7 @@
 //!             └── pending     others' questions                  Pending
 //! ```
 
+mod accusing;
 mod announcer;
 mod answering;
 mod answers;
@@ -59,6 +61,7 @@ mod gaps;
 mod greeting;
 mod guard;
 mod heads;
+mod health;
 mod hints;
 mod inbox;
 mod kept;
@@ -71,6 +74,8 @@ mod patience;
 mod peer_table;
 mod peers;
 mod pending;
+mod probes;
+mod probing;
 mod reach;
 mod recalling;
 mod recalls;
@@ -81,11 +86,13 @@ mod reminder;
 mod repairing;
 mod repairs;
 mod repeats;
+mod ring;
 mod rto;
 mod runs;
 mod sending;
 mod six;
 mod store;
+mod suspicion;
 mod talking;
 mod timing;
 mod watching;
@@ -97,8 +104,8 @@ pub use engine::Engine;
 #[cfg(feature = "cli")]
 pub(crate) use event::sort_by_time;
 pub use event::{
-    Answer, AnswerEnd, Destination, Event, Input, Message, Output, PeerInfo, PeerState, Question,
-    Refusal, TellError,
+    Answer, AnswerEnd, Contact, Destination, Event, Input, Message, Output, PeerInfo, PeerState,
+    Question, Refusal, TellError,
 };
 #[cfg(feature = "cli")]
 pub(crate) use guard::Bucket;

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::channel_list::ChannelList;
-use super::event::{PeerInfo, PeerState};
+use super::event::{Contact, PeerInfo, PeerState};
 use super::paths::Paths;
 use super::peer_table::PeerTable;
 use super::reach::Reach;
 use super::recent::Recent;
+use super::timing;
 use super::window::Lately;
 use crate::values::{ChannelName, Epoch, Instant, NodeId, PeerText, limits, order};
 use crate::wire::{ChannelLogs, Profile, Sender, Summary};
@@ -30,11 +31,8 @@ pub(crate) enum Standing {
     },
     /// It was heard from.
     Alive,
-    /// It has been silent for too long. Suspect to the user once a question went unanswered.
-    Suspect {
-        /// Questions it has not answered.
-        asked: u8,
-    },
+    /// It does not answer, or others say so and it has not answered this node either.
+    Suspect,
 }
 
 /// One peer. Ten thousand of them are kept, so what few have is kept elsewhere.
@@ -58,7 +56,7 @@ pub(crate) struct Peer {
     rtt: u32,
     /// Whether it has announced how far its own logs go.
     announced: bool,
-    /// When it is to be asked next, while it is told of or suspect.
+    /// When it is to be asked next, while it is told of.
     pub(crate) ask_at: Instant,
     dealings: Option<Box<Dealings>>,
 }
@@ -72,6 +70,19 @@ struct Dealings {
     heads: Box<[(ChannelName, u64)]>,
     /// What to show it when asking for its roster.
     token: Option<u64>,
+    /// Set where datagrams do not get through both ways.
+    one_way: Option<OneWay>,
+}
+
+/// What is known of a peer that does not answer this node itself, and does answer others.
+#[derive(Clone, Copy, Debug)]
+struct OneWay {
+    /// When it was heard last itself.
+    direct: Instant,
+    /// Whether it hears this node.
+    hears: bool,
+    /// When that was found out last.
+    found: Instant,
 }
 
 /// What is known of a peer of which nothing is known.
@@ -117,12 +128,77 @@ impl Peer {
         }
     }
 
+    /// It has answered this node itself: datagrams get through both ways.
+    pub(crate) fn hear_answer(&mut self, now: Instant) {
+        self.heard = now;
+        self.set_one_way(None);
+    }
+
+    /// It was heard, though not in answer to anything.
+    pub(crate) fn hear(&mut self, now: Instant) {
+        self.heard = now;
+        if let Some(one_way) = self.dealings.as_mut().and_then(|d| d.one_way.as_mut()) {
+            one_way.direct = now;
+        }
+    }
+
+    /// It was heard, and has not answered what it was asked.
+    pub(crate) fn hear_only(&mut self, now: Instant) {
+        self.set_one_way(Some(OneWay { direct: now, hears: false, found: now }));
+    }
+
+    /// It has answered others who asked on this node's behalf; and does or does not hear this node.
+    pub(crate) fn hear_through_another(&mut self, hears: bool, now: Instant) {
+        let one_way = self.dealings.as_ref().and_then(|dealings| dealings.one_way);
+        let direct = one_way.map_or(self.heard, |one_way| one_way.direct);
+        self.set_one_way(Some(OneWay { direct, hears, found: now }));
+        self.heard = now;
+    }
+
+    /// It was asked again, and has not answered.
+    pub(crate) fn asked_in_vain(&mut self, now: Instant) {
+        if let Some(one_way) = self.dealings.as_mut().and_then(|d| d.one_way.as_mut()) {
+            one_way.found = now;
+        }
+    }
+
+    /// Whether it was found so long ago that datagrams do not get through both ways that this may be over.
+    pub(crate) fn is_to_be_asked_again(&self, now: Instant) -> bool {
+        let one_way = self.dealings.as_ref().and_then(|dealings| dealings.one_way);
+        one_way.is_some_and(|one_way| now.since(one_way.found) >= timing::ONE_WAY_AGAIN)
+    }
+
+    fn set_one_way(&mut self, one_way: Option<OneWay>) {
+        if one_way.is_some() || self.dealings.is_some() {
+            self.dealings.get_or_insert_default().one_way = one_way;
+        }
+    }
+
+    /// Which ways datagrams get through; `patience`: who was not heard for so long is not heard.
+    pub(crate) fn contact(&self, patience: Duration, now: Instant) -> Contact {
+        let Some(one_way) = self.dealings.as_ref().and_then(|dealings| dealings.one_way) else {
+            return Contact::Both;
+        };
+        match (now.since(one_way.direct) <= patience, one_way.hears) {
+            (true, true) => Contact::Both,
+            (true, false) => Contact::Inbound,
+            (false, true) => Contact::Outbound,
+            (false, false) => Contact::Neither,
+        }
+    }
+
     /// The round trip to it, if it was measured.
     pub(crate) fn rtt(&self) -> Option<Duration> {
         (self.rtt != u32::MAX).then(|| Duration::from_micros(self.rtt.into()))
     }
 
-    pub(crate) fn set_rtt(&mut self, rtt: Duration) {
+    /// A round trip took so long. What is kept is near the least of the last ones: an answer may be late for
+    /// reasons of the answerer's.
+    pub(crate) fn note_rtt(&mut self, rtt: Duration) {
+        self.set_rtt(self.rtt().map_or(rtt, |old| rtt.min(old * 5 / 4)));
+    }
+
+    fn set_rtt(&mut self, rtt: Duration) {
         self.rtt = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX - 1).min(u32::MAX - 1);
     }
 
@@ -162,7 +238,7 @@ impl Peer {
         self.seen = Lately::default();
         self.announced = false;
         if let Some(dealings) = &mut self.dealings {
-            (dealings.heads, dealings.token) = (Box::default(), None);
+            (dealings.heads, dealings.token, dealings.one_way) = (Box::default(), None, None);
         }
         // It has another port now; eight that were proven would leave no room for it.
         self.paths = Paths::default();
@@ -175,7 +251,7 @@ impl Peer {
         self.channels.is_whole() && self.profile_complete
     }
 
-    pub(crate) fn info(&self, id: NodeId, state: PeerState, now: Instant) -> PeerInfo {
+    pub(crate) fn info(&self, id: NodeId, state: PeerState, size: usize, now: Instant) -> PeerInfo {
         PeerInfo {
             id,
             epoch: self.epoch,
@@ -184,6 +260,7 @@ impl Peer {
             addr: self.paths.best().map(|path| path.addr),
             state,
             path: self.reach.path(now),
+            contact: self.contact(timing::suspect(size), now),
             rtt: self.rtt(),
             since: self.since,
             verified: !matches!(self.standing, Standing::Told { .. }),
@@ -192,8 +269,8 @@ impl Peer {
 
     pub(crate) fn state(&self) -> PeerState {
         match self.standing {
-            Standing::Suspect { asked: 2.. } => PeerState::Suspect,
-            Standing::Told { .. } | Standing::Alive | Standing::Suspect { .. } => PeerState::Alive,
+            Standing::Suspect => PeerState::Suspect,
+            Standing::Told { .. } | Standing::Alive => PeerState::Alive,
         }
     }
 }

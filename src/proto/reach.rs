@@ -227,7 +227,12 @@ impl Reach {
 
     /// Whether what goes to the group has to go to this peer's address as well.
     pub(crate) fn wants_copies(&self, now: Instant) -> bool {
-        self.met != Met::Openly || self.copies_until().is_some_and(|until| now < until)
+        self.met != Met::Openly || self.asks_for_copies(now)
+    }
+
+    /// Whether the peer has said of late that it needs copies.
+    pub(crate) fn asks_for_copies(&self, now: Instant) -> bool {
+        self.copies_until().is_some_and(|until| now < until)
     }
 
     /// Whether it is sure that what goes to the group reaches the peer.
@@ -251,8 +256,7 @@ impl Reach {
     /// Whether others who hear of the peer should expect to reach it by unicast only. Having met it
     /// so is not enough: when many start at once many meet so.
     pub(crate) fn expects_unicast(&self, now: Instant) -> bool {
-        let said = self.copies_until().is_some_and(|until| now < until);
-        self.deaf || said || self.met == Met::BySeed
+        self.deaf || self.asks_for_copies(now) || self.met == Met::BySeed
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::engine::Engine;
+use super::timing;
 use crate::values::{LinkId, limits};
 use crate::wire::{Datagram, DecodeError, Hearing, Packet};
 
@@ -59,6 +60,9 @@ impl Engine {
             Ok(Datagram::Logs(page)) => self.on_logs(&arrival, page),
             Ok(Datagram::Tell(tell)) => self.on_tell(&arrival, tell),
             Ok(Datagram::Ack(ack)) => self.on_ack(&arrival, *ack),
+            Ok(Datagram::Probe(probe)) => self.on_probe(&arrival, probe),
+            Ok(Datagram::Alive(alive)) => self.on_alive(&arrival, alive),
+            Ok(Datagram::Suspect(suspect)) => self.on_suspect(&arrival, suspect),
         }
     }
 
@@ -77,13 +81,23 @@ impl Engine {
     pub(super) fn is_authentic(&mut self, arrival: &Arrival<'_>) -> bool {
         let authentic = arrival.packet.is_authentic(&mut self.verifier);
         if authentic {
-            self.contact.hear(self.now);
+            self.hear_somebody();
             self.hear(arrival);
         } else {
             self.counters.bad_signature += 1;
             self.guard.note_bad(arrival.source, self.now);
         }
         authentic
+    }
+
+    /// Something genuine has come. If it is the first for long, others may have given this node up.
+    pub(super) fn hear_somebody(&mut self) {
+        let size = self.size();
+        match self.contact.hear(self.now) {
+            false => {}
+            true if size <= timing::FEW => self.announcer.changed(self.now),
+            true => self.announcer.newcomer(self.now, size, &mut self.rng),
+        }
     }
 
     /// Something genuine has come by multicast. If it is its sender's own, that one is heard so:

@@ -91,10 +91,72 @@ pub(crate) const TOLD_AGAIN: Duration = Duration::from_secs(10);
 /// A peer that was told of, was not asked and is heard by nobody is forgotten after this time.
 pub(crate) const TOLD_FORGET: Duration = Duration::from_secs(30);
 
-/// Between one question to a silent peer and the next, and how many before it is given up: where a
-/// fifth of all datagrams is lost, one peer in 30,000 that are asked is given up wrongly.
-pub(crate) const SUSPECT_RETRY: Duration = Duration::from_millis(250);
-pub(crate) const SUSPECT_TRIES: u8 = 10;
+/// So many others watch each node.
+pub(crate) const WATCHERS: usize = 3;
+
+/// Up to this many nodes each is asked twice between two announcements, and all of it is less than 20
+/// datagrams a second. Where they are more, it is asked once.
+const VERY_FEW: usize = 7;
+
+/// A peer that was silent for so long is asked by the first of its watchers.
+const WATCH: Duration = Duration::from_millis(1_200);
+const WATCH_VERY_FEW: Duration = Duration::from_millis(750);
+
+/// The same for the other watchers, in case that the first has crashed as well: where announcements come
+/// often, only when one is missing.
+const WATCH_AFTER_ANOTHER: Duration = Duration::from_millis(1_800);
+const WATCH_AFTER_MISSING: Duration = Duration::from_millis(2_400);
+
+/// A peer that is heard and does not hear this node is asked only after this silence.
+pub(crate) const WATCH_ONE_WAY: Duration = Duration::from_secs(3);
+
+/// A peer that does not answer itself, and of whom others tell by its own signature that it is there, is asked
+/// again so long after that was found.
+pub(crate) const ONE_WAY_AGAIN: Duration = Duration::from_secs(5);
+
+/// A watcher asks so much later at most, with whatever wakes it before.
+pub(crate) const WATCH_SLACK: Duration = Duration::from_millis(200);
+
+/// Between one question to a peer that does not answer and the next; longer where the round trip is.
+const PROBE_AGAIN: Duration = Duration::from_millis(160);
+const PROBE_AGAIN_MOST: Duration = Duration::from_secs(1);
+
+/// After so many questions without an answer it is suspect; three of them are put by others as well. Where a
+/// fifth of all datagrams is lost, one in 20,000 that are asked is taken for suspect wrongly.
+pub(crate) const PROBES: u8 = 5;
+
+/// So many others are asked at a time to ask it.
+pub(crate) const RELAYS: usize = 3;
+
+/// How long a peer may refute that it is dead, if [`WATCHERS`] say so, and how much longer if only one does.
+/// Who is asked more often has as much more time: a cable may be out for three seconds there.
+const SUSPECT: Duration = Duration::from_millis(1_400);
+const SUSPECT_VERY_FEW: Duration = Duration::from_millis(2_200);
+const SUSPECT_BY_ONE: Duration = Duration::from_millis(400);
+
+/// An accusation is repeated after this time, as long as few are accused.
+pub(crate) const ACCUSE_AGAIN: Duration = Duration::from_millis(400);
+
+/// Who hears an accusation asks the accused itself after this time, and up to that much later: most are
+/// refuted before. In a large group it waits whether others accuse it, too.
+pub(crate) const CHECK_AFTER: Duration = Duration::from_millis(100);
+pub(crate) const CHECK_AFTER_OTHERS: Duration = Duration::from_millis(900);
+
+/// Nobody is given up before so many questions of this node's own went unanswered; more where only one host
+/// says so in a large group, and none where several do.
+pub(crate) const CHECKS: u8 = 3;
+pub(crate) const CHECKS_ALONE: u8 = 7;
+
+/// A node that is woken so much later than it wanted to be is busy; or it stood still.
+pub(crate) const LATE: Duration = Duration::from_millis(250);
+pub(crate) const STOOD_STILL: Duration = Duration::from_secs(1);
+
+/// Who asked this node through others was heard if its own probe came within this time.
+pub(crate) const PROBED_LATELY: Duration = Duration::from_secs(3);
+
+/// A node of a large group that has heard nobody for this time announces itself as often as in a small
+/// one: it may be deaf, and then nothing else shows that it is there.
+pub(crate) const DEAF_TO_ALL: Duration = Duration::from_millis(1_500);
 
 /// Between one new beginning after a change of links and the next, doubling up to [`FLAP_MOST`] while
 /// they change again within [`FLAP_QUIET`].
@@ -298,6 +360,33 @@ pub(crate) fn remind(reminded: usize, size: usize) -> Option<Duration> {
 pub(crate) fn suspect(size: usize) -> Duration {
     announce(size) * 33 / 10
 }
+
+/// A silence after which the watcher of this rank asks a peer.
+pub(crate) fn watch(rank: usize, size: usize) -> Duration {
+    match rank {
+        0 if size <= VERY_FEW => WATCH_VERY_FEW,
+        0 => WATCH,
+        _ if announce(size) > ANNOUNCE => WATCH_AFTER_ANOTHER,
+        _ => WATCH_AFTER_MISSING,
+    }
+}
+
+/// When a peer that has not answered is asked again.
+pub(crate) fn probe_again(rtt: Option<Duration>) -> Duration {
+    (rtt.unwrap_or_default() * 3).clamp(PROBE_AGAIN, PROBE_AGAIN_MOST)
+}
+
+/// How long a peer may refute that it is dead, when so many hosts say so: the more, the shorter, and the
+/// first that confirm it count most (Lifeguard §3.2).
+pub(crate) fn suspicion(accusers: usize, size: usize) -> Duration {
+    let confirmed = accusers.clamp(1, WATCHERS) as f64;
+    let share = confirmed.ln() / (WATCHERS as f64).ln();
+    let least = if size <= VERY_FEW { SUSPECT_VERY_FEW } else { SUSPECT };
+    least + SUSPECT_BY_ONE.mul_f64(1.0 - share)
+}
+
+/// How often a node announces itself that hears nobody.
+pub(crate) const ANNOUNCE_DEAF: Duration = ANNOUNCE_SOON;
 
 /// A peer from which no multicast was heard for so long, though it is there, is not heard by
 /// multicast.

@@ -3,14 +3,14 @@
 use super::engine::Engine;
 use super::event::{Event, Output, PeerState};
 use super::peers::Standing;
+use super::probes::Reason;
 use super::timing;
 use crate::values::{Instant, NodeId};
 
 /// What the review of a peer calls for.
 enum Finding {
-    Suspect(NodeId),
     Ask(NodeId),
-    Dead(NodeId),
+    Check(NodeId, Reason),
     Forget(NodeId),
     Deaf(NodeId),
     Copies(NodeId),
@@ -23,16 +23,8 @@ impl Engine {
         let findings = self.find();
         for finding in findings {
             match finding {
-                Finding::Suspect(id) => {
-                    if let Some(peer) = self.peers.get(id) {
-                        let info = peer.info(id, PeerState::Suspect, self.now);
-                        self.event(Event::Suspect(info));
-                        self.contact.lose(self.now);
-                    }
-                    self.ask_peer(id);
-                }
                 Finding::Ask(id) => self.ask_peer(id),
-                Finding::Dead(id) => self.lose(id, PeerState::Dead),
+                Finding::Check(id, reason) => self.begin_check(id, reason),
                 Finding::Forget(id) => self.lose(id, PeerState::Left),
                 Finding::Deaf(id) => {
                     let here = self.presence(crate::wire::PresenceKind::Here);
@@ -42,7 +34,7 @@ impl Engine {
                 Finding::Copies(id) => self.review_copies(id),
                 Finding::Path(id) => {
                     if let Some(peer) = self.peers.get(id) {
-                        let info = peer.info(id, peer.state(), self.now);
+                        let info = peer.info(id, peer.state(), self.size(), self.now);
                         self.event(Event::Path(info));
                     }
                 }
@@ -56,10 +48,11 @@ impl Engine {
         let (soon, late) = (self.now + timing::REVIEW, self.now + timing::REVIEW_QUIET);
         let rest = self.now + timing::REST_RETRY;
         let next = self.peers.iter().map(|(_, peer)| match peer.standing {
-            Standing::Suspect { .. } => soon,
             // A visitor asks for what had no room in the first answers.
             Standing::Alive if self.config.visitor && !peer.is_complete() => rest,
-            Standing::Alive => (peer.heard + suspect).min(peer.reach.next(peer.since, self.size())),
+            Standing::Alive | Standing::Suspect => {
+                (peer.heard + suspect).min(peer.reach.next(peer.since, self.size()))
+            }
             Standing::Told { .. } => late,
         });
         next.min().unwrap_or(late).clamp(if self.config.visitor { rest } else { soon }, late)
@@ -78,13 +71,10 @@ impl Engine {
         let suspect = timing::suspect(size);
         let (multicast, visitor) = (self.config.multicast, self.config.visitor);
         let asking = &self.discovery.asking;
+        let awake = self.probes.health.awake();
         let mut findings = Vec::new();
         for (id, peer) in self.peers.iter_mut() {
-            let silence = now.since(peer.heard);
-            // An address that has proven nothing, and from which only one word ever came, gets
-            // little: with the answer, three datagrams for one (RFC 9000 §8.1).
-            let proven = peer.paths.best().is_some_and(|path| path.proven);
-            let insistent = proven || peer.heard > peer.since;
+            let silence = now.since(peer.heard.max(awake));
             let unfinished = visitor && !peer.is_complete();
             match &mut peer.standing {
                 Standing::Told { asked } => {
@@ -101,39 +91,21 @@ impl Engine {
                         }
                     }
                 }
-                Standing::Alive if silence > suspect => {
-                    peer.standing = Standing::Suspect { asked: 1 };
-                    peer.ask_at = now + timing::SUSPECT_RETRY;
-                    if insistent {
-                        findings.push(Finding::Ask(id));
-                    }
+                Standing::Alive | Standing::Suspect if silence > suspect => {
+                    findings.push(Finding::Check(id, Reason::Silence));
                 }
                 // Who stays hears the rest with the next announcements.
                 Standing::Alive if unfinished => {
                     findings.push(Finding::Ask(id));
                 }
-                Standing::Alive => {
+                Standing::Alive | Standing::Suspect => {
+                    if peer.is_to_be_asked_again(now) {
+                        findings.push(Finding::Check(id, Reason::Question));
+                    }
                     if multicast && peer.reach.miss(peer.since, now, size) {
                         findings.push(Finding::Deaf(id));
                     }
                 }
-                Standing::Suspect { asked } if now >= peer.ask_at => {
-                    if *asked >= timing::SUSPECT_TRIES {
-                        findings.push(Finding::Dead(id));
-                    } else {
-                        *asked += 1;
-                        peer.ask_at = now + timing::SUSPECT_RETRY;
-                        // The first question is asked quietly: mostly it is only announcements
-                        // that were lost.
-                        let loud = *asked == 2;
-                        if loud {
-                            findings.push(Finding::Suspect(id));
-                        } else if insistent || *asked == 6 {
-                            findings.push(Finding::Ask(id));
-                        }
-                    }
-                }
-                Standing::Suspect { .. } => {}
             }
             if peer.reach.expire(now) {
                 findings.push(Finding::Copies(id));

@@ -58,6 +58,7 @@ impl Answers {
             Ok(Datagram::Presence(presence)) => asked(presence.re?),
             Ok(Datagram::Roster(page)) => asked(page.re),
             Ok(Datagram::Logs(page)) => asked(page.re),
+            Ok(Datagram::Alive(alive)) => asked(alive.re),
             Ok(Datagram::Got(got)) => {
                 self.confirms.get(&(got.author, got.channel.clone())).copied()
             }
@@ -88,6 +89,7 @@ impl Answers {
             Ok(Datagram::Presence(presence)) => presence.nonce,
             Ok(Datagram::Ask(ask)) => Some(ask.nonce),
             Ok(Datagram::Recall(recall)) => Some(recall.nonce),
+            Ok(Datagram::Probe(probe)) => Some(probe.nonce),
             _ => None,
         };
         if let Some(nonce) = nonce {

@@ -174,7 +174,9 @@ impl World {
                 continue;
             }
             let up = receiver.interfaces[member.interface].up;
-            if mute || receiver.deaf || !up || receiver.side != side || member.from > now {
+            let unheard = receiver.unheard.contains(&host);
+            if mute || receiver.deaf || !up || unheard || receiver.side != side || member.from > now
+            {
                 continue;
             }
             let fate = faults.fate(receiver.input_loss, &mut self.rng);
@@ -207,6 +209,8 @@ impl World {
             [None; 2]
         } else if at == host {
             [Some(LOOP), None]
+        } else if receiver.unheard.contains(&host) {
+            [None; 2]
         } else if near.up && far.up && near.lan == far.lan && from.side == receiver.side {
             self.lans[near.lan.0].faults.fate(receiver.input_loss, &mut self.rng)
         } else {

@@ -43,6 +43,8 @@ pub struct Host {
     pub deaf: bool,
     /// Its multicast reaches nobody else.
     pub mute: bool,
+    /// Nothing that these send reaches it, though what it sends may reach them.
+    pub unheard: Vec<HostId>,
     /// Hosts hear only those on their own side of a partition.
     pub side: u8,
     pub(super) nodes: Vec<NodeIndex>,

@@ -21,12 +21,15 @@ pub enum Kind {
     Logs,
     Tell,
     Ack,
+    Probe,
+    Alive,
+    Suspect,
     Other,
 }
 
 impl Kind {
     /// All of them, in the order of a report.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Hello,
         Self::Here,
         Self::Bye,
@@ -40,6 +43,9 @@ impl Kind {
         Self::Logs,
         Self::Tell,
         Self::Ack,
+        Self::Probe,
+        Self::Alive,
+        Self::Suspect,
         Self::Other,
     ];
 
@@ -61,6 +67,9 @@ impl Kind {
             Ok(Datagram::Logs(_)) => Self::Logs,
             Ok(Datagram::Tell(_)) => Self::Tell,
             Ok(Datagram::Ack(_)) => Self::Ack,
+            Ok(Datagram::Probe(_)) => Self::Probe,
+            Ok(Datagram::Alive(_)) => Self::Alive,
+            Ok(Datagram::Suspect(_)) => Self::Suspect,
             _ => Self::Other,
         }
     }
@@ -81,6 +90,9 @@ impl Kind {
             Self::Logs => "logs",
             Self::Tell => "tell",
             Self::Ack => "ack",
+            Self::Probe => "probe",
+            Self::Alive => "alive",
+            Self::Suspect => "suspect",
             Self::Other => "other",
         }
     }

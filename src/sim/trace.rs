@@ -138,6 +138,20 @@ fn describe(packet: &Packet) -> String {
                 let _ = write!(text, " {:?}:{}..{}", row.author.id, row.from, row.to);
             }
         }
+        Ok(Datagram::Probe(probe)) => {
+            let _ = write!(text, " {:?} to={:?}", probe.from.id, probe.to);
+            for (word, id) in [("via", probe.via), ("for", probe.on_behalf)] {
+                if let Some(id) = id {
+                    let _ = write!(text, " {word}={id:?}");
+                }
+            }
+        }
+        Ok(Datagram::Alive(alive)) => {
+            let _ = write!(text, " {:?} through={:?}", alive.from.id, alive.through);
+        }
+        Ok(Datagram::Suspect(suspect)) => {
+            let _ = write!(text, " {:?} of {:?}", suspect.from.id, suspect.of.id);
+        }
         Ok(_) => {}
         Err(error) => {
             let _ = write!(text, " {error}");

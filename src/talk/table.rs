@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::proto::{PeerInfo, PeerState};
+use crate::proto::{Contact, PeerInfo, PeerState};
 use crate::values::ChannelName;
 
 /// Rows under a head, each column as wide as its widest cell. Columns in which every cell is empty
@@ -85,7 +85,7 @@ fn row(peer: &PeerInfo) -> [String; 10] {
         cut(&super::text::name(&profile.nick)),
         peer.addr.map_or_else(|| "?".to_owned(), |addr| addr.ip().to_string()),
         if peer.verified { state.to_owned() } else { format!("{state} (unverified)") },
-        peer.path.as_str().to_owned(),
+        path(peer),
         peer.rtt.map(round_trip).unwrap_or_default(),
         cut(&profile.host.escaped().to_string()),
         peer.id.short(),
@@ -93,6 +93,15 @@ fn row(peer: &PeerInfo) -> [String; 10] {
         cut(&tags.join(",")),
         cut(&services.join(",")),
     ]
+}
+
+/// How the two hear each other, and whether both do.
+fn path(peer: &PeerInfo) -> String {
+    let path = peer.path.as_str();
+    match peer.contact {
+        Contact::Both => path.to_owned(),
+        one_way => format!("{path} ({})", one_way.as_str()),
+    }
 }
 
 #[cfg(test)]
@@ -117,9 +126,10 @@ mod tests {
         peer.addr = None;
         peer.verified = false;
         peer.rtt = None;
+        peer.contact = Contact::Inbound;
         insta::assert_snapshot!(peers(&[peer]), @r#"
-        NICK  ADDRESS  STATE               PATH       HOST          ID        CHANNELS   TAGS      SERVICES
-        ada   ?        alive (unverified)  multicast  web1\u{202e}  a4dqobyh  lobby,ops  role=web  http:80
+        NICK  ADDRESS  STATE               PATH                 HOST          ID        CHANNELS   TAGS      SERVICES
+        ada   ?        alive (unverified)  multicast (inbound)  web1\u{202e}  a4dqobyh  lobby,ops  role=web  http:80
         "#);
     }
 

@@ -270,6 +270,31 @@ pub const QUESTION: usize = 640;
 /// Bytes to which a datagram that asks for receipts is padded, so that a receipt is not longer.
 pub const CONFIRM: usize = 400;
 
+/// Bytes to which a probe that passes through another is padded, so that the answers to it, one of them
+/// signed, are not longer.
+pub const PROBE_FOR_ANOTHER: usize = 330;
+
+/// Peers that are suspect, or asked whether they are there, at a time. Further ones are found out by
+/// their silence.
+pub const CHECKS: usize = 4_096;
+
+/// Accusations of one accuser that count at a time. Who watches three accuses few.
+pub const ACCUSED_BY_ONE: usize = 8;
+
+/// How far an accuser may be from the accused on the ring (`proto::ring`): it watches the next few, and
+/// no two nodes know quite the same ring.
+pub const ACCUSERS_REACH: usize = 16;
+
+/// Probes a second that one node answers to addresses at which it knows nobody, and as many for all that
+/// it passes on for others; [`PROBE_BURST`] at once.
+pub const PROBE_RATE: u32 = 50;
+
+/// See [`PROBE_RATE`].
+pub const PROBE_BURST: u32 = 200;
+
+/// Probes that it has passed on and to which the answer is awaited. The oldest makes room.
+pub const PASSED_ON: usize = 256;
+
 const _: () = assert!(QUESTION <= DATAGRAM);
 const _: () = assert!(TEXT + DATA < NOTICE_BYTES);
 const _: () = assert!(2 * WINDOW <= OWN_STORE_BYTES as u64);

@@ -4,6 +4,7 @@
 //! later versions of the protocol can add both.
 
 mod log;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -114,6 +115,12 @@ struct Members<'a> {
     logs: Option<Vec<LogRow>>,
     since: Option<u64>,
     heads: Option<Vec<(String, u64, String)>>,
+    via: Option<String>,
+    #[serde(rename = "for")]
+    on_behalf: Option<String>,
+    #[serde(default)]
+    heard: bool,
+    peer: Option<String>,
     sig: Option<IgnoredAny>,
 }
 
@@ -182,6 +189,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Datagram> {
         Some("got") => members.got().map(Datagram::Got),
         Some("recall") => members.recall().map(Datagram::Recall),
         Some("logs") => members.logs().map(Datagram::Logs),
+        Some("probe") => members.probe().map(Datagram::Probe),
+        Some("alive") => members.alive().map(Datagram::Alive),
+        Some("suspect") => members.suspect().map(Datagram::Suspect),
         // What claims to be signed and is not signed as it should be is not taken for unsigned.
         _ if members.sig.is_some() && !has_tail(bytes) => Err(DecodeError::Member("sig")),
         Some("say") => members.entry(Body::Say).map(Datagram::Entry),

@@ -13,6 +13,9 @@
 //! | `got` | as an answer | I have all of your log up to here |
 //! | `recall` | to one address | tell me what was said before I came |
 //! | `logs` | as an answer | parts of logs that I have |
+//! | `probe` | to one address | are you there, or: ask another that |
+//! | `alive` | as an answer | I am there |
+//! | `suspect` | to the group | a peer does not answer |
 //! | `cast` | to a channel | the same, best effort and unsigned |
 //! | `tell` | to one address | a message for one peer, a question or an answer, encrypted |
 //! | `ack` | as an answer | your `tell` has arrived |
@@ -35,6 +38,7 @@ mod presence;
 mod roster;
 mod seal;
 mod sign;
+mod watch;
 
 pub use decode::DecodeError;
 pub(crate) use decode::decode_content;
@@ -48,6 +52,7 @@ pub use presence::{Hearing, Presence, PresenceKind, Profile, Summary, encode_bye
 pub use roster::{Ask, RosterPage, Told};
 pub use seal::Secret;
 pub use sign::{Identity, Verifier};
+pub use watch::{Alive, Probe, Suspect};
 
 use crate::values::{Epoch, NodeId};
 

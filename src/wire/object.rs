@@ -75,7 +75,12 @@ impl Object {
 
     /// Makes the datagram at least so many bytes long, signed.
     pub(crate) fn pad(&mut self, least: usize) -> &mut Self {
-        let missing = least.saturating_sub(self.signed_len() + ",\"pad\":\"\"".len());
+        self.pad_unsigned(least.saturating_sub(TAIL))
+    }
+
+    /// The same of a datagram that is not signed.
+    pub(crate) fn pad_unsigned(&mut self, least: usize) -> &mut Self {
+        let missing = least.saturating_sub(self.0.len() + 1 + ",\"pad\":\"\"".len());
         if missing > 0 {
             self.shown("pad", format_args!("{:.<missing$}", ""));
         }

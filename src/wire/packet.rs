@@ -12,6 +12,7 @@ use super::log::{Got, Head, LogsPage, Recall, Want};
 use super::presence::Presence;
 use super::roster::{Ask, RosterPage};
 use super::seal::Secret;
+use super::watch::{Alive, Probe, Suspect};
 use super::{Sender, Verifier, sign};
 
 /// What a datagram says.
@@ -48,6 +49,12 @@ pub enum Datagram {
     Tell(Tell),
     /// `ack`.
     Ack(Ack),
+    /// `probe`.
+    Probe(Probe),
+    /// `alive`.
+    Alive(Alive),
+    /// `suspect`.
+    Suspect(Suspect),
 }
 
 impl Datagram {
@@ -66,6 +73,9 @@ impl Datagram {
             Self::Logs(page) => Some(page.from),
             Self::Tell(tell) => Some(tell.from),
             Self::Ack(ack) => Some(ack.from),
+            Self::Probe(probe) => Some(probe.from),
+            Self::Alive(alive) => Some(alive.from),
+            Self::Suspect(suspect) => Some(suspect.from),
         }
     }
 }

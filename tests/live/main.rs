@@ -34,3 +34,4 @@ mod refusals;
 mod saying;
 mod terminal;
 mod unicast;
+mod watching;

@@ -145,6 +145,11 @@ impl Running {
         self.signal("-STOP");
     }
 
+    /// Has it go on.
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
     /// `kill`: whoever looks after services does this.
     pub(crate) fn terminate(&self) {
         self.signal("-TERM");

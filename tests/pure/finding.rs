@@ -107,8 +107,9 @@ fn a_visitor_is_told_all_channels_however_many_there_are() {
 }
 
 #[test]
-fn a_quiet_lan_stays_below_fifty_announcements_a_second() {
-    for (hosts, most) in [(30, 18.0), (150, 52.0)] {
+fn a_quiet_lan_stays_below_fifty_announcements_a_second_and_a_few_probes_a_host() {
+    for (hosts, most, probes) in [(7, 4.0, 2.0), (10, 6.0, 1.1), (30, 18.0, 1.1), (150, 52.0, 4.0)]
+    {
         let mut story = Story::of(hosts);
         story.world.run_for(secs(10));
         let before = story.world.tally;
@@ -116,7 +117,8 @@ fn a_quiet_lan_stays_below_fifty_announcements_a_second() {
         let (multicast, unicast) = (story.world.tally - before).totals();
         let rate = multicast.datagrams as f64 / 20.0;
         assert!(rate <= most, "{hosts} hosts: {rate} a second");
-        assert!(unicast.datagrams <= 20, "{hosts} hosts: {unicast:?}");
+        let each = unicast.datagrams as f64 / 20.0 / hosts as f64;
+        assert!(each <= probes, "{hosts} hosts: {each} probes and answers a second and host");
         story.end();
     }
 }

@@ -19,3 +19,4 @@ mod stories;
 mod swarm;
 mod talking;
 mod vectors;
+mod watching;

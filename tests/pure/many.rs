@@ -17,15 +17,27 @@ fn announcement(n: u32) -> Vec<u8> {
     secret[..4].copy_from_slice(&n.to_le_bytes());
     let identity = Identity::from_secret(secret);
     let nick = format!("host-{n}").as_str().into();
+    let from = Sender { id: identity.id(), epoch: 1_795_305_600_000 };
     let presence = Presence {
-        kind: PresenceKind::Here,
-        from: Sender { id: identity.id(), epoch: 1_795_305_600_000 },
-        n: 1,
         profile: Arc::new(Profile { nick, ..Profile::default() }),
-        partial: false,
         channels: Arc::new(vec![ChannelName::lobby()]),
-        channels_at: 0,
         channels_of: 1,
+        ..presence(from, 1)
+    };
+    presence.encode(&identity, 1_200, 0).0
+}
+
+/// An announcement that says as little as possible.
+pub(crate) fn presence(from: Sender, n: u64) -> Presence {
+    Presence {
+        kind: PresenceKind::Here,
+        from,
+        n,
+        profile: Arc::new(Profile::default()),
+        partial: false,
+        channels: Arc::new(Vec::new()),
+        channels_at: 0,
+        channels_of: 0,
         logs: Vec::new(),
         visitor: false,
         summary: Summary::default(),
@@ -37,8 +49,7 @@ fn announcement(n: u32) -> Vec<u8> {
         to: None,
         hears: None,
         has_ipv4: false,
-    };
-    presence.encode(&identity, 1_200, 0).0
+    }
 }
 
 /// Three hosts that know each other and many more; the last of them has missed ten.
@@ -74,13 +85,19 @@ fn joining_ten_thousand_takes_less_than_two_thousand_datagrams_hardly_any_of_the
     let cost = story.world.tally - before;
     let (to_all, to_one) = cost.totals();
     assert!(to_all.datagrams < 20, "{to_all:?}");
-    assert!(to_one.datagrams < 2_000, "{to_one:?} {:?}", cost.unicast(Kind::Roster));
-    // Who was only told of is marked so, and was not asked.
+    // Those who announced themselves and are not there do not answer when they are watched.
+    let watching = [Kind::Probe, Kind::Alive].map(|kind| cost.unicast(kind).datagrams);
+    let to_join = to_one.datagrams - watching.iter().sum::<u64>();
+    assert!(to_join < 2_000, "{to_one:?} {:?}", cost.unicast(Kind::Roster));
+    // Who was only told of is marked so, and was not asked; but for the next on the ring, which is watched.
     let engine = story.world.engine(newcomer).unwrap();
     assert_eq!(engine.peers().filter(|peer| peer.verified).count(), 3);
-    assert!(cost.unicast(Kind::Hello).datagrams < 60, "{:?}", cost.unicast(Kind::Hello));
+    assert!(cost.unicast(Kind::Hello).datagrams < 150, "{:?}", cost.unicast(Kind::Hello));
     // Who had missed some hears of it with the next announcements, which are rare.
     story.world.run_for(secs(250));
-    assert!(story.nodes[..3].iter().all(|&teller| story.known(teller) == all));
+    // (Of those who only ever announced themselves, and answer nothing, a few are dead by then.)
+    let known = story.nodes[..3].iter().map(|&teller| story.known(teller));
+    let known: Vec<usize> = known.collect();
+    assert!(known.iter().all(|&count| count == known[0] && count + 9 > all), "{known:?}");
     story.end();
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::Clocks;
 use crate::node::Notice;
-use crate::proto::{Event, Message, PeerInfo, PeerState};
+use crate::proto::{Contact, Event, Message, PeerInfo, PeerState};
 use crate::values::{Json, PeerText, WallTime, filled};
 use crate::wire::{Hearing, Profile};
 
@@ -30,6 +30,7 @@ struct Peer {
     version: String,
     verified: bool,
     away: Option<String>,
+    contact: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -100,6 +101,7 @@ impl Peer {
             } else {
                 Hearing::Multicast
             },
+            contact: Contact::from_word(self.contact.as_deref().unwrap_or_default()),
             rtt: self.rtt_ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok()),
             since: clocks.now - Duration::from_millis(ago),
             verified: self.verified,

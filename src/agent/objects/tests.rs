@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::proto::PeerState;
+use crate::proto::{Contact, PeerState};
 use crate::values::{Json, Level, NodeId};
 use crate::wire::{Hearing, Profile};
 
@@ -30,6 +30,7 @@ pub(crate) fn a_peer() -> PeerInfo {
         addr: Some("10.0.0.2:40000".parse().unwrap()),
         state: PeerState::Alive,
         path: Hearing::Multicast,
+        contact: Contact::Both,
         rtt: Some(Duration::from_micros(312)),
         since: Instant::from_micros(5_000_000),
         verified: true,
@@ -60,7 +61,7 @@ pub(crate) fn clocks() -> Clocks {
 
 #[test]
 fn a_peer_has_the_documented_members_in_their_order() {
-    insta::assert_snapshot!(peer(&a_peer(), clocks()), @r#"{"id":"a4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dq","nick":"ada","host":"web1\u202e","addr":"10.0.0.2:40000","state":"alive","path":"multicast","rtt_ms":0.312,"channels":["lobby","ops"],"tags":{"role":"web"},"services":{"http":80},"since":"2026-11-22T21:34:00.000Z","version":"0.1.0","verified":true,"away":null}"#);
+    insta::assert_snapshot!(peer(&a_peer(), clocks()), @r#"{"id":"a4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dq","nick":"ada","host":"web1\u202e","addr":"10.0.0.2:40000","state":"alive","path":"multicast","rtt_ms":0.312,"channels":["lobby","ops"],"tags":{"role":"web"},"services":{"http":80},"since":"2026-11-22T21:34:00.000Z","version":"0.1.0","verified":true,"away":null,"contact":"both"}"#);
     let mut unknown = a_peer();
     unknown.addr = None;
     unknown.rtt = None;

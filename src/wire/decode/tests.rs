@@ -3,8 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::wire::Verifier;
-use crate::wire::{Identity, Packet, split};
+use crate::wire::{Alive, Identity, Packet, Probe, Suspect, Verifier, split};
 
 fn identity() -> Identity {
     Identity::from_secret([5; 32])
@@ -94,6 +93,19 @@ fn every_type_reads_back_as_it_was_written() {
     decodes_to(tell.encode(&me), &Datagram::Tell(tell));
     let ack = Ack { from: sender(), to: me.id(), n: 1 };
     decodes_to(ack.encode(&me), &Datagram::Ack(ack));
+
+    let (from, to) = (sender(), told(1).id);
+    let probe = Probe { from, to, nonce: 5, via: None, on_behalf: None };
+    let (via, on_behalf) = (Some(told(2).id), Some(told(2).id));
+    for probe in [probe, Probe { via, ..probe }, Probe { on_behalf, ..probe }] {
+        decodes_to(probe.encode(), &Datagram::Probe(probe));
+    }
+    for through in [None, Some((to, true)), Some((to, false))] {
+        let alive = Alive { from, re: 5, through };
+        decodes_to(alive.encode(&me), &Datagram::Alive(alive));
+    }
+    let suspect = Suspect { from, n: 5, of: Sender { id: to, epoch: 7 } };
+    decodes_to(suspect.encode(&me), &Datagram::Suspect(suspect));
 }
 
 #[test]

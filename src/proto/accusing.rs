@@ -1,0 +1,112 @@
+//! The engine's word that a peer does not answer, and that of others; and how it refutes what is said of itself.
+//!
+//! *(After SWIM and Lifeguard, see `suspicion`.)* One multicast tells everyone, the accused too: it answers by
+//! announcing itself. Nobody has to believe an accuser: in a group of few, and where only one host says so, each asks
+//! the accused itself first. In a large one those who would all ask one that is dead would cost more than they find
+//! out, so two hosts that say so to all are believed, unless the accused refutes it. Who is heard in whatever way is
+//! not dead.
+
+use super::engine::Engine;
+use super::event::{Event, PeerState};
+use super::peers::Standing;
+use super::probes::Reason;
+use super::receiving::Arrival;
+use super::suspicion::Suspicion;
+use super::{ring, timing};
+use crate::values::{NodeId, limits};
+use crate::wire::{Hearing, Suspect};
+
+impl Engine {
+    /// This node has found that a peer does not answer.
+    pub(super) fn accuse(&mut self, id: NodeId) {
+        let now = self.now;
+        if let Some(check) = self.probes.get_mut(id) {
+            check.suspicion.get_or_insert_with(|| Suspicion::new(now)).accuse_too(now);
+        }
+        self.probes.plan(id, now);
+        self.show_suspect(id);
+        self.say_suspect(id);
+    }
+
+    /// Tells everyone, if it is for this node to say. A node that hears nobody has nothing to say of others.
+    pub(super) fn say_suspect(&mut self, id: NodeId) {
+        let watches = ring::watched(&self.peers, self.id()).any(|watched| watched == id);
+        if !watches || self.config.visitor || self.contact.is_isolated(self.now) {
+            return;
+        }
+        let Some(peer) = self.peers.get(id) else { return };
+        let of = crate::wire::Sender { id, epoch: peer.epoch };
+        self.announcements += 1;
+        let suspect = Suspect { from: self.sender(), n: self.announcements, of };
+        self.broadcast(suspect.encode(&self.config.identity), None);
+    }
+
+    /// Tells the user that a peer is suspect, once.
+    pub(super) fn show_suspect(&mut self, id: NodeId) {
+        let (now, size) = (self.now, self.size());
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        if peer.standing == Standing::Alive {
+            peer.standing = Standing::Suspect;
+            let info = peer.info(id, PeerState::Suspect, size, now);
+            self.contact.lose(now);
+            self.event(Event::Suspect(info));
+        }
+    }
+
+    pub(super) fn on_suspect(&mut self, arrival: &Arrival<'_>, suspect: &Suspect) {
+        let Suspect { from, n, of } = *suspect;
+        if from.id == self.id() {
+            self.counters.own += 1;
+            return;
+        }
+        let accuser = self.peers.get(from.id).filter(|peer| {
+            peer.epoch == from.epoch && !matches!(peer.standing, Standing::Told { .. })
+        });
+        let is_self = of == self.sender();
+        let known = is_self || self.peers.get(of.id).is_some_and(|peer| peer.epoch == of.epoch);
+        if accuser.is_none() || self.config.visitor || !known || self.peers.is_stale(from, n) {
+            self.counters.stale += 1;
+            return;
+        }
+        if !is_self && self.size() > timing::FEW && !ring::may_watch(&self.peers, from.id, of.id) {
+            self.counters.accusations_refused += 1;
+            return;
+        }
+        if !self.is_authentic(arrival) {
+            return;
+        }
+        let now = self.now;
+        let mut open = false;
+        if let Some(accuser) = self.peers.get_mut(from.id) {
+            accuser.seen.mark(n);
+            accuser.hear(now);
+            // What comes to this node alone, though it hears the accuser in the group, the accused has not heard.
+            open = arrival.via == Hearing::Multicast || accuser.reach.is_deaf();
+        }
+        if is_self {
+            self.probes.health.worsen();
+            // What it announces refutes the word.
+            return self.announcer.refute(now);
+        }
+        self.take_accusation(from.id, of.id, open.then(|| arrival.source.ip()));
+    }
+
+    fn take_accusation(&mut self, by: NodeId, id: NodeId, host: Option<std::net::IpAddr>) {
+        let now = self.now;
+        if self.probes.accused_by(by) >= limits::ACCUSED_BY_ONE {
+            self.counters.accusations_refused += 1;
+            return;
+        }
+        let few = self.size() <= timing::FEW;
+        let watches = ring::watched(&self.peers, self.id()).any(|watched| watched == id);
+        let asks_already = self.probes.get(id).is_some();
+        self.begin_check(id, if watches { Reason::Watch } else { Reason::Accused });
+        let Some(check) = self.probes.get_mut(id) else { return };
+        check.suspicion.get_or_insert_with(|| Suspicion::new(now)).accuse(by, host);
+        if !watches && !asks_already {
+            let wait = if few { timing::CHECK_AFTER } else { timing::CHECK_AFTER_OTHERS };
+            let later = self.rng.up_to(timing::CHECK_AFTER);
+            self.probes.plan(id, now + wait + later);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Whom this node asks whether it is there, and when next: who was silent for too long, and who is said to be dead.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::health::Health;
+use super::recent::Recent;
+use super::suspicion::Suspicion;
+use super::timing;
+use crate::values::{Instant, LinkId, NodeId, limits};
+
+/// Why a peer is asked; the later ones count more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reason {
+    /// It may not hear this node, or not be heard: it asks through others, or did not answer itself.
+    Question,
+    /// Others say that it is dead.
+    Accused,
+    /// This node watches it.
+    Watch,
+    /// Nothing came of it for so long that its watchers should have noticed.
+    Silence,
+}
+
+/// The questions to one peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Check {
+    pub(crate) reason: Reason,
+    /// The number that goes to the peer itself, and the one that goes to others who ask it.
+    pub(crate) nonce: u64,
+    pub(crate) relayed: u64,
+    /// When it was asked first.
+    pub(crate) begun: Instant,
+    pub(crate) asked: u8,
+    pub(crate) next: Instant,
+    /// Who was asked to ask it, and whether any of them will.
+    pub(crate) relays: Vec<NodeId>,
+    pub(crate) received: bool,
+    pub(crate) suspicion: Option<Suspicion>,
+}
+
+/// A question that this node has passed on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PassedOn {
+    pub(crate) by: NodeId,
+    pub(crate) at: (SocketAddr, LinkId),
+    pub(crate) to: NodeId,
+}
+
+/// All that a node knows of who may be gone.
+#[derive(Debug)]
+pub(crate) struct Probes {
+    pub(crate) health: Health,
+    checks: BTreeMap<NodeId, Check>,
+    /// When the first of them is due, or before that.
+    next: Instant,
+    /// When those whom this node watches are looked at again; later by the slack unless it is awake.
+    pub(crate) look: Instant,
+    /// Who has asked this node itself, and when last.
+    pub(crate) probers: Recent<NodeId, Instant>,
+    pub(crate) passed_on: Recent<u64, PassedOn>,
+    /// When one who asks through others may be asked itself.
+    may_question: Instant,
+}
+
+impl Probes {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            health: Health::new(now),
+            checks: BTreeMap::new(),
+            next: Instant::NEVER,
+            look: Instant::NEVER,
+            probers: Recent::new(limits::PASSED_ON),
+            passed_on: Recent::new(limits::PASSED_ON),
+            may_question: now,
+        }
+    }
+
+    /// How many are being asked.
+    pub(crate) fn len(&self) -> usize {
+        self.checks.len()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.checks.len() >= limits::CHECKS
+    }
+
+    pub(crate) fn get(&self, id: NodeId) -> Option<&Check> {
+        self.checks.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: NodeId) -> Option<&mut Check> {
+        self.checks.get_mut(&id)
+    }
+
+    /// Begins to ask a peer that is not being asked; the caller has asked [`Probes::is_full`].
+    pub(crate) fn begin(&mut self, id: NodeId, check: Check) {
+        debug_assert!(!self.is_full());
+        self.next = self.next.min(check.next);
+        self.checks.insert(id, check);
+    }
+
+    /// A peer is asked no more. Whom this node watches is looked at again.
+    pub(crate) fn end(&mut self, id: NodeId, now: Instant) -> Option<Check> {
+        let check = self.checks.remove(&id);
+        if check.is_some() {
+            self.look = self.look.min(now);
+        }
+        check
+    }
+
+    /// A peer is to be asked at this time.
+    pub(crate) fn plan(&mut self, id: NodeId, at: Instant) {
+        if let Some(check) = self.checks.get_mut(&id) {
+            check.next = at;
+            self.next = self.next.min(at);
+        }
+    }
+
+    /// Who is to be asked now.
+    pub(crate) fn due(&self, now: Instant) -> Vec<NodeId> {
+        if now < self.next {
+            return Vec::new();
+        }
+        self.checks.iter().filter(|(_, check)| check.next <= now).map(|(id, _)| *id).collect()
+    }
+
+    /// All who were due have been asked.
+    pub(crate) fn reckon(&mut self, now: Instant) {
+        if now >= self.next {
+            self.next =
+                self.checks.values().map(|check| check.next).min().unwrap_or(Instant::NEVER);
+        }
+    }
+
+    /// The peer that is being asked through others with this number, one of whom is `relay`.
+    pub(crate) fn asked_through(&self, relay: NodeId, nonce: u64) -> Option<NodeId> {
+        let through = |check: &Check| check.relayed == nonce && check.relays.contains(&relay);
+        self.checks.iter().find(|(_, check)| through(check)).map(|(id, _)| *id)
+    }
+
+    /// How many a peer accuses.
+    pub(crate) fn accused_by(&self, id: NodeId) -> usize {
+        let suspicions = self.checks.values().filter_map(|check| check.suspicion.as_ref());
+        suspicions.filter(|suspicion| suspicion.is_by(id)).count()
+    }
+
+    /// Whether one who asks through others may be asked itself now; counts it if so.
+    pub(crate) fn allows_question(&mut self, now: Instant) -> bool {
+        let allowed = self.may_question <= now;
+        if allowed {
+            self.may_question = now + Duration::from_secs(1);
+        }
+        allowed
+    }
+
+    /// This node stood still: whatever it was about to find of others it finds anew.
+    pub(crate) fn forgive(&mut self, now: Instant) {
+        for check in self.checks.values_mut() {
+            (check.asked, check.next) = (0, now + timing::CHECK_AFTER);
+            if let Some(suspicion) = &mut check.suspicion {
+                suspicion.restart(now);
+            }
+        }
+        self.next = self.next.min(now + timing::CHECK_AFTER);
+    }
+
+    /// When there is something to do at the latest.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.next.min(self.look + timing::WATCH_SLACK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> NodeId {
+        NodeId([n; 32])
+    }
+
+    fn check(next: Instant) -> Check {
+        Check {
+            reason: Reason::Watch,
+            nonce: 1,
+            relayed: 2,
+            begun: Instant::ZERO,
+            asked: 3,
+            next,
+            relays: vec![id(9)],
+            received: false,
+            suspicion: None,
+        }
+    }
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_micros(ms * 1_000)
+    }
+
+    #[test]
+    fn the_first_deadline_is_that_of_the_first_who_is_due() {
+        let mut probes = Probes::new(at(0));
+        assert_eq!(probes.deadline(), Instant::NEVER);
+        probes.begin(id(1), check(at(30)));
+        probes.begin(id(2), check(at(20)));
+        assert_eq!(probes.deadline(), at(20));
+        assert_eq!((probes.due(at(19)), probes.due(at(25))), (vec![], vec![id(2)]));
+        probes.plan(id(2), at(50));
+        probes.reckon(at(25));
+        assert_eq!(probes.deadline(), at(30));
+        probes.end(id(1), at(26));
+        assert_eq!(probes.look, at(26), "it is looked whom else there is to watch");
+    }
+
+    #[test]
+    fn who_was_asked_through_others_is_found_by_the_number_and_the_one_who_asks() {
+        let mut probes = Probes::new(at(0));
+        probes.begin(id(1), check(at(30)));
+        assert_eq!(probes.asked_through(id(9), 2), Some(id(1)));
+        assert_eq!(probes.asked_through(id(9), 1), None);
+        assert_eq!(probes.asked_through(id(8), 2), None);
+    }
+
+    #[test]
+    fn who_stood_still_begins_anew_to_ask() {
+        let mut probes = Probes::new(at(0));
+        let suspicion = Some(Suspicion::new(at(5)));
+        probes.begin(id(1), Check { suspicion, ..check(at(30)) });
+        probes.forgive(at(5_000));
+        let check = probes.get(id(1)).unwrap();
+        assert_eq!((check.asked, check.next), (0, at(5_000) + timing::CHECK_AFTER));
+        let time = timing::suspicion(0, 10);
+        assert_eq!(check.suspicion.as_ref().unwrap().until(10, 1), at(5_000) + time);
+    }
+}

@@ -1,0 +1,73 @@
+//! Who watches whom.
+//!
+//! The ids of all nodes, in their order, are a ring, and each node watches the few behind it. So everyone is
+//! watched by as many, whoever knows the same peers knows by whom, and how long a crash goes unnoticed is
+//! bounded. (SWIM asks one member after the other by chance: then it is bounded on average.) Ids are keys, and so
+//! as good as drawn by chance. Who draws keys until one falls right before somebody else's can watch it, and so say
+//! nothing when it dies: then the others, which hear it no more, find out later.
+
+use super::peers::Peers;
+use super::timing;
+use crate::values::{NodeId, limits};
+
+/// Those behind a node on the ring, the nearest first, without this node itself.
+fn behind(peers: &Peers, id: NodeId) -> impl Iterator<Item = NodeId> {
+    let all = peers.after(Some(id)).chain(peers.after(None)).map(|(id, _)| id);
+    all.take(peers.len()).filter(move |other| *other != id)
+}
+
+/// Whom this node watches; their place is the rank that it has among their watchers.
+pub(crate) fn watched(peers: &Peers, own: NodeId) -> impl Iterator<Item = NodeId> {
+    behind(peers, own).take(timing::WATCHERS)
+}
+
+/// Whether a peer may be a watcher of another one, as far as one can tell who knows not quite the same ring.
+pub(crate) fn may_watch(peers: &Peers, watcher: NodeId, other: NodeId) -> bool {
+    behind(peers, watcher).take(limits::ACCUSERS_REACH).any(|id| id == other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::peers::{Peer, Standing};
+    use super::*;
+    use crate::values::Instant;
+
+    fn id(n: u8) -> NodeId {
+        NodeId([n; 32])
+    }
+
+    /// What node `own` of a ring of 1 to `count` knows.
+    fn known(own: u8, count: u8) -> Peers {
+        let mut peers = Peers::new();
+        for n in (1..=count).filter(|&n| n != own) {
+            peers.insert(id(n), Peer::new(1, Standing::Alive, Instant::ZERO));
+        }
+        peers
+    }
+
+    #[test]
+    fn each_node_watches_the_three_behind_it_and_is_watched_by_three() {
+        let watched_by = |own: u8| -> Vec<NodeId> { watched(&known(own, 20), id(own)).collect() };
+        assert_eq!(watched_by(5), [id(6), id(7), id(8)]);
+        assert_eq!(watched_by(19), [id(20), id(1), id(2)]);
+        for n in 1..=20 {
+            let watchers = (1..=20).filter(|&own| watched_by(own).contains(&id(n)));
+            assert_eq!(watchers.count(), timing::WATCHERS);
+        }
+    }
+
+    #[test]
+    fn where_there_are_few_each_watches_all_others_once() {
+        assert_eq!(watched(&known(1, 1), id(1)).count(), 0);
+        assert_eq!(watched(&known(2, 2), id(2)).collect::<Vec<_>>(), [id(1)]);
+        assert_eq!(watched(&known(2, 3), id(2)).collect::<Vec<_>>(), [id(3), id(1)]);
+    }
+
+    #[test]
+    fn who_is_far_off_on_the_ring_may_not_accuse() {
+        let peers = known(100, 90);
+        assert!(may_watch(&peers, id(5), id(6)) && may_watch(&peers, id(85), id(3)));
+        assert!(!may_watch(&peers, id(5), id(40)) && !may_watch(&peers, id(6), id(5)));
+        assert!(!may_watch(&peers, id(5), id(5)));
+    }
+}
