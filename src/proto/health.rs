@@ -55,6 +55,11 @@ impl Health {
         self.score = self.score.saturating_sub(1);
     }
 
+    /// What spoke against it has a cause, which is gone: its link was out.
+    pub(crate) fn recover(&mut self) {
+        self.score = 0;
+    }
+
     /// By what its times are multiplied.
     pub(crate) fn factor(self) -> u32 {
         1 + self.score
@@ -96,5 +101,7 @@ mod tests {
         assert_eq!(health.factor(), 1 + WORST);
         health.mend();
         assert_eq!(health.factor(), WORST);
+        health.recover();
+        assert_eq!(health.factor(), 1);
     }
 }

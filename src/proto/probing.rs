@@ -403,7 +403,8 @@ impl Engine {
     pub(super) fn end_check(&mut self, id: NodeId) {
         let (now, size) = (self.now, self.size());
         let Some(check) = self.probes.end(id, now) else { return };
-        if check.suspicion.is_some_and(|suspicion| suspicion.is_own()) {
+        let was_cut_off = self.contact.has_returned_within(timing::ISOLATED, now);
+        if !was_cut_off && check.suspicion.is_some_and(|suspicion| suspicion.is_own()) {
             self.probes.health.worsen();
         }
         let Some(peer) = self.peers.get_mut(id) else { return };

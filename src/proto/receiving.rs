@@ -92,11 +92,15 @@ impl Engine {
 
     /// Something genuine has come. If it is the first for long, others may have given this node up.
     pub(super) fn hear_somebody(&mut self) {
+        if !self.contact.hear(self.now) {
+            return;
+        }
+        self.probes.health.recover();
         let size = self.size();
-        match self.contact.hear(self.now) {
-            false => {}
-            true if size <= timing::FEW => self.announcer.changed(self.now),
-            true => self.announcer.newcomer(self.now, size, &mut self.rng),
+        if size <= timing::FEW {
+            self.announcer.changed(self.now);
+        } else {
+            self.announcer.newcomer(self.now, size, &mut self.rng);
         }
     }
 

@@ -58,6 +58,22 @@ fn a_host_whose_cable_is_pulled_is_dead_for_ten_within_four_seconds() {
     }
 }
 
+/// Nobody had answered it while its cable was out, so that it mistrusted itself: for a reason that is gone.
+#[test]
+fn who_was_cut_off_finds_out_as_soon_as_others_who_is_cut_off_next() {
+    for seed in 1..=10 {
+        let mut story = Story::with(10, Faults::default(), seed);
+        story.world.cut(story.hosts[2], true);
+        story.world.run_for(secs(7));
+        story.world.cut(story.hosts[2], false);
+        story.world.run_for(secs(4));
+        story.world.cut(story.hosts[3], true);
+        let took = until_forgotten(&mut story, 3);
+        assert!(took < secs(4), "seed {seed}: {took:?}");
+        story.end();
+    }
+}
+
 #[test]
 fn a_crash_is_known_to_all_within_five_seconds_however_many_they_are() {
     for (count, loss) in [(2, 0.0), (3, 0.0), (40, 0.0), (41, 0.2), (120, 0.0), (120, 0.1)] {
