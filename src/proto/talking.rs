@@ -435,7 +435,7 @@ impl Engine {
                 }
             }
         }
-        let ack = Ack { from: self.sender(), to: tell.from.id, n: tell.n };
+        let ack = Ack { from: self.sender(), to: tell.from, n: tell.n };
         let bytes = ack.encode(&self.config.identity);
         self.reply(bytes, arrival.source, arrival.link);
     }
@@ -452,8 +452,12 @@ impl Engine {
     }
 
     pub(super) fn on_ack(&mut self, arrival: &Arrival<'_>, ack: Ack) {
-        if ack.to != self.id() {
+        if ack.to.id != self.id() {
             self.counters.misdirected += 1;
+            return;
+        }
+        if ack.to != self.sender() {
+            self.counters.stale += 1;
             return;
         }
         if !self.is_authentic(arrival) {

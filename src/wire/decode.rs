@@ -197,11 +197,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Datagram> {
         Some("say") => members.entry(Body::Say).map(Datagram::Entry),
         Some("cast") => members.entry(Body::Cast).map(Datagram::Entry),
         Some("tell") => members.tell().map(Datagram::Tell),
-        Some("ack") => Ok(Datagram::Ack(Ack {
-            from: members.sender()?,
-            to: id(members.to.as_deref(), "to")?.ok_or(DecodeError::Member("to"))?,
-            n: need(members.n, "n")?,
-        })),
+        Some("ack") => members.ack().map(Datagram::Ack),
         Some(_) => Err(DecodeError::UnknownType),
         None => Err(DecodeError::Member("type")),
     }
@@ -458,6 +454,12 @@ impl Members<'_> {
                 .decode(sealed.as_bytes())
                 .map_err(|_| DecodeError::Member("box"))?,
         })
+    }
+
+    fn ack(&self) -> Result<Ack> {
+        let id = need(id(self.to.as_deref(), "to")?, "to")?;
+        let to = Sender { id, epoch: need(self.run, "run")? };
+        Ok(Ack { from: self.sender()?, to, n: need(self.n, "n")? })
     }
 }
 

@@ -293,8 +293,8 @@ impl Tell {
 pub struct Ack {
     /// Who has it.
     pub from: Sender,
-    /// Whose message it was.
-    pub to: NodeId,
+    /// Whose message it was, in which run: in each, numbers begin anew.
+    pub to: Sender,
     /// Its number.
     pub n: u64,
 }
@@ -304,7 +304,7 @@ impl Ack {
     pub fn encode(&self, identity: &Identity) -> Vec<u8> {
         let mut object = Object::datagram("ack");
         object.shown("id", self.from.id).json("epoch", self.from.epoch);
-        object.shown("to", self.to).json("n", self.n);
+        object.shown("to", self.to.id).json("run", self.to.epoch).json("n", self.n);
         object.sign(identity)
     }
 }

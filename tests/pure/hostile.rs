@@ -71,6 +71,30 @@ fn what_was_recorded_and_is_replayed_changes_nothing() {
     story.end();
 }
 
+/// Its numbers begin anew in each run.
+#[test]
+fn an_acknowledgement_of_what_was_told_in_an_earlier_run_is_no_receipt() {
+    let mut story = Story::of(2);
+    let to = story.world.id(story.nodes[1]);
+    let told = |event: &Event| matches!(event, Event::Told { .. });
+    story.world.record = Some(Vec::new());
+    story.world.tell(story.nodes[0], to, "received", 1);
+    story.world.run_for(secs(1));
+    let recorded: Vec<Arc<[u8]>> = story.world.record.take().unwrap();
+    assert_eq!(story.count(story.nodes[0], told), 1);
+    story.world.crash(story.nodes[0]);
+    story.world.start(story.nodes[0]);
+    let again = story.nodes[0];
+    story.world.run_for(secs(2));
+    story.world.host(story.hosts[1]).input_loss = 1.0;
+    story.world.tell(again, to, "not received", 1);
+    for bytes in recorded {
+        story.world.inject(again, stranger(1), Hearing::Unicast, bytes);
+    }
+    story.world.run_for(ms(100));
+    assert_eq!(story.count(again, told), 1, "of the first run alone");
+}
+
 #[test]
 fn one_flipped_bit_makes_a_datagram_worthless() {
     let mut story = Story::of(2);

@@ -241,7 +241,7 @@ fn written() -> BTreeMap<&'static str, String> {
         ("say-part", Entry { seq: Some(2), ..entry(Body::Say, long) }.encode(&ada)),
         ("cast", entry(Body::Cast, whole("21.5 °C")).encode(&ada)),
         ("tell", Tell { from: sender(&ada), n: 1, to: bob.id(), sealed }.encode(&ada)),
-        ("ack", Ack { from: sender(&bob), to: ada.id(), n: 1 }.encode(&bob)),
+        ("ack", Ack { from: sender(&bob), to: sender(&ada), n: 1 }.encode(&bob)),
         ("sealed-say", secret.seal(&say, &mut rng)),
     ]
     .into_iter()

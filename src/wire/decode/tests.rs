@@ -91,7 +91,7 @@ fn every_type_reads_back_as_it_was_written() {
 
     let tell = Tell { from: sender(), n: 1, to: me.id(), sealed: vec![1, 2, 3] };
     decodes_to(tell.encode(&me), &Datagram::Tell(tell));
-    let ack = Ack { from: sender(), to: me.id(), n: 1 };
+    let ack = Ack { from: sender(), to: sender(), n: 1 };
     decodes_to(ack.encode(&me), &Datagram::Ack(ack));
 
     let (from, to) = (sender(), told(1).id);
