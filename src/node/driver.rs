@@ -440,13 +440,21 @@ impl Driver {
             return;
         }
         let before: Vec<Link> = self.sockets.links().to_vec();
+        // Where nothing else is left the loopback stands in, which is no news beside what has gone.
+        let stands_in = |link: &Link| {
+            self.wanted.is_empty() && all.iter().any(|i| i.link == link.id && i.loopback)
+        };
         for gone in before.iter().filter(|old| !links.iter().any(|new| new.id == old.id)) {
             self.failing.remove(&gone.id);
+            if stands_in(gone) {
+                continue;
+            }
             let why = "the interface is gone, down or without address".to_owned();
             self.notices.push_back(Notice::LinkDown { name: gone.name.clone(), why });
         }
         let mut failures = self.sockets.set_links(&links);
-        for new in links.iter().filter(|new| !before.iter().any(|old| old.id == new.id)) {
+        let is_new = |link: &&Link| !before.iter().any(|old| old.id == link.id);
+        for new in links.iter().filter(is_new).filter(|link| !stands_in(link)) {
             self.notices.push_back(Notice::LinkUp { name: new.name.clone() });
         }
         for link in returned {

@@ -112,7 +112,7 @@ impl Engine {
     }
 
     /// A copy of an announcement that has come already shows a further path, if it is genuine; and
-    /// that its sender is heard by multicast again, though the copy sent to us alone was faster.
+    /// that its sender is heard by multicast, though the copy sent to us alone was faster.
     fn on_repeated(&mut self, arrival: &Arrival<'_>, presence: &Presence) {
         let known = self.peers.get(presence.from.id).filter(|p| p.epoch == presence.from.epoch);
         let Some(peer) = known else {
@@ -121,7 +121,7 @@ impl Engine {
         };
         self.counters.duplicates += 1;
         let is_new = !peer.paths.has(arrival.link, arrival.source);
-        let is_heard = peer.reach.is_deaf()
+        let is_heard = peer.reach.awaits_multicast(self.now, self.size())
             && arrival.via == Hearing::Multicast
             && peer.paths.tells_of_groups(arrival.source);
         let asks_better = arrival.source.is_ipv4()

@@ -142,6 +142,12 @@ impl Reach {
         Heard::Again
     }
 
+    /// Whether something by multicast would be news: none came for as long as announcements are apart.
+    pub(crate) fn awaits_multicast(&self, now: Instant, size: usize) -> bool {
+        let lately = |heard| now.since(heard) < timing::announce(size);
+        self.deaf || !self.heard().is_some_and(lately)
+    }
+
     /// The two met by a question to one of them alone. `by_seed`: the asker did not know whom it
     /// asked.
     pub(crate) fn meet_alone(&mut self, by_seed: bool) {
@@ -178,14 +184,15 @@ impl Reach {
         (self.confirmed, self.told) = (false, self.deaf && self.told);
     }
 
-    /// Nothing came by multicast for too long from a peer that is there since `since`. `true` if
-    /// this node finds only now that it is deaf to it.
+    /// Nothing came by multicast for too long from a peer, though it and this node have been there since
+    /// `since`. `true` if this node finds only now that it is deaf to it.
     pub(crate) fn miss(&mut self, since: Instant, now: Instant, size: usize) -> bool {
         let patience = match self.heard() {
             Some(_) => timing::deaf(size),
             None => timing::deaf_at_first(size),
         };
-        if self.deaf || now.since(self.heard().unwrap_or(since)) <= patience {
+        let silent_since = self.heard().map_or(since, |heard| heard.max(since));
+        if self.deaf || now.since(silent_since) <= patience {
             return false;
         }
         self.deaf = true;

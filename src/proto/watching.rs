@@ -102,7 +102,7 @@ impl Engine {
                     if peer.is_to_be_asked_again(now) {
                         findings.push(Finding::Check(id, Reason::Question));
                     }
-                    if multicast && peer.reach.miss(peer.since, now, size) {
+                    if multicast && peer.reach.miss(peer.since.max(awake), now, size) {
                         findings.push(Finding::Deaf(id));
                     }
                 }

@@ -106,6 +106,18 @@ fn a_visitor_is_told_all_channels_however_many_there_are() {
     }
 }
 
+/// Two that start at the same time meet by a question to one of them alone, and send each other copies at first:
+/// those come sooner than what goes to the group, which is heard all the same.
+#[test]
+fn where_multicast_works_nobody_is_told_that_it_does_not() {
+    for seed in 1..=30 {
+        let story = Story::with(10, Faults::default(), seed);
+        let path = |event: &Event| matches!(event, Event::Path(_));
+        let told: usize = story.nodes.iter().map(|&node| story.count(node, path)).sum();
+        assert_eq!(told, 0, "seed {seed}");
+    }
+}
+
 #[test]
 fn a_quiet_lan_stays_below_fifty_announcements_a_second_and_a_few_probes_a_host() {
     for (hosts, most, probes) in [(7, 4.0, 2.0), (10, 6.0, 1.1), (30, 18.0, 1.1), (150, 52.0, 4.0)]
