@@ -14,6 +14,8 @@ use crate::values::Instant;
 pub(crate) struct Contact {
     /// When anybody was heard last, with something genuine.
     heard: Instant,
+    /// Since when there has been no such silence that this node may have been cut off.
+    since: Instant,
     /// A peer has fallen silent while nobody was heard.
     lost: bool,
     /// When somebody was heard again after that.
@@ -22,7 +24,7 @@ pub(crate) struct Contact {
 
 impl Contact {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { heard: now, lost: false, returned: None }
+        Self { heard: now, since: now, lost: false, returned: None }
     }
 
     /// Whether nobody at all has been heard lately: then it is this node that is cut off, or it is
@@ -40,11 +42,17 @@ impl Contact {
     /// have given this node up.
     pub(crate) fn hear(&mut self, now: Instant) -> bool {
         let isolated = self.is_isolated(now);
-        if isolated && self.lost {
-            self.returned = Some(now);
+        if isolated {
+            self.since = now;
+            self.returned = Some(now).filter(|_| self.lost).or(self.returned);
         }
         (self.heard, self.lost) = (now, false);
         isolated
+    }
+
+    /// Since when others have been heard without a long silence.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
     }
 
     /// A peer is suspect, or given up for dead.
@@ -79,6 +87,7 @@ mod tests {
             }
             contact.hear(later);
             assert!(!contact.is_isolated(later));
+            assert_eq!(contact.since(), later);
             assert_eq!(contact.compares_until(later).is_some(), cut_off);
             assert_eq!(contact.has_returned_within(timing::ISOLATED, later), cut_off);
             let end = later + timing::ISOLATED;

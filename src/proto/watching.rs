@@ -72,6 +72,9 @@ impl Engine {
         let (multicast, visitor) = (self.config.multicast, self.config.visitor);
         let asking = &self.discovery.asking;
         let awake = self.probes.health.awake();
+        // While it hears nobody at all, it can't tell what comes by multicast.
+        let hears_since = awake.max(self.contact.since());
+        let multicast_counts = multicast && !self.contact.is_isolated(now);
         let mut findings = Vec::new();
         for (id, peer) in self.peers.iter_mut() {
             let silence = now.since(peer.heard.max(awake));
@@ -102,7 +105,8 @@ impl Engine {
                     if peer.is_to_be_asked_again(now) {
                         findings.push(Finding::Check(id, Reason::Question));
                     }
-                    if multicast && peer.reach.miss(peer.since.max(awake), now, size) {
+                    let since = peer.since.max(hears_since);
+                    if multicast_counts && peer.reach.miss(since, now, size) {
                         findings.push(Finding::Deaf(id));
                     }
                 }

@@ -231,6 +231,21 @@ fn a_process_that_stood_still_accuses_nobody_and_is_alive_again() {
     }
 }
 
+#[test]
+fn a_cable_that_was_out_is_no_fault_of_multicast() {
+    for (seed, out) in (1..=10).zip([2, 4, 6, 8, 10, 12, 15, 20, 30, 60]) {
+        let mut story = Story::with(4, Faults::default(), seed);
+        let (host, node) = (story.hosts[1], story.nodes[1]);
+        story.world.cut(host, true);
+        story.world.run_for(secs(out));
+        story.world.cut(host, false);
+        story.world.tell_links(node);
+        story.world.run_for(secs(15));
+        assert_eq!(told(&story, path), [], "out for {out} s");
+        story.end();
+    }
+}
+
 /// A key that nobody runs, known to all as somebody who announces itself.
 struct Liar {
     identity: Identity,
