@@ -17,6 +17,7 @@ use super::contact::Contact;
 use super::direct::Direct;
 use super::discovery::Discovery;
 use super::event::{Event, Input, Output, PeerInfo, Refusal};
+use super::farewells::Farewells;
 use super::fetches::Fetches;
 use super::flapping::Flapping;
 use super::flow::Flow;
@@ -105,6 +106,7 @@ pub struct Engine {
     pub(super) asks: Bucket,
     pub(super) contact: Contact,
     pub(super) probes: Probes,
+    pub(super) farewells: Farewells,
     pub(super) authors: Authors,
     /// Of signed messages.
     pub(super) assemblies: Assemblies,
@@ -174,6 +176,7 @@ impl Engine {
             asks: Bucket::full(now, limits::IDLE_ASK_BURST),
             contact: Contact::new(now),
             probes: Probes::new(now),
+            farewells: Farewells::default(),
             authors: Authors::new(),
             assemblies: Assemblies::new(),
             claimed_assemblies: Assemblies::new(),
@@ -428,6 +431,7 @@ impl Engine {
         self.begin_anew_when_due();
         self.search();
         self.probe_when_due();
+        self.pass_farewells_on();
         self.announce_when_due();
         self.repeat_direct();
         self.ask_when_due();
@@ -468,6 +472,7 @@ impl Engine {
             self.next_told(),
             announce,
             self.probes.deadline(),
+            self.farewells.next(),
             self.direct.next(),
             self.asked.next(),
             self.outbox.next,

@@ -317,6 +317,7 @@ impl Engine {
             peer.epoch = from.epoch;
             peer.seen.mark(n);
         }
+        self.plan_farewell(from.id, arrival.packet.bytes());
         self.lose(from.id, PeerState::Left);
     }
 

@@ -48,11 +48,12 @@ pub struct Counters {
     pub probes_over_rate: u64,
     pub checks_refused: u64,
     pub accusations_refused: u64,
+    pub farewells_refused: u64,
 }
 
 impl Counters {
     /// Names and values, for people and programs.
-    pub fn rows(&self) -> [(&'static str, u64); 34] {
+    pub fn rows(&self) -> [(&'static str, u64); 35] {
         [
             ("datagrams_in", self.datagrams_in),
             ("datagrams_out", self.datagrams_out),
@@ -88,6 +89,7 @@ impl Counters {
             ("probes_over_rate", self.probes_over_rate),
             ("checks_refused", self.checks_refused),
             ("accusations_refused", self.accusations_refused),
+            ("farewells_refused", self.farewells_refused),
         ]
     }
 }

@@ -52,6 +52,7 @@ mod direct;
 mod discovery;
 mod engine;
 mod event;
+mod farewells;
 mod fetches;
 mod finding;
 mod flapping;

@@ -21,6 +21,14 @@ pub(crate) fn watched(peers: &Peers, own: NodeId) -> impl Iterator<Item = NodeId
     behind(peers, own).take(timing::WATCHERS)
 }
 
+/// Whether this node would be one of the watchers of another one, if that were a peer.
+pub(crate) fn is_next(peers: &Peers, own: NodeId, other: NodeId) -> bool {
+    // The way along the ring from this node on.
+    let way = |id: NodeId| (id <= own, id);
+    let between = watched(peers, own).take_while(|id| way(*id) < way(other)).count();
+    between < timing::WATCHERS
+}
+
 /// Whether a peer may be a watcher of another one, as far as one can tell who knows not quite the same ring.
 pub(crate) fn may_watch(peers: &Peers, watcher: NodeId, other: NodeId) -> bool {
     behind(peers, watcher).take(limits::ACCUSERS_REACH).any(|id| id == other)
@@ -61,6 +69,23 @@ mod tests {
         assert_eq!(watched(&known(1, 1), id(1)).count(), 0);
         assert_eq!(watched(&known(2, 2), id(2)).collect::<Vec<_>>(), [id(1)]);
         assert_eq!(watched(&known(2, 3), id(2)).collect::<Vec<_>>(), [id(3), id(1)]);
+    }
+
+    #[test]
+    fn of_those_who_stay_the_nearest_three_are_next_to_one_who_has_gone() {
+        let next_to_four = |gone: &[u8]| -> Vec<u8> {
+            let stay = (1..=20).filter(|n| !gone.contains(n));
+            let is_next = |&own: &u8| {
+                let mut peers = known(own, 20);
+                for &n in gone {
+                    peers.remove(id(n), Instant::ZERO);
+                }
+                super::is_next(&peers, id(own), id(4))
+            };
+            stay.filter(is_next).collect()
+        };
+        assert_eq!(next_to_four(&[4]), [1, 2, 3]);
+        assert_eq!(next_to_four(&[1, 3, 4, 20]), [2, 18, 19]);
     }
 
     #[test]

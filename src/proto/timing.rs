@@ -151,6 +151,10 @@ pub(crate) const CHECKS_ALONE: u8 = 7;
 pub(crate) const LATE: Duration = Duration::from_millis(250);
 pub(crate) const STOOD_STILL: Duration = Duration::from_secs(1);
 
+/// A goodbye is repeated by others after this time, and up to so much later.
+pub(crate) const FAREWELL: Duration = Duration::from_millis(50);
+pub(crate) const FAREWELL_SPREAD: Duration = Duration::from_millis(450);
+
 /// Who asked this node through others was heard if its own probe came within this time.
 pub(crate) const PROBED_LATELY: Duration = Duration::from_secs(3);
 

@@ -278,6 +278,9 @@ pub const PROBE_FOR_ANOTHER: usize = 330;
 /// their silence.
 pub const CHECKS: usize = 4_096;
 
+/// Goodbyes of others that may have to be repeated, for half a second.
+pub const FAREWELLS: usize = 1_024;
+
 /// Accusations of one accuser that count at a time. Who watches three accuses few.
 pub const ACCUSED_BY_ONE: usize = 8;
 

@@ -22,6 +22,22 @@ fn who_says_goodbye_has_left_at_once_for_everyone() {
     story.end();
 }
 
+/// Of 50 who go and 50 who stay, where a fifth is lost, a hundred would miss both copies of a goodbye.
+#[test]
+fn whose_goodbye_is_lost_to_somebody_has_left_for_that_one_too_before_long() {
+    let mut late = 0;
+    for seed in 1..=3 {
+        let mut story = Story::quietly(100, seed);
+        story.world.lan(story.lan).faults = Faults::losing(0.2);
+        for n in 0..50 {
+            story.world.stop(story.nodes[n]);
+        }
+        story.world.run_for(secs(2));
+        late += story.live().iter().map(|&node| story.known(node) - 49).sum::<usize>();
+    }
+    assert!(late <= 20, "{late} of 300");
+}
+
 #[test]
 fn who_is_mute_and_leaves_at_once_has_left_for_everyone() {
     let mut story = Story::of(3);
