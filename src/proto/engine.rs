@@ -39,6 +39,7 @@ use super::repeats::Repeats;
 use super::six::Six;
 use super::store::Store;
 use super::timing;
+use super::untold::Untold;
 use crate::values::{Attachment, ChannelName, Epoch, Instant, LinkId, NodeId, Rng, limits};
 use crate::wire::{PresenceKind, Profile, Secret, Sender, Summary, Verifier};
 
@@ -95,6 +96,7 @@ pub struct Engine {
     pub(super) confirms: Confirms,
     pub(super) receipts: Receipts,
     pub(super) recalls: Recalls,
+    pub(super) untold: Untold,
     pub(super) orphans: Orphans,
     pub(super) fetches: Fetches,
     /// What this node misses may be waiting to be read, until then.
@@ -167,6 +169,7 @@ impl Engine {
             confirms: Confirms::default(),
             receipts: Receipts::default(),
             recalls: Recalls::default(),
+            untold: Untold::default(),
             orphans: Orphans::new(),
             fetches: Fetches::default(),
             behind: Instant::ZERO,
@@ -383,6 +386,7 @@ impl Engine {
             return;
         }
         self.recalls.leave(name);
+        self.untold.leave(name);
         self.orphans.leave(name);
         self.logs.leave(name);
         if let Some(group) = self.channels.leave(name)
@@ -433,6 +437,7 @@ impl Engine {
         self.ask_when_due();
         self.remind_when_due();
         self.recall_when_due();
+        self.find_beginnings_when_due();
         self.follow_when_due();
         self.repair_when_due();
         self.repeat_when_due();
@@ -478,6 +483,7 @@ impl Engine {
             self.confirms.next(),
             self.receipts.next(),
             self.recalls.next(),
+            self.untold.next(),
             self.orphans.next(),
             review,
         ]

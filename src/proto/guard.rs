@@ -43,6 +43,7 @@ pub struct Counters {
     pub questions_unproven: u64,
     pub questions_over_limit: u64,
     pub early_refused: u64,
+    pub untold: u64,
     pub wants_over_rate: u64,
     pub repairs_over_rate: u64,
     pub probes_over_rate: u64,
@@ -52,7 +53,7 @@ pub struct Counters {
 
 impl Counters {
     /// Names and values, for people and programs.
-    pub fn rows(&self) -> [(&'static str, u64); 34] {
+    pub fn rows(&self) -> [(&'static str, u64); 35] {
         [
             ("datagrams_in", self.datagrams_in),
             ("datagrams_out", self.datagrams_out),
@@ -83,6 +84,7 @@ impl Counters {
             ("questions_unproven", self.questions_unproven),
             ("questions_over_limit", self.questions_over_limit),
             ("early_refused", self.early_refused),
+            ("untold", self.untold),
             ("wants_over_rate", self.wants_over_rate),
             ("repairs_over_rate", self.repairs_over_rate),
             ("probes_over_rate", self.probes_over_rate),

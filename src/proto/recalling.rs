@@ -45,11 +45,11 @@ impl Engine {
                     orphans::Due::First { whom, theirs } => {
                         let (mine, nonce) = (self.orphan_digest(&channel), self.rng.u64());
                         if self.orphans.ask(&channel, (whom, theirs), mine, nonce, self.now) {
-                            self.send_recall(whom, channel, nonce, 0);
+                            self.send_recall(whom, channel, nonce, Some(0));
                         }
                     }
                     orphans::Due::Again { whom, nonce } => {
-                        self.send_recall(whom, channel, nonce, 0);
+                        self.send_recall(whom, channel, nonce, Some(0));
                     }
                 }
             }
@@ -73,7 +73,7 @@ impl Engine {
         self.recalls.asked(channel, whom, nonce);
         let last =
             if self.recalls.is_resumed(channel) { limits::RECALL } else { self.wanted(channel) };
-        self.send_recall(whom, channel.clone(), nonce, last);
+        self.send_recall(whom, channel.clone(), nonce, Some(last));
     }
 
     /// How many of a channel's last messages are fetched.
@@ -81,19 +81,30 @@ impl Engine {
         self.config.recall.max(self.recalls.wanted(channel).unwrap_or(0))
     }
 
-    fn send_recall(&mut self, whom: NodeId, channel: ChannelName, nonce: u64, last: u32) {
-        let Some(peer) = self.peers.get(whom) else { return };
+    /// Asks a peer for so many of the last messages; or, if for none, how far its own log went when this
+    /// node came. Returns whether it could be asked.
+    pub(super) fn send_recall(
+        &mut self,
+        whom: NodeId,
+        channel: ChannelName,
+        nonce: u64,
+        last: Option<u32>,
+    ) -> bool {
+        let Some(peer) = self.peers.get(whom) else { return false };
         // A token is worth something only at the address that it was given to.
         let Some((path, token)) = peer.paths.best_with_token() else {
             // The one it gave was lost. Its answer brings another, for the next time.
-            return self.ask_peer(whom);
+            self.ask_peer(whom);
+            return false;
         };
         let to = Destination::Address(path.addr, path.link);
         let since = self.recalls.since(&channel, self.now).as_millis();
         let since = u64::try_from(since).unwrap_or(u64::MAX);
-        let recall = Recall { from: self.sender(), channel, nonce, token, since, last };
+        let (last, own) = (last.unwrap_or(0), last.is_none());
+        let recall = Recall { from: self.sender(), channel, nonce, token, since, last, own };
         let bytes = recall.encode(&self.config.identity);
         self.transmit(bytes, to);
+        true
     }
 
     fn want_from(&mut self, whom: NodeId, name: &LogName, spans: Vec<Span>) {
@@ -115,7 +126,9 @@ impl Engine {
             self.counters.misdirected += 1;
             return;
         }
-        if !self.channels.has(&recall.channel) {
+        // Who speaks in a channel in which it does not take part knows of its own log only.
+        let knows = recall.own && self.heads.head(&recall.channel) > 0;
+        if !self.channels.has(&recall.channel) && !knows {
             self.counters.other_channel += 1;
             return;
         }
@@ -132,11 +145,15 @@ impl Engine {
         peer.paths.prove(arrival.link, arrival.source, self.now);
         self.review_versions(recall.from.id);
         let since = self.now - Duration::from_millis(recall.since);
-        let rows = self.rows(&recall.channel, recall.last, since);
+        let rows = if recall.own {
+            self.own_row(&recall.channel, since).into_iter().collect()
+        } else {
+            self.rows(&recall.channel, recall.last, since)
+        };
         let (channel, nonce) = (recall.channel.clone(), recall.nonce);
         let (source, link) = (arrival.source, arrival.link);
         let wanted = Wanted::Logs { channel, nonce, source, link, rows };
-        if !self.config.keep {
+        if !self.config.keep || recall.own {
             return self.tell_logs(wanted);
         }
         // Where there is no room to look it up, the asker asks somebody else.
@@ -324,9 +341,10 @@ impl Engine {
         if !self.is_authentic(arrival) {
             return;
         }
+        self.take_own_row(page);
         let (whom, channel) = ((page.from.id, page.re), &page.channel);
         if let Some(rows) = self.recalls.page(channel, whom, page.page, &page.logs) {
-            self.recall(channel, page.from.id, &rows);
+            self.recall(channel, page.from.id, rows);
         }
         let mine = self.orphan_digest(channel);
         let listed = self.orphans.page(channel, mine, whom, page.page, &page.logs);
@@ -338,31 +356,45 @@ impl Engine {
     }
 
     /// A peer has told which logs there are: of what was said before, the last is fetched.
-    fn recall(&mut self, channel: &ChannelName, whom: NodeId, rows: &[Stretch]) {
+    fn recall(&mut self, channel: &ChannelName, whom: NodeId, mut rows: Vec<Stretch>) {
         if self.recalls.is_resumed(channel) {
-            for row in rows {
+            for row in &rows {
                 self.catch_up(channel, whom, row);
             }
             if self.recalls.wanted(channel).is_none() {
                 return;
             }
         }
+        // What an earlier run of this node has said is all history; who keeps it has it.
+        let (id, epoch, keeps) = (self.id(), self.epoch(), self.config.keep);
+        rows.retain(|row| row.author.id != id || !keeps && row.author.epoch != epoch);
+        for row in &rows {
+            let own = row.author.id == id;
+            let name = LogName { channel: channel.clone(), author: row.author };
+            let is_here = self.is_here(row.author);
+            // Who is asked itself where to begin is believed, and nobody else.
+            let asked = is_here && self.untold.has(&name);
+            if self.logs.get(&name).is_none() && !asked {
+                self.begin_at(&name, if own { row.to } else { row.before }, Word::Hearsay);
+            }
+            if row.before < row.to && !own && !is_here {
+                self.hear_of_head(&name, row.to, whom);
+            }
+        }
+        self.recalls.put_off(channel, whom, rows);
+        self.take_up_the_past(channel);
+    }
+
+    /// Fetches the last of what was said before, once it is known of all logs what that is.
+    pub(super) fn take_up_the_past(&mut self, channel: &ChannelName) {
+        if self.untold.is_in(channel) {
+            return;
+        }
+        let Some((whom, rows)) = self.recalls.resolve(channel) else { return };
         let mut missing = Vec::new();
         let mut left = if self.wanted(channel) > 0 { limits::RECALLED } else { 0 };
         for row in rows {
-            // What an earlier run of this node has said is all history; who keeps it has it.
-            let own = row.author.id == self.id();
-            if own && (self.config.keep || row.author.epoch == self.epoch()) {
-                continue;
-            }
             let name = LogName { channel: channel.clone(), author: row.author };
-            if self.logs.get(&name).is_none() {
-                let done = if own { row.to } else { row.before };
-                self.logs.follow(&name, Log::new(done, Word::Hearsay, self.now), self.now);
-            }
-            if row.before < row.to && !own && !self.is_here(row.author) {
-                self.hear_of_head(&name, row.to, whom);
-            }
             // What came while this node was here is no history.
             let before = self.logs.get(&name).map_or(0, Log::lost);
             let Some(span) = row.span().filter(|span| span.from <= before) else { continue };
@@ -389,13 +421,13 @@ impl Engine {
             }
             // What this peer has not, another may have.
             let done = row.before.max(row.to.saturating_sub(limits::CATCH_UP));
-            self.logs.follow(&name, Log::new(done, Word::Hearsay, self.now), self.now);
+            self.begin_at(&name, done, Word::Hearsay);
         }
         self.hear_of_head(&name, row.to, whom);
     }
 
     /// Whether an author is a peer, in that run.
-    fn is_here(&self, author: Sender) -> bool {
+    pub(super) fn is_here(&self, author: Sender) -> bool {
         let peer = self.peers.get(author.id);
         peer.is_some_and(|peer| {
             peer.epoch == author.epoch && !matches!(peer.standing, Standing::Told { .. })

@@ -138,6 +138,7 @@ fn logs() -> [(&'static str, Vec<u8>); 9] {
         token: 7,
         since: 40,
         last: 50,
+        own: false,
     };
     let row = Stretch { author, from: 3, to: 17, before: 17 };
     let page = LogsPage { from: author, re: 9, channel, page: (0, 1), logs: vec![row] };
