@@ -2,8 +2,8 @@
 //!
 //! What was said before this node came is of no interest, but for the last of it, which is fetched as the
 //! past ([`super::recalling`]); what was said since is to come, all of it. Who is there when this node comes
-//! has said what it has said before. Who is met only later, since this node was alone, may have spoken
-//! before and since: it is asked.
+//! has said before what it has said. Who is met only later, since this node was alone or there are many,
+//! may have spoken before and since: it is asked.
 
 use super::engine::Engine;
 use super::log::{Log, Word};
@@ -25,7 +25,7 @@ impl Engine {
             if met && !known && self.recalls.is_new(channel, self.now) {
                 // Said before this node came: of that, only the last is of interest.
                 self.logs.follow(&name, Log::new(*head, Word::Authors, self.now), self.now);
-            } else if known || !self.is_untold(&name, *head, None) {
+            } else if known || !self.is_untold(&name, *head, met, None) {
                 self.learn_head(&name, *head);
             }
         }
@@ -54,28 +54,32 @@ impl Engine {
     }
 
     /// Whether it has to be found out where to begin with a log that is not followed, and that goes up to
-    /// `head` at least. Until then nothing of it is taken.
+    /// `head` at least. Until then nothing of it is taken. `met`: its author was not known before.
     pub(super) fn is_untold(
         &mut self,
         name: &LogName,
         head: u64,
+        met: bool,
         source: Option<Source>,
     ) -> bool {
-        if !self.untold.has(name) && !self.may_be_older(name, head) {
+        if !self.untold.has(name) && !self.may_be_older(name, head, met) {
             return false;
         }
         // By then whoever is asked for the past may have told of the author's earlier runs, which
         // come first.
-        let first = self.now + timing::RECALL + self.rng.up_to(timing::RECALL);
+        let listeners = self.listeners(&name.channel, None);
+        let spread = timing::RECALL.max(timing::receipt_spread(listeners));
+        let first = self.now + timing::RECALL + self.rng.up_to(spread);
         let untold = self.untold.note(name, head, source, first, self.now);
         self.counters.untold += u64::from(untold);
         untold
     }
 
     /// Whether some of a log may have been said before this node came, and some since.
-    fn may_be_older(&self, name: &LogName, head: u64) -> bool {
+    fn may_be_older(&self, name: &LogName, head: u64, met: bool) -> bool {
         let forgotten = self.logs.has_forgotten() && !self.authors.is_new_run(name.author);
-        if forgotten || !self.recalls.was_alone(&name.channel, self.now) {
+        let was_alone = self.recalls.was_alone(&name.channel, self.now);
+        if forgotten || self.recalls.is_resumed(&name.channel) || !(met || was_alone) {
             return false;
         }
         // Who is no peer may be about to be met; but not a command that only says something, nor
@@ -116,6 +120,7 @@ impl Engine {
         if let Some(met) = self.untold.take(name) {
             self.logs.update(name, self.now, |log| log.source = met.source);
             self.learn_head(name, met.head);
+            self.take_up_the_past(&name.channel);
         }
     }
 
@@ -126,7 +131,6 @@ impl Engine {
         if self.untold.is_answer(&name, page.re) {
             self.begin_at(&name, row.before, Word::Authors);
             self.learn_head(&name, row.to);
-            self.take_up_the_past(&name.channel);
         }
     }
 

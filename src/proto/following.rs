@@ -13,9 +13,7 @@ use super::receiving::Arrival;
 use super::sending::destination;
 use super::timing;
 use crate::values::{ChannelName, Instant, NodeId, limits};
-use crate::wire::{
-    ChannelLogs, Content, Entry, Head, Hearing, Payload, Sender, Span, Want, decode_content,
-};
+use crate::wire::{Content, Entry, Head, Hearing, Payload, Sender, Span, Want, decode_content};
 
 impl Engine {
     /// A signed `say` has come, from its author or from somebody who has it.
@@ -56,7 +54,7 @@ impl Engine {
         }
         if self.logs.get(&name).is_none() {
             let source = (arrival.source, arrival.link, self.now);
-            if self.is_untold(&name, span.to, Some(source)) {
+            if self.is_untold(&name, span.to, false, Some(source)) {
                 return;
             }
             let done = self.first_wanted(&name, seq - 1);
@@ -175,7 +173,7 @@ impl Engine {
             return;
         }
         let from = (arrival.source, arrival.link, self.now);
-        if !known && self.is_untold(&name, head.seq, Some(from)) {
+        if !known && self.is_untold(&name, head.seq, false, Some(from)) {
             return;
         }
         if head.confirm {

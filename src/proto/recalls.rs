@@ -165,12 +165,9 @@ impl Recalls {
     /// Whether there has been nobody, since it was joined and for longer than it takes to find those who
     /// are there; until just now, when all that is met there may be from before and from since.
     pub(crate) fn was_alone(&self, channel: &ChannelName, now: Instant) -> bool {
-        self.0.get(channel).is_some_and(|joined| {
-            let alone = match joined.met {
-                None => joined.is_alone(now),
-                Some(met) => now < met + timing::MEETING,
-            };
-            alone && joined.resumed.is_none()
+        self.0.get(channel).is_some_and(|joined| match joined.met {
+            None => joined.is_alone(now),
+            Some(met) => now < met + timing::MEETING,
         })
     }
 
@@ -386,6 +383,38 @@ mod tests {
         assert_eq!(exhaust(&mut recalls, Some(WHOM)), timing::RECALL_TRIES);
         recalls.met(at(20_000_000));
         assert_eq!(recalls.next(), Instant::NEVER, "it has had its chance");
+    }
+
+    #[test]
+    fn who_has_met_nobody_for_a_while_was_alone_until_a_while_after_somebody_is_there() {
+        let (mut recalls, lobby) = (Recalls::default(), ChannelName::lobby());
+        recalls.join(&lobby, at(0));
+        let (late, met) = (at(0) + timing::SETTLE, at(4_000));
+        assert!(!recalls.was_alone(&lobby, at(1)) && recalls.was_alone(&lobby, late));
+        recalls.met(at(1));
+        assert!(recalls.was_alone(&lobby, late), "it has not found it in time");
+        recalls.met(met);
+        assert_eq!(recalls.next(), met + timing::RECALL, "now there is somebody to ask");
+        recalls.met(at(5_000));
+        recalls.asked(&lobby, WHOM, 7);
+        assert!(recalls.was_alone(&lobby, at(8_999)), "not all are met at once");
+        assert!(!recalls.was_alone(&lobby, met + timing::MEETING));
+        let mut fresh = Recalls::default();
+        fresh.join(&lobby, at(0));
+        fresh.asked(&lobby, WHOM, 7);
+        assert!(!fresh.was_alone(&lobby, late), "somebody was there when it came");
+    }
+
+    #[test]
+    fn what_is_put_off_is_taken_up_once() {
+        let (mut recalls, lobby) = (Recalls::default(), ChannelName::lobby());
+        recalls.join(&lobby, at(0));
+        assert_eq!(recalls.resolve(&lobby), None);
+        let rows = vec![Stretch { author: author(1), from: 1, to: 2, before: 2 }];
+        recalls.put_off(&lobby, WHOM, rows.clone());
+        assert!(recalls.is_under_way(&lobby));
+        assert_eq!(recalls.resolve(&lobby), Some((WHOM, rows)));
+        assert_eq!((recalls.resolve(&lobby), recalls.is_under_way(&lobby)), (None, false));
     }
 
     #[test]

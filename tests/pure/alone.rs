@@ -160,6 +160,26 @@ fn who_was_alone_and_is_reached_by_unicast_only_is_told_the_same() {
     it.story.end();
 }
 
+/// In a large group it takes a while until all are met, and the answer to who asks for the past does not
+/// tell of all of their logs.
+#[test]
+fn who_comes_to_many_is_not_told_of_what_they_have_said_before_as_of_news() {
+    let mut story = Story::quietly(200, 4);
+    let authors = story.nodes.clone();
+    for texts in numbered("old", 3).chunks(1) {
+        all_say(&mut story, &authors, texts);
+        story.world.run_for(secs(2));
+    }
+    let lan = story.lan;
+    story.world.lan(lan).faults = Faults::losing(0.1);
+    let host = story.host();
+    let late = story.start(host, curious());
+    story.world.run_for(secs(15));
+    let news = messages(&story, late).filter(|message| !message.history).count();
+    assert_eq!(news, 0);
+    story.end();
+}
+
 /// Nobody but the author itself can tell anybody how far its log went at any time.
 #[test]
 fn three_that_were_alone_and_meet_at_once_are_told_of_all_that_each_has_said_since_they_came() {

@@ -140,6 +140,7 @@ fn logs() -> [(&'static str, Vec<u8>); 9] {
         last: 50,
         own: false,
     };
+    let own = Recall { last: 0, own: true, ..recall.clone() };
     let row = Stretch { author, from: 3, to: 17, before: 17 };
     let page = LogsPage { from: author, re: 9, channel, page: (0, 1), logs: vec![row] };
     [
