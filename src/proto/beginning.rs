@@ -10,8 +10,8 @@ use super::log::{Log, Word};
 use super::logs::LogName;
 use super::timing;
 use super::untold::{Due, Source};
-use crate::values::{ChannelName, Instant, limits};
-use crate::wire::{ChannelLogs, LogsPage, Sender, Stretch};
+use crate::values::limits;
+use crate::wire::{ChannelLogs, LogsPage, Sender, Span};
 
 impl Engine {
     /// What a peer's announcement says of its own logs. `met`: it was not known before.
@@ -25,7 +25,7 @@ impl Engine {
             if met && !known && self.recalls.is_new(channel, self.now) {
                 // Said before this node came: of that, only the last is of interest.
                 self.logs.follow(&name, Log::new(*head, Word::Authors, self.now), self.now);
-            } else if known || !self.is_untold(&name, *head, met, None) {
+            } else if known || !self.is_untold(&name, Span { from: *head, to: *head }, met, None) {
                 self.learn_head(&name, *head);
             }
         }
@@ -53,38 +53,41 @@ impl Engine {
         head.saturating_sub(limits::CATCH_UP)
     }
 
-    /// Whether it has to be found out where to begin with a log that is not followed, and that goes up to
-    /// `head` at least. Until then nothing of it is taken. `met`: its author was not known before.
+    /// Whether it has to be found out where to begin with a log that is not followed, of which this is
+    /// heard. Until then nothing of it is taken. `met`: its author was not known before.
     pub(super) fn is_untold(
         &mut self,
         name: &LogName,
-        head: u64,
+        heard: Span,
         met: bool,
         source: Option<Source>,
     ) -> bool {
-        if !self.untold.has(name) && !self.may_be_older(name, head, met) {
-            return false;
+        if !self.untold.has(name) {
+            if !self.may_be_older(name, heard.from, met) || self.untold.is_full() {
+                return false;
+            }
+            // By then whoever is asked for the past may have told of the author's earlier runs, which
+            // come first.
+            let spread = timing::receipt_spread(self.listeners(&name.channel, None));
+            let spread = self.rng.up_to(spread.max(timing::RECALL));
+            self.untold.meet(name, self.now + timing::RECALL + spread, self.now);
         }
-        // By then whoever is asked for the past may have told of the author's earlier runs, which
-        // come first.
-        let listeners = self.listeners(&name.channel, None);
-        let spread = timing::RECALL.max(timing::receipt_spread(listeners));
-        let first = self.now + timing::RECALL + self.rng.up_to(spread);
-        let untold = self.untold.note(name, head, source, first, self.now);
-        self.counters.untold += u64::from(untold);
-        untold
+        self.untold.hear(name, heard.to, source);
+        self.counters.untold += 1;
+        true
     }
 
-    /// Whether some of a log may have been said before this node came, and some since.
-    fn may_be_older(&self, name: &LogName, head: u64, met: bool) -> bool {
+    /// Whether some of a log may have been said before this node came, and some since; of which this
+    /// number is heard.
+    fn may_be_older(&self, name: &LogName, seq: u64, met: bool) -> bool {
         let forgotten = self.logs.has_forgotten() && !self.authors.is_new_run(name.author);
         let was_alone = self.recalls.was_alone(&name.channel, self.now);
         if forgotten || self.recalls.is_resumed(&name.channel) || !(met || was_alone) {
             return false;
         }
         // Who is no peer may be about to be met; but not a command that only says something, nor
-        // anybody whose first word has come.
-        let passes = || head == 1 || self.visitors.peek(&name.author).is_some();
+        // anybody whose first word comes.
+        let passes = || seq == 1 || self.visitors.peek(&name.author).is_some();
         self.is_here(name.author) || !passes()
     }
 
@@ -103,20 +106,20 @@ impl Engine {
                     }
                 }
                 Due::Ask(_) => {}
-                Due::GiveUp(name) => {
-                    if let Some(met) = self.untold.take(&name) {
-                        self.learn_head(&name, met.head);
-                        self.logs.update(&name, self.now, |log| log.source = met.source);
-                    }
-                    self.take_up_the_past(&name.channel);
+                Due::GiveUp(name, head) => {
+                    let done = self.first_wanted(&name, head);
+                    self.begin_at(&name, done, Word::Authors);
                 }
             }
         }
     }
 
-    /// A log of which everything up to `done` is of no interest here, as somebody says, is followed.
+    /// A log of which everything up to `done` is of no interest here, as somebody says, is followed if it
+    /// is not yet.
     pub(super) fn begin_at(&mut self, name: &LogName, done: u64, word: Word) {
-        self.logs.follow(name, Log::new(done, word, self.now), self.now);
+        if self.logs.get(name).is_none() {
+            self.logs.follow(name, Log::new(done, word, self.now), self.now);
+        }
         if let Some(met) = self.untold.take(name) {
             self.logs.update(name, self.now, |log| log.source = met.source);
             self.learn_head(name, met.head);
@@ -132,20 +135,5 @@ impl Engine {
             self.begin_at(&name, row.before, Word::Authors);
             self.learn_head(&name, row.to);
         }
-    }
-
-    /// How far this node's own log in a channel went at a time, if there is any.
-    pub(super) fn own_row(&self, channel: &ChannelName, since: Instant) -> Option<Stretch> {
-        let to = self.heads.head(channel);
-        let mut before = to;
-        // A long message of which some was said before and some since is said since.
-        let mut begins = true;
-        for shown in self.said.latest(channel) {
-            if shown.at < since && begins {
-                break;
-            }
-            (before, begins) = (shown.span.from - 1, shown.begins);
-        }
-        (to > 0).then_some(Stretch { author: self.sender(), from: 0, to, before })
     }
 }

@@ -54,7 +54,7 @@ impl Engine {
         }
         if self.logs.get(&name).is_none() {
             let source = (arrival.source, arrival.link, self.now);
-            if self.is_untold(&name, span.to, false, Some(source)) {
+            if self.is_untold(&name, span, false, Some(source)) {
                 return;
             }
             let done = self.first_wanted(&name, seq - 1);
@@ -173,7 +173,8 @@ impl Engine {
             return;
         }
         let from = (arrival.source, arrival.link, self.now);
-        if !known && self.is_untold(&name, head.seq, false, Some(from)) {
+        let last = Span { from: head.seq, to: head.seq };
+        if !known && self.is_untold(&name, last, false, Some(from)) {
             return;
         }
         if head.confirm {

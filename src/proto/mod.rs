@@ -96,6 +96,7 @@ mod six;
 mod store;
 mod suspicion;
 mod talking;
+mod telling;
 mod timing;
 mod untold;
 mod watching;

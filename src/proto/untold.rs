@@ -40,8 +40,8 @@ pub(crate) struct Met {
 pub(crate) enum Due {
     /// Its author is to be asked.
     Ask(LogName),
-    /// It was waited for long enough.
-    GiveUp(LogName),
+    /// That was waited for long enough; the author has told that it goes so far.
+    GiveUp(LogName, u64),
 }
 
 /// At most [`limits::UNTOLD`] of them; the others are followed as any that is met.
@@ -49,30 +49,25 @@ pub(crate) enum Due {
 pub(crate) struct Untold(BTreeMap<LogName, Met>);
 
 impl Untold {
-    /// The author has told of a log, that it goes so far. It is to be asked at `first`. `false` if there
-    /// is no room.
-    pub(crate) fn note(
-        &mut self,
-        name: &LogName,
-        head: u64,
-        source: Option<Source>,
-        first: Instant,
-        now: Instant,
-    ) -> bool {
-        if self.0.len() >= limits::UNTOLD && !self.0.contains_key(name) {
-            return false;
+    /// Whether there is no room for one more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() >= limits::UNTOLD
+    }
+
+    /// A log is met, and its author is to be asked at `first`.
+    pub(crate) fn meet(&mut self, name: &LogName, first: Instant, now: Instant) {
+        let until = now + timing::UNTOLD;
+        let met = Met { head: 0, source: None, nonce: None, tries: 0, next: first, until };
+        self.0.insert(name.clone(), met);
+    }
+
+    /// The author has told that a log goes so far. Only it tells of more than is known; the rest may be
+    /// what somebody else sends again.
+    pub(crate) fn hear(&mut self, name: &LogName, head: u64, source: Option<Source>) {
+        if let Some(met) = self.0.get_mut(name).filter(|met| met.head < head) {
+            met.head = head;
+            met.source = source.or(met.source);
         }
-        let met = self.0.entry(name.clone()).or_insert_with(|| Met {
-            head,
-            source,
-            nonce: None,
-            tries: 0,
-            next: first,
-            until: now + timing::UNTOLD,
-        });
-        met.head = met.head.max(head);
-        met.source = source.or(met.source);
-        true
     }
 
     /// Whether it is not known yet where to begin with a log.
@@ -94,7 +89,7 @@ impl Untold {
         let mut due = Vec::new();
         for (name, met) in &mut self.0 {
             if met.until <= now {
-                due.push(Due::GiveUp(name.clone()));
+                due.push(Due::GiveUp(name.clone(), met.head));
             } else if met.next <= now {
                 met.next = now + timing::untold_again(met.tries);
                 due.push(Due::Ask(name.clone()));
@@ -144,8 +139,9 @@ mod tests {
     #[test]
     fn an_author_is_asked_again_and_again_and_not_for_ever() {
         let mut untold = Untold::default();
-        assert!(untold.note(&log(1), 5, None, at(40), at(0)));
-        assert!(untold.note(&log(1), 3, None, at(900), at(20)), "that is known already");
+        untold.meet(&log(1), at(40), at(0));
+        untold.hear(&log(1), 5, None);
+        untold.hear(&log(1), 3, None);
         let (mut asked, mut last) = (0, Vec::new());
         while untold.next() < at(0) + timing::UNTOLD {
             last = untold.due(untold.next());
@@ -155,7 +151,7 @@ mod tests {
         }
         assert_eq!((asked, last.len()), (6, 1));
         assert!(!untold.is_answer(&log(1), 5) && untold.is_answer(&log(1), 6));
-        assert_eq!(untold.due(untold.next()), [Due::GiveUp(log(1))]);
+        assert_eq!(untold.due(untold.next()), [Due::GiveUp(log(1), 5)]);
         assert_eq!(untold.take(&log(1)).map(|met| met.head), Some(5));
         assert_eq!(untold.next(), Instant::NEVER);
     }
@@ -163,7 +159,7 @@ mod tests {
     #[test]
     fn who_can_not_be_asked_yet_is_tried_soon_again_and_counts_as_not_asked() {
         let mut untold = Untold::default();
-        untold.note(&log(1), 5, None, at(0), at(0));
+        untold.meet(&log(1), at(0), at(0));
         for n in 0..10 {
             assert_eq!(untold.next(), at(n * 80));
             assert_eq!(untold.due(untold.next()).len(), 1);
@@ -171,12 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_is_not_noted() {
+    fn there_is_room_for_so_many_and_a_channel_is_left_with_all_of_them() {
         let mut untold = Untold::default();
-        let room = (0..200).filter(|n| untold.note(&log(*n), 1, None, at(0), at(0))).count();
-        assert_eq!(room, limits::UNTOLD);
-        assert!(untold.note(&log(0), 2, None, at(0), at(0)), "of that it is known");
+        for n in 0..limits::UNTOLD as u64 {
+            assert!(!untold.is_full());
+            untold.meet(&log(n), at(0), at(0));
+        }
+        assert!(untold.is_full() && untold.has(&log(0)));
         untold.leave(&ChannelName::lobby());
-        assert!(!untold.is_in(&ChannelName::lobby()) && !untold.has(&log(0)));
+        assert!(!untold.is_in(&ChannelName::lobby()) && !untold.is_full());
     }
 }

@@ -29,14 +29,14 @@ fn all_say(story: &mut Story, authors: &[NodeIndex], texts: &[String]) {
 }
 
 /// Three hosts, the first of which has said 500 messages; and one that comes afterwards, and is cut off.
-struct Late {
+struct Meeting {
     story: Story,
     author: NodeIndex,
     old: Vec<String>,
     late: NodeIndex,
 }
 
-impl Late {
+impl Meeting {
     fn new(seed: u64, spec: Spec) -> Self {
         let mut story = Story::with(3, Faults::default(), seed);
         let (author, old) = (story.nodes[0], numbered("old", 500));
@@ -66,7 +66,7 @@ impl Late {
 #[test]
 fn who_was_alone_is_told_of_the_last_that_a_present_author_has_said_before_and_of_all_since() {
     for wait in [2, 4, 60] {
-        let mut it = Late::new(5, curious());
+        let mut it = Meeting::new(5, curious());
         it.story.world.run_for(secs(wait));
         let news = numbered("meanwhile", 5);
         all_say(&mut it.story, &[it.author], &news);
@@ -82,7 +82,7 @@ fn who_was_alone_is_told_of_the_last_that_a_present_author_has_said_before_and_o
 #[test]
 fn who_was_alone_is_told_the_same_where_much_is_lost() {
     for seed in 1..=20 {
-        let mut it = Late::new(seed, curious());
+        let mut it = Meeting::new(seed, curious());
         it.story.world.run_for(secs(20));
         let news = numbered("meanwhile", 40);
         all_say(&mut it.story, &[it.author], &news);
@@ -97,7 +97,7 @@ fn who_was_alone_is_told_the_same_where_much_is_lost() {
 
 #[test]
 fn who_was_alone_and_does_not_want_the_past_is_told_of_what_was_said_since() {
-    let mut it = Late::new(7, Spec::default());
+    let mut it = Meeting::new(7, Spec::default());
     it.story.world.run_for(secs(20));
     let news = numbered("meanwhile", 5);
     all_say(&mut it.story, &[it.author], &news);
@@ -111,7 +111,7 @@ fn who_was_alone_and_does_not_want_the_past_is_told_of_what_was_said_since() {
 #[test]
 fn who_was_alone_and_first_hears_somebody_talking_takes_it_up_where_it_was_when_it_came() {
     for seed in 1..=10 {
-        let mut it = Late::new(seed, curious());
+        let mut it = Meeting::new(seed, curious());
         it.story.world.run_for(secs(10));
         let news = numbered("on and on", 400);
         for (n, text) in news.iter().enumerate() {
@@ -129,7 +129,7 @@ fn who_was_alone_and_first_hears_somebody_talking_takes_it_up_where_it_was_when_
 
 #[test]
 fn long_messages_of_before_and_since_come_whole_to_who_was_alone() {
-    let mut it = Late::new(9, curious());
+    let mut it = Meeting::new(9, curious());
     let long = |word: &str| format!("{word} {}", "long ".repeat(10_000));
     let mut news: Vec<String> = ["first", "second"].map(long).into();
     news.extend(numbered("short", 3));
@@ -147,7 +147,7 @@ fn long_messages_of_before_and_since_come_whole_to_who_was_alone() {
 fn who_was_alone_and_is_reached_by_unicast_only_is_told_the_same() {
     let alike = Story::of(1);
     let address = alike.world.seed_address(alike.hosts[0]);
-    let mut it = Late::new(3, Spec { seeds: vec![address], ..curious() });
+    let mut it = Meeting::new(3, Spec { seeds: vec![address], ..curious() });
     let host = it.story.hosts[3];
     let host = it.story.world.host(host);
     (host.deaf, host.mute) = (true, true);
@@ -185,18 +185,17 @@ fn who_comes_to_many_is_not_told_of_what_they_have_said_before_as_of_news() {
 fn three_that_were_alone_and_meet_at_once_are_told_of_all_that_each_has_said_since_they_came() {
     for seed in 1..=10 {
         let mut story = Story::with(0, Faults::losing(0.05), seed);
-        let mut said: Vec<Vec<String>> = vec![Vec::new(); 3];
-        let mut from = [[0; 3]; 3];
-        for n in 0..3 {
+        // What each has said, and how much of it before each of them came.
+        let mut said = vec![Vec::new(); 3];
+        let mut before = [[0; 3]; 3];
+        for (newest, before) in before.iter_mut().enumerate() {
+            *before = [0, 1, 2].map(|author| said[author].len());
             let host = story.host();
             story.world.cut(host, true);
             story.start(host, curious());
-            for (other, said) in said.iter().enumerate().take(n) {
-                from[n][other] = said.len();
-            }
             story.world.run_for(secs(6));
-            for (author, said) in said.iter_mut().enumerate().take(n + 1) {
-                let texts = numbered(&format!("{author} says, {n} being there:"), 100);
+            for (author, said) in said.iter_mut().enumerate().take(newest + 1) {
+                let texts = numbered(&format!("{author} says, {newest} being there:"), 100);
                 let speaker = story.nodes[author];
                 all_say(&mut story, &[speaker], &texts);
                 said.extend(texts);
@@ -207,10 +206,14 @@ fn three_that_were_alone_and_meet_at_once_are_told_of_all_that_each_has_said_sin
             story.world.cut(host, false);
         }
         story.world.run_for(secs(6));
-        for (node, from) in from.iter().enumerate() {
+        for (node, before) in before.iter().enumerate() {
             for author in (0..3).filter(|author| *author != node) {
                 let heard = shown(&story, story.nodes[node], story.nodes[author]);
-                assert_eq!(heard, said[author][from[author]..], "{node} of {author}, seed {seed}");
+                assert_eq!(
+                    heard,
+                    said[author][before[author]..],
+                    "{node} of {author}, seed {seed}"
+                );
             }
         }
         story.everyone_hears_everyone("now");
@@ -221,7 +224,7 @@ fn three_that_were_alone_and_meet_at_once_are_told_of_all_that_each_has_said_sin
 #[test]
 fn who_was_alone_confirms_what_is_said_when_it_has_just_been_met() {
     for seed in 1..=10 {
-        let mut it = Late::new(seed, curious());
+        let mut it = Meeting::new(seed, curious());
         it.story.world.run_for(secs(10));
         it.cable(false);
         while it.story.known(it.author) < 3 {

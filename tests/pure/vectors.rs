@@ -108,7 +108,7 @@ fn asking() -> [(&'static str, Vec<u8>); 3] {
 }
 
 /// What holds a log together: ada's lobby, as ada and bob speak of it.
-fn logs() -> [(&'static str, Vec<u8>); 9] {
+fn logs() -> [(&'static str, Vec<u8>); 10] {
     let (ada, bob) = (ada(), bob());
     let (author, channel) = (sender(&ada), ChannelName::lobby());
     let confirm =
@@ -152,6 +152,7 @@ fn logs() -> [(&'static str, Vec<u8>); 9] {
         ("want", want.encode(&bob, 1_200)),
         ("got", got.encode(&bob)),
         ("recall", recall.encode(&bob)),
+        ("recall-own", own.encode(&bob)),
         ("logs", page.encode(&ada)),
     ]
 }
