@@ -40,6 +40,7 @@ use super::repeats::Repeats;
 use super::six::Six;
 use super::store::Store;
 use super::timing;
+use super::untold::Untold;
 use crate::values::{Attachment, ChannelName, Epoch, Instant, LinkId, NodeId, Rng, limits};
 use crate::wire::{PresenceKind, Profile, Secret, Sender, Summary, Verifier};
 
@@ -96,6 +97,7 @@ pub struct Engine {
     pub(super) confirms: Confirms,
     pub(super) receipts: Receipts,
     pub(super) recalls: Recalls,
+    pub(super) untold: Untold,
     pub(super) orphans: Orphans,
     pub(super) fetches: Fetches,
     /// What this node misses may be waiting to be read, until then.
@@ -169,6 +171,7 @@ impl Engine {
             confirms: Confirms::default(),
             receipts: Receipts::default(),
             recalls: Recalls::default(),
+            untold: Untold::default(),
             orphans: Orphans::new(),
             fetches: Fetches::default(),
             behind: Instant::ZERO,
@@ -386,6 +389,7 @@ impl Engine {
             return;
         }
         self.recalls.leave(name);
+        self.untold.leave(name);
         self.orphans.leave(name);
         self.logs.leave(name);
         if let Some(group) = self.channels.leave(name)
@@ -437,6 +441,7 @@ impl Engine {
         self.ask_when_due();
         self.remind_when_due();
         self.recall_when_due();
+        self.find_beginnings_when_due();
         self.follow_when_due();
         self.repair_when_due();
         self.repeat_when_due();
@@ -483,6 +488,7 @@ impl Engine {
             self.confirms.next(),
             self.receipts.next(),
             self.recalls.next(),
+            self.untold.next(),
             self.orphans.next(),
             review,
         ]

@@ -13,9 +13,7 @@ use super::receiving::Arrival;
 use super::sending::destination;
 use super::timing;
 use crate::values::{ChannelName, Instant, NodeId, limits};
-use crate::wire::{
-    ChannelLogs, Content, Entry, Head, Hearing, Payload, Sender, Span, Want, decode_content,
-};
+use crate::wire::{Content, Entry, Head, Hearing, Payload, Sender, Span, Want, decode_content};
 
 impl Engine {
     /// A signed `say` has come, from its author or from somebody who has it.
@@ -55,6 +53,10 @@ impl Engine {
             return;
         }
         if self.logs.get(&name).is_none() {
+            let source = (arrival.source, arrival.link, self.now);
+            if self.is_untold(&name, span, false, Some(source)) {
+                return;
+            }
             let done = self.first_wanted(&name, seq - 1);
             self.logs.follow(&name, Log::new(done, Word::Authors, self.now), self.now);
         }
@@ -165,8 +167,14 @@ impl Engine {
             self.counters.stale += 1;
             return;
         }
-        let may = known.is_some() || self.may_speak(arrival, head.from.id);
+        let known = known.is_some();
+        let may = known || self.may_speak(arrival, head.from.id);
         if !may || !self.is_authentic(arrival) {
+            return;
+        }
+        let from = (arrival.source, arrival.link, self.now);
+        let last = Span { from: head.seq, to: head.seq };
+        if !known && self.is_untold(&name, last, false, Some(from)) {
             return;
         }
         if head.confirm {
@@ -174,7 +182,6 @@ impl Engine {
         }
         self.learn_head(&name, head.seq);
         self.authors.note_run(head.from);
-        let from = (arrival.source, arrival.link, self.now);
         self.logs.update(&name, self.now, |log| {
             log.source = Some(from);
             if head.confirm {
@@ -205,7 +212,7 @@ impl Engine {
     }
 
     /// A log goes so far, as its author says.
-    fn learn_head(&mut self, name: &LogName, head: u64) {
+    pub(super) fn learn_head(&mut self, name: &LogName, head: u64) {
         let now = self.now;
         if self.logs.get(name).is_none_or(|log| log.contradicts(head)) {
             let done = self.first_wanted(name, head);
@@ -240,44 +247,6 @@ impl Engine {
             log.holder = Some(holder);
             log.learn(head, Word::Hearsay, now, ask);
         });
-    }
-
-    /// What a peer's announcement says of its own logs. `met`: it was not known before.
-    pub(super) fn note_heads(&mut self, from: Sender, logs: &[ChannelLogs], met: bool) {
-        for ChannelLogs { channel, head, .. } in logs.iter().filter(|logs| logs.head > 0) {
-            if !self.channels.has(channel) || self.authors.is_over(from.id, from.epoch) {
-                continue;
-            }
-            let name = LogName { channel: channel.clone(), author: from };
-            if met && self.logs.get(&name).is_none() && self.recalls.is_new(channel, self.now) {
-                // Said before this node came: of that, only the last is of interest.
-                self.logs.follow(&name, Log::new(*head, Word::Authors, self.now), self.now);
-            } else {
-                self.learn_head(&name, *head);
-            }
-        }
-    }
-
-    /// Of a log that is met for the first time and goes up to `head`, as far as is known: up to
-    /// where it is of no interest here.
-    pub(super) fn first_wanted(&self, name: &LogName, head: u64) -> u64 {
-        if self.logs.has_forgotten() && !self.authors.is_new_run(name.author) {
-            return head; // it may be one of those that were followed already
-        }
-        if self.recalls.is_new(&name.channel, self.now) {
-            // This node came just now. Who was met afterwards has said how far its logs go, and so has
-            // who announced itself before.
-            let peer = self.peers.get(name.author.id).filter(|p| p.epoch == name.author.epoch);
-            let joined = self.recalls.joined(&name.channel);
-            match peer {
-                Some(peer) if peer.since < joined => {
-                    return peer.announced(&name.channel).map_or(head, |said| said.min(head));
-                }
-                Some(_) => {}
-                None => return head,
-            }
-        }
-        head.saturating_sub(limits::CATCH_UP)
     }
 
     /// Asks for what is missing, and gives up what has been asked for long enough.

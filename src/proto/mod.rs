@@ -27,6 +27,7 @@
 //!             ├── repeats     which of them without being asked  Repeats
 //!             ├── confirms    who has what was said              Confirms, Receipts
 //!             ├── recalls     what was said before one came      Recalls
+//!             ├── untold      where to begin with a log          Untold
 //!             ├── orphans     the logs of those who are gone     Orphans
 //!             ├── inbox       casts, and parts of long messages  Authors, Assemblies
 //!             ├── direct      messages to one peer               Direct
@@ -41,6 +42,7 @@ mod answering;
 mod answers;
 mod asked;
 mod asking;
+mod beginning;
 mod channel_list;
 mod channels;
 mod cloning;
@@ -95,7 +97,9 @@ mod six;
 mod store;
 mod suspicion;
 mod talking;
+mod telling;
 mod timing;
+mod untold;
 mod watching;
 mod window;
 

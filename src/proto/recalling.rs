@@ -1,26 +1,21 @@
 //! The engine's way with the past: what was said before it came, and what is known of the logs of
 //! those who are gone.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::engine::Engine;
 use super::event::{Destination, Event, Message, sort_by_time};
-use super::fetches::Wanted;
 use super::following::{is_in, said};
-use super::kept::{KeptLog, Past};
 use super::log::{Log, Long, Word};
 use super::logs::LogName;
 use super::peers::Standing;
 use super::recalls::Due;
 use super::receiving::Arrival;
 use super::sending::destination;
-use super::store::Shown;
 use super::{orphans, timing};
-use crate::values::{ChannelName, Epoch, Instant, NodeId, SmallMap, limits, order};
+use crate::values::{ChannelName, Epoch, NodeId, limits};
 use crate::wire::{
-    ChannelLogs, Datagram, Hearing, LogsPage, Packet, Payload, Recall, Sender, Span, Stretch, Want,
+    ChannelLogs, Datagram, LogsPage, Packet, Payload, Recall, Sender, Span, Stretch, Want,
     decode_content,
 };
 
@@ -45,11 +40,11 @@ impl Engine {
                     orphans::Due::First { whom, theirs } => {
                         let (mine, nonce) = (self.orphan_digest(&channel), self.rng.u64());
                         if self.orphans.ask(&channel, (whom, theirs), mine, nonce, self.now) {
-                            self.send_recall(whom, channel, nonce, 0);
+                            self.send_recall(whom, channel, nonce, Some(0));
                         }
                     }
                     orphans::Due::Again { whom, nonce } => {
-                        self.send_recall(whom, channel, nonce, 0);
+                        self.send_recall(whom, channel, nonce, Some(0));
                     }
                 }
             }
@@ -73,7 +68,7 @@ impl Engine {
         self.recalls.asked(channel, whom, nonce);
         let last =
             if self.recalls.is_resumed(channel) { limits::RECALL } else { self.wanted(channel) };
-        self.send_recall(whom, channel.clone(), nonce, last);
+        self.send_recall(whom, channel.clone(), nonce, Some(last));
     }
 
     /// How many of a channel's last messages are fetched.
@@ -81,19 +76,30 @@ impl Engine {
         self.config.recall.max(self.recalls.wanted(channel).unwrap_or(0))
     }
 
-    fn send_recall(&mut self, whom: NodeId, channel: ChannelName, nonce: u64, last: u32) {
-        let Some(peer) = self.peers.get(whom) else { return };
+    /// Asks a peer for so many of the last messages; or, if for none, how far its own log went when this
+    /// node came. Returns whether it could be asked.
+    pub(super) fn send_recall(
+        &mut self,
+        whom: NodeId,
+        channel: ChannelName,
+        nonce: u64,
+        last: Option<u32>,
+    ) -> bool {
+        let Some(peer) = self.peers.get(whom) else { return false };
         // A token is worth something only at the address that it was given to.
         let Some((path, token)) = peer.paths.best_with_token() else {
             // The one it gave was lost. Its answer brings another, for the next time.
-            return self.ask_peer(whom);
+            self.ask_peer(whom);
+            return false;
         };
         let to = Destination::Address(path.addr, path.link);
         let since = self.recalls.since(&channel, self.now).as_millis();
         let since = u64::try_from(since).unwrap_or(u64::MAX);
-        let recall = Recall { from: self.sender(), channel, nonce, token, since, last };
+        let (last, own) = (last.unwrap_or(0), last.is_none());
+        let recall = Recall { from: self.sender(), channel, nonce, token, since, last, own };
         let bytes = recall.encode(&self.config.identity);
         self.transmit(bytes, to);
+        true
     }
 
     fn want_from(&mut self, whom: NodeId, name: &LogName, spans: Vec<Span>) {
@@ -105,160 +111,8 @@ impl Engine {
         self.transmit(bytes, to);
     }
 
-    /// Somebody wants to know what was said.
-    pub(super) fn on_recall(&mut self, arrival: &Arrival<'_>, recall: &Recall) {
-        if recall.from.id == self.id() {
-            self.counters.own += 1;
-            return;
-        }
-        if arrival.via == Hearing::Multicast || recall.token != self.token(arrival.source) {
-            self.counters.misdirected += 1;
-            return;
-        }
-        if !self.channels.has(&recall.channel) {
-            self.counters.other_channel += 1;
-            return;
-        }
-        if !self.guard.allows_answer(self.now) {
-            self.counters.answers_over_rate += 1;
-            return;
-        }
-        if !self.is_authentic(arrival) {
-            return;
-        }
-        // Who is not known here could be told which logs there are, but gets nothing of them: it asks
-        // somebody else. Its token shows that it is where it asks from.
-        let Some(peer) = self.peers.get_mut(recall.from.id) else { return };
-        peer.paths.prove(arrival.link, arrival.source, self.now);
-        self.review_versions(recall.from.id);
-        let since = self.now - Duration::from_millis(recall.since);
-        let rows = self.rows(&recall.channel, recall.last, since);
-        let (channel, nonce) = (recall.channel.clone(), recall.nonce);
-        let (source, link) = (arrival.source, arrival.link);
-        let wanted = Wanted::Logs { channel, nonce, source, link, rows };
-        if !self.config.keep {
-            return self.tell_logs(wanted);
-        }
-        // Where there is no room to look it up, the asker asks somebody else.
-        let Some(ticket) = self.fetches.begin(wanted) else { return };
-        let since = Duration::from_millis(recall.since);
-        let past = Past::Logs { last: recall.last.min(limits::RECALL), since };
-        self.event(Event::Fetch { ticket, channel: recall.channel.clone(), past });
-    }
-
-    /// The logs that were asked for have been looked up.
-    pub(super) fn recalled(&mut self, ticket: u64, logs: &[KeptLog]) {
-        let Some(mut wanted) = self.fetches.end(ticket) else { return };
-        if let Wanted::Logs { rows, .. } = &mut wanted {
-            for log in logs.iter().filter(|log| log.from > 0 && log.from <= log.to) {
-                let author = Sender { id: log.author, epoch: log.epoch };
-                match rows.iter_mut().find(|row| row.author == author) {
-                    Some(row) => {
-                        row.from = if row.from == 0 { log.from } else { row.from.min(log.from) };
-                        row.to = row.to.max(log.to);
-                        row.before = row.before.max(log.before).min(row.to);
-                    }
-                    None => rows.push(Stretch {
-                        author,
-                        from: log.from,
-                        to: log.to,
-                        before: log.before.min(log.to),
-                    }),
-                }
-            }
-        }
-        self.tell_logs(wanted);
-    }
-
-    /// Answers the question which logs there are.
-    fn tell_logs(&mut self, wanted: Wanted) {
-        let Wanted::Logs { channel, nonce, source, link, rows } = wanted else { return };
-        let room = LogsPage::room(self.datagram_limit()).max(1);
-        let pages = rows.len().div_ceil(room).clamp(1, timing::PAGES as usize) as u32;
-        for page in 0..pages {
-            let logs = rows.iter().skip(page as usize * room).take(room).copied().collect();
-            let (from, channel) = (self.sender(), channel.clone());
-            let page = LogsPage { from, re: nonce, channel, page: (page, pages), logs };
-            let bytes = page.encode(&self.config.identity);
-            self.reply(bytes, source, link);
-        }
-    }
-
-    /// The logs in which the last messages of a channel are, and those of who is gone. `since`: when
-    /// the asker came.
-    fn rows(&self, channel: &ChannelName, last: u32, since: Instant) -> Vec<Stretch> {
-        let mut rows: SmallMap<Sender, Stretch> = SmallMap::new();
-        let mut entries: Vec<&Shown> = Vec::new();
-        for store in [&self.store, &self.said] {
-            // Those that are wanted, and as many more as the beginning of a long message needs.
-            let mut wanted = last.min(limits::RECALL);
-            let mut more = if wanted > 0 { limits::PARTS } else { 0 };
-            entries.extend(store.latest(channel).take_while(|shown| {
-                let is_news = shown.at >= since;
-                let take = wanted > 0 || more > 0 || is_news;
-                if wanted == 0 {
-                    more = more.saturating_sub(1);
-                }
-                // What came since the asker is there is not what it wants.
-                if !is_news {
-                    wanted = wanted.saturating_sub(shown.messages);
-                }
-                take
-            }));
-        }
-        order::sort_by_key(&mut entries, |shown| {
-            (Reverse(shown.at), shown.name.author, Reverse(shown.span))
-        });
-        let mut left = last.min(limits::RECALL);
-        let mut unfinished: BTreeSet<Sender> = BTreeSet::new();
-        let mut since_then: BTreeMap<Sender, u64> = BTreeMap::new();
-        for Shown { name, span, at, messages, begins } in entries {
-            let author = name.author;
-            let is_news = *at >= since;
-            if is_news {
-                let first = since_then.entry(author).or_insert(span.from);
-                *first = span.from.min(*first);
-            }
-            if left > 0 || unfinished.contains(&author) {
-                if !is_news {
-                    left = left.saturating_sub(*messages);
-                }
-                let row = Stretch { author, from: span.from, to: span.to, before: span.to };
-                let row = rows.entry(author).or_insert(row);
-                (row.from, row.to) = (row.from.min(span.from), row.to.max(span.to));
-                if *begins {
-                    unfinished.remove(&author);
-                } else {
-                    unfinished.insert(author);
-                }
-            }
-        }
-        for (author, done) in self.orphan_logs(channel) {
-            rows.entry(author).or_insert_with(|| {
-                let name = LogName { channel: channel.clone(), author };
-                let held = self.store.extent(&name).filter(|_| last == 0);
-                let from = held.map_or(0, |held| held.from);
-                Stretch { author, from, to: done, before: done }
-            });
-        }
-        let was_here_first = since < self.recalls.joined(channel);
-        for (_, row) in &mut rows {
-            let first = since_then.get(&row.author);
-            row.before = first.map_or(row.to, |first| (first - 1).min(row.to));
-            let name = LogName { channel: channel.clone(), author: row.author };
-            let log = self.logs.get(&name);
-            let (unknown, given_up) = log.map_or((0, 0), |log| (log.lost(), log.given_up()));
-            if was_here_first && row.before <= unknown || row.before <= given_up {
-                // That was before this node's time, but not before the asker's; or this node never
-                // had it, and does not know.
-                row.before = 0;
-            }
-        }
-        rows.into_iter().map(|(_, row)| row).collect()
-    }
-
     /// The latest logs of a channel whose authors are gone, and how far they are known.
-    fn orphan_logs(&self, channel: &ChannelName) -> Vec<(Sender, u64)> {
+    pub(super) fn orphan_logs(&self, channel: &ChannelName) -> Vec<(Sender, u64)> {
         let gone = self.logs.of(channel).filter(|(name, log)| {
             let peer = self.peers.get(name.author.id);
             // So is an earlier run of this node itself.
@@ -324,9 +178,10 @@ impl Engine {
         if !self.is_authentic(arrival) {
             return;
         }
+        self.take_own_row(page);
         let (whom, channel) = ((page.from.id, page.re), &page.channel);
         if let Some(rows) = self.recalls.page(channel, whom, page.page, &page.logs) {
-            self.recall(channel, page.from.id, &rows);
+            self.recall(channel, page.from.id, rows);
         }
         let mine = self.orphan_digest(channel);
         let listed = self.orphans.page(channel, mine, whom, page.page, &page.logs);
@@ -338,31 +193,45 @@ impl Engine {
     }
 
     /// A peer has told which logs there are: of what was said before, the last is fetched.
-    fn recall(&mut self, channel: &ChannelName, whom: NodeId, rows: &[Stretch]) {
+    fn recall(&mut self, channel: &ChannelName, whom: NodeId, mut rows: Vec<Stretch>) {
         if self.recalls.is_resumed(channel) {
-            for row in rows {
+            for row in &rows {
                 self.catch_up(channel, whom, row);
             }
             if self.recalls.wanted(channel).is_none() {
                 return;
             }
         }
+        // What an earlier run of this node has said is all history; who keeps it has it.
+        let (id, epoch, keeps) = (self.id(), self.epoch(), self.config.keep);
+        rows.retain(|row| row.author.id != id || !keeps && row.author.epoch != epoch);
+        for row in &rows {
+            let own = row.author.id == id;
+            let name = LogName { channel: channel.clone(), author: row.author };
+            let is_here = self.is_here(row.author);
+            // Who is asked itself where to begin is believed, and nobody else.
+            let asked = is_here && self.untold.has(&name);
+            if self.logs.get(&name).is_none() && !asked {
+                self.begin_at(&name, if own { row.to } else { row.before }, Word::Hearsay);
+            }
+            if row.before < row.to && !own && !is_here {
+                self.hear_of_head(&name, row.to, whom);
+            }
+        }
+        self.recalls.put_off(channel, whom, rows);
+        self.take_up_the_past(channel);
+    }
+
+    /// Fetches the last of what was said before, once it is known of all logs what that is.
+    pub(super) fn take_up_the_past(&mut self, channel: &ChannelName) {
+        if self.untold.is_in(channel) {
+            return;
+        }
+        let Some((whom, rows)) = self.recalls.resolve(channel) else { return };
         let mut missing = Vec::new();
         let mut left = if self.wanted(channel) > 0 { limits::RECALLED } else { 0 };
         for row in rows {
-            // What an earlier run of this node has said is all history; who keeps it has it.
-            let own = row.author.id == self.id();
-            if own && (self.config.keep || row.author.epoch == self.epoch()) {
-                continue;
-            }
             let name = LogName { channel: channel.clone(), author: row.author };
-            if self.logs.get(&name).is_none() {
-                let done = if own { row.to } else { row.before };
-                self.logs.follow(&name, Log::new(done, Word::Hearsay, self.now), self.now);
-            }
-            if row.before < row.to && !own && !self.is_here(row.author) {
-                self.hear_of_head(&name, row.to, whom);
-            }
             // What came while this node was here is no history.
             let before = self.logs.get(&name).map_or(0, Log::lost);
             let Some(span) = row.span().filter(|span| span.from <= before) else { continue };
@@ -389,13 +258,13 @@ impl Engine {
             }
             // What this peer has not, another may have.
             let done = row.before.max(row.to.saturating_sub(limits::CATCH_UP));
-            self.logs.follow(&name, Log::new(done, Word::Hearsay, self.now), self.now);
+            self.begin_at(&name, done, Word::Hearsay);
         }
         self.hear_of_head(&name, row.to, whom);
     }
 
     /// Whether an author is a peer, in that run.
-    fn is_here(&self, author: Sender) -> bool {
+    pub(super) fn is_here(&self, author: Sender) -> bool {
         let peer = self.peers.get(author.id);
         peer.is_some_and(|peer| {
             peer.epoch == author.epoch && !matches!(peer.standing, Standing::Told { .. })

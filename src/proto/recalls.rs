@@ -1,8 +1,8 @@
 //! What was said before this node came: whom to ask for it, and what is still missing.
 //!
 //! ```text
-//!   joined ──▶ Looking ──recall──▶ Asked ──logs──▶ Fetching ──entries──▶ Over
-//!               │ ▲────── no answer ──┘               (some by want again)
+//!   joined ──▶ Looking ──recall──▶ Asked ──logs──▶ Told ──▶ Fetching ──entries──▶ Over
+//!               │ ▲────── no answer ──┘                      (some by want again)
 //!               ▼ │ somebody is there
 //!              Alone
 //! ```
@@ -40,6 +40,8 @@ struct Fetching {
 enum State {
     Looking,
     Asked(Asked),
+    /// This peer has these; but of some logs it is not known yet what of them is past.
+    Told(NodeId, Vec<Stretch>),
     Fetching(Fetching),
     /// There has been nobody to ask.
     Alone,
@@ -59,7 +61,16 @@ struct Joined {
     tries: u8,
     /// Somebody was asked.
     asked: bool,
+    /// When somebody was there at last, after there had been nobody for a while.
+    met: Option<Instant>,
     next: Instant,
+}
+
+impl Joined {
+    /// There has been nobody to ask, for longer than it takes to find those who are there.
+    fn is_alone(&self, now: Instant) -> bool {
+        !self.asked && now.since(self.at) >= timing::SETTLE
+    }
 }
 
 /// The channels of this node.
@@ -87,6 +98,7 @@ impl Recalls {
             last: None,
             tries: 0,
             asked: false,
+            met: None,
             next: now + timing::RECALL,
         };
         self.0.insert(channel.clone(), joined);
@@ -150,6 +162,15 @@ impl Recalls {
             .is_some_and(|joined| joined.resumed.is_none() && now.since(joined.at) < timing::SETTLE)
     }
 
+    /// Whether there has been nobody, since it was joined and for longer than it takes to find those who
+    /// are there; until just now, when all that is met there may be from before and from since.
+    pub(crate) fn was_alone(&self, channel: &ChannelName, now: Instant) -> bool {
+        self.0.get(channel).is_some_and(|joined| match joined.met {
+            None => joined.is_alone(now),
+            Some(met) => now < met + timing::MEETING,
+        })
+    }
+
     pub(crate) fn next(&self) -> Instant {
         self.0.values().map(|joined| joined.next).min().unwrap_or(Instant::NEVER)
     }
@@ -159,9 +180,10 @@ impl Recalls {
         let mut due = Vec::new();
         for (channel, joined) in self.0.iter_mut().filter(|(_, joined)| joined.next <= now) {
             match &mut joined.state {
-                State::Alone | State::Over => joined.next = Instant::NEVER,
+                State::Alone | State::Told(..) | State::Over => joined.next = Instant::NEVER,
                 State::Looking | State::Asked(_) if joined.tries >= timing::RECALL_TRIES => {
                     joined.state = if joined.asked { State::Over } else { State::Alone };
+                    joined.met = joined.met.filter(|_| joined.asked);
                     joined.next = Instant::NEVER;
                 }
                 State::Looking | State::Asked(_) => {
@@ -202,10 +224,11 @@ impl Recalls {
     /// its network.
     pub(crate) fn met(&mut self, now: Instant) {
         for (_, joined) in &mut self.0 {
-            if !matches!(joined.state, State::Alone) {
+            if !joined.is_alone(now) || joined.met.is_some() {
                 continue;
             }
             (joined.state, joined.tries, joined.next) = (State::Looking, 0, now + timing::RECALL);
+            joined.met = Some(now);
         }
     }
 
@@ -229,6 +252,25 @@ impl Recalls {
         let all = std::mem::take(&mut asked.pages).into_iter().flat_map(|(_, logs)| logs).collect();
         (joined.state, joined.next) = (State::Over, Instant::NEVER);
         Some(all)
+    }
+
+    /// This peer has these, and it will be known later what of them is past.
+    pub(crate) fn put_off(&mut self, channel: &ChannelName, whom: NodeId, rows: Vec<Stretch>) {
+        if let Some(joined) = self.0.get_mut(channel) {
+            joined.state = State::Told(whom, rows);
+        }
+    }
+
+    /// It is known now: what there is, and who has it.
+    pub(crate) fn resolve(&mut self, channel: &ChannelName) -> Option<(NodeId, Vec<Stretch>)> {
+        let joined = self.0.get_mut(channel)?;
+        match std::mem::replace(&mut joined.state, State::Over) {
+            State::Told(whom, rows) => Some((whom, rows)),
+            other => {
+                joined.state = other;
+                None
+            }
+        }
     }
 
     /// These are to be fetched from a peer.
@@ -341,6 +383,38 @@ mod tests {
         assert_eq!(exhaust(&mut recalls, Some(WHOM)), timing::RECALL_TRIES);
         recalls.met(at(20_000_000));
         assert_eq!(recalls.next(), Instant::NEVER, "it has had its chance");
+    }
+
+    #[test]
+    fn who_has_met_nobody_for_a_while_was_alone_until_a_while_after_somebody_is_there() {
+        let (mut recalls, lobby) = (Recalls::default(), ChannelName::lobby());
+        recalls.join(&lobby, at(0));
+        let (late, met) = (at(0) + timing::SETTLE, at(4_000));
+        assert!(!recalls.was_alone(&lobby, at(1)) && recalls.was_alone(&lobby, late));
+        recalls.met(at(1));
+        assert!(recalls.was_alone(&lobby, late), "it has not found it in time");
+        recalls.met(met);
+        assert_eq!(recalls.next(), met + timing::RECALL, "now there is somebody to ask");
+        recalls.met(at(5_000));
+        recalls.asked(&lobby, WHOM, 7);
+        assert!(recalls.was_alone(&lobby, at(8_999)), "not all are met at once");
+        assert!(!recalls.was_alone(&lobby, met + timing::MEETING));
+        let mut fresh = Recalls::default();
+        fresh.join(&lobby, at(0));
+        fresh.asked(&lobby, WHOM, 7);
+        assert!(!fresh.was_alone(&lobby, late), "somebody was there when it came");
+    }
+
+    #[test]
+    fn what_is_put_off_is_taken_up_once() {
+        let (mut recalls, lobby) = (Recalls::default(), ChannelName::lobby());
+        recalls.join(&lobby, at(0));
+        assert_eq!(recalls.resolve(&lobby), None);
+        let rows = vec![Stretch { author: author(1), from: 1, to: 2, before: 2 }];
+        recalls.put_off(&lobby, WHOM, rows.clone());
+        assert!(recalls.is_under_way(&lobby));
+        assert_eq!(recalls.resolve(&lobby), Some((WHOM, rows)));
+        assert_eq!((recalls.resolve(&lobby), recalls.is_under_way(&lobby)), (None, false));
     }
 
     #[test]

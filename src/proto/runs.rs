@@ -25,7 +25,7 @@ impl Engine {
                 return;
             }
             let done = self.first_wanted(&before, earlier.seq);
-            self.logs.follow(&before, Log::new(done, Word::Authors, self.now), self.now);
+            self.begin_at(&before, done, Word::Authors);
         }
         self.learn_more(&before, earlier.seq);
     }

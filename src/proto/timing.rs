@@ -303,6 +303,16 @@ pub(crate) const CONFIRM_AGAIN_MOST: Duration = Duration::from_secs(1);
 pub(crate) const RECALL: Duration = Duration::from_millis(40);
 pub(crate) const RECALL_TRIES: u8 = 6;
 
+/// Who has been alone in a channel meets those who are there within this time, or most of them.
+pub(crate) const MEETING: Duration = Duration::from_secs(5);
+
+/// For so long at most it is found out where to begin with a log that is met so.
+pub(crate) const UNTOLD: Duration = Duration::from_millis(2_500);
+
+/// Its author is asked again after twice [`RECALL`], doubling up to this. Where an answer is late by more, it
+/// would tell of what was said in the meantime as if it had been said before.
+const UNTOLD_AGAIN_MOST: Duration = Duration::from_millis(640);
+
 /// Pages that an answer to that has at most.
 pub(crate) const PAGES: u32 = 32;
 
@@ -409,6 +419,11 @@ pub(crate) fn deaf_at_first(size: usize) -> Duration {
 /// A wish for copies holds for this long, unless it is renewed with the next announcement.
 pub(crate) fn copies(size: usize) -> Duration {
     announce(size) * 5
+}
+
+/// How long an author that was asked `tries` times where its log was is left alone.
+pub(crate) fn untold_again(tries: u8) -> Duration {
+    (RECALL * (2 << tries.min(6))).min(UNTOLD_AGAIN_MOST)
 }
 
 /// When a list of logs is asked for again that was asked for `tries` times.

@@ -101,6 +101,10 @@ pub const BACKLOG: u64 = 16_384;
 /// channel for a while, in numbers.
 pub const CATCH_UP: u64 = 1_024;
 
+/// Logs of which their authors are asked how far they went when this node came. Others are followed as if
+/// nobody could be asked.
+pub const UNTOLD: usize = 64;
+
 /// Channels in which one node says something in one run. In more it is refused.
 pub const OWN_LOGS: usize = 1_024;
 

@@ -114,6 +114,8 @@ struct Members<'a> {
     pages: Option<u32>,
     logs: Option<Vec<LogRow>>,
     since: Option<u64>,
+    #[serde(default)]
+    own: bool,
     heads: Option<Vec<(String, u64, String)>>,
     via: Option<String>,
     #[serde(rename = "for")]

@@ -152,6 +152,8 @@ pub struct Recall {
     /// How many of the last messages are of interest; 0: the logs of those who are gone, as far as
     /// [`limits::ORPHANS`] of them go.
     pub last: u32,
+    /// Instead of all that, how far the log of the one who is asked went when the asker came.
+    pub own: bool,
 }
 
 impl Recall {
@@ -162,6 +164,9 @@ impl Recall {
         object.text("channel", self.channel.as_str());
         object.hex("nonce", self.nonce).hex("token", self.token);
         object.json("since", self.since).json("last", self.last);
+        if self.own {
+            object.json("own", true);
+        }
         object.sign(identity)
     }
 }

@@ -108,7 +108,7 @@ fn asking() -> [(&'static str, Vec<u8>); 3] {
 }
 
 /// What holds a log together: ada's lobby, as ada and bob speak of it.
-fn logs() -> [(&'static str, Vec<u8>); 9] {
+fn logs() -> [(&'static str, Vec<u8>); 10] {
     let (ada, bob) = (ada(), bob());
     let (author, channel) = (sender(&ada), ChannelName::lobby());
     let confirm =
@@ -138,7 +138,9 @@ fn logs() -> [(&'static str, Vec<u8>); 9] {
         token: 7,
         since: 40,
         last: 50,
+        own: false,
     };
+    let own = Recall { last: 0, own: true, ..recall.clone() };
     let row = Stretch { author, from: 3, to: 17, before: 17 };
     let page = LogsPage { from: author, re: 9, channel, page: (0, 1), logs: vec![row] };
     [
@@ -150,6 +152,7 @@ fn logs() -> [(&'static str, Vec<u8>); 9] {
         ("want", want.encode(&bob, 1_200)),
         ("got", got.encode(&bob)),
         ("recall", recall.encode(&bob)),
+        ("recall-own", own.encode(&bob)),
         ("logs", page.encode(&ada)),
     ]
 }

@@ -65,6 +65,7 @@ impl Members<'_> {
             token: need(hex(self.token.as_deref(), "token")?, "token")?,
             since: self.since.unwrap_or_default(),
             last: need(self.last, "last")?,
+            own: self.own,
         })
     }
 
