@@ -6,8 +6,6 @@
 
 use std::sync::Arc;
 
-use super::engine::Engine;
-use super::ring;
 use super::timing;
 use crate::values::{Instant, NodeId, Rng, limits};
 
@@ -17,7 +15,13 @@ pub(crate) struct Farewells(Vec<(NodeId, Instant, Arc<[u8]>)>);
 
 impl Farewells {
     /// One has said goodbye. `false` if there are too many: then it is not repeated.
-    fn add(&mut self, id: NodeId, bytes: &Arc<[u8]>, now: Instant, rng: &mut Rng) -> bool {
+    pub(crate) fn add(
+        &mut self,
+        id: NodeId,
+        bytes: &Arc<[u8]>,
+        now: Instant,
+        rng: &mut Rng,
+    ) -> bool {
         let has_room = self.0.len() < limits::FAREWELLS;
         if has_room {
             let wait = timing::FAREWELL + rng.up_to(timing::FAREWELL_SPREAD);
@@ -27,7 +31,7 @@ impl Farewells {
     }
 
     /// Those that are due now.
-    fn due(&mut self, now: Instant) -> Vec<(NodeId, Arc<[u8]>)> {
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<(NodeId, Arc<[u8]>)> {
         let due = self.0.extract_if(.., |(_, at, _)| *at <= now);
         due.map(|(id, _, bytes)| (id, bytes)).collect()
     }
@@ -35,24 +39,6 @@ impl Farewells {
     /// When the next one is due.
     pub(crate) fn next(&self) -> Instant {
         self.0.iter().map(|(_, at, _)| *at).min().unwrap_or(Instant::NEVER)
-    }
-}
-
-impl Engine {
-    /// A peer has said goodbye so: others may have missed it.
-    pub(super) fn plan_farewell(&mut self, id: NodeId, bytes: &Arc<[u8]>) {
-        if !self.config.visitor {
-            let has_room = self.farewells.add(id, bytes, self.now, &mut self.rng);
-            self.counters.farewells_refused += u64::from(!has_room);
-        }
-    }
-
-    pub(super) fn pass_farewells_on(&mut self) {
-        for (id, bytes) in self.farewells.due(self.now) {
-            if self.peers.len() > 0 && ring::is_next(&self.peers, self.id(), id) {
-                self.broadcast(bytes, None);
-            }
-        }
     }
 }
 

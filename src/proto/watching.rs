@@ -1,10 +1,13 @@
-//! The engine's watch over its peers: who has fallen silent, and who is heard by unicast only.
+//! The engine's watch over its peers: who has fallen silent, who is heard by unicast only, and who has gone
+//! without everybody having heard it.
+
+use std::sync::Arc;
 
 use super::engine::Engine;
 use super::event::{Event, Output, PeerState};
 use super::peers::Standing;
 use super::probes::Reason;
-use super::timing;
+use super::{ring, timing};
 use crate::values::{Instant, NodeId};
 
 /// What the review of a peer calls for.
@@ -63,6 +66,23 @@ impl Engine {
         let deaf = self.peers.len() == 0 || self.is_mostly_deaf();
         if self.config.multicast && self.reminder.is_due(deaf, self.now) {
             self.out.push_back(Output::Rejoin);
+        }
+    }
+
+    /// A peer has said goodbye so: others may have missed it.
+    pub(super) fn plan_farewell(&mut self, id: NodeId, bytes: &Arc<[u8]>) {
+        if !self.config.visitor {
+            let has_room = self.farewells.add(id, bytes, self.now, &mut self.rng);
+            self.counters.farewells_refused += u64::from(!has_room);
+        }
+    }
+
+    /// Repeats the goodbyes that are for this node to repeat.
+    pub(super) fn pass_farewells_on(&mut self) {
+        for (id, bytes) in self.farewells.due(self.now) {
+            if self.peers.len() > 0 && ring::is_next(&self.peers, self.id(), id) {
+                self.broadcast(bytes, None);
+            }
         }
     }
 
