@@ -1,6 +1,7 @@
 //! `cooee say`: tells everyone in a channel, or one peer; and whether it has arrived, if that is
 //! asked for.
 
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use super::args;
@@ -148,7 +149,15 @@ impl Speaker<'_> {
             let line = match hub.next(None) {
                 Happening::Line(line) => line,
                 Happening::End(None) => return Ok((worst, Stays::Willingly)),
-                Happening::Signal => return Ok((worst, Stays::Hurried)),
+                Happening::Signal => {
+                    if !std::io::stdin().is_terminal() {
+                        note(format_args!(
+                            "interrupted after {number} lines: no further one is said"
+                        ));
+                        worst = if worst == Exit::Done { Exit::No } else { worst };
+                    }
+                    return Ok((worst, Stays::Hurried));
+                }
                 Happening::End(Some(e)) => return Err(Failure::input(&e)),
                 Happening::Notice(_) | Happening::Stopped | Happening::Time => continue,
             };

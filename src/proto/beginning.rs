@@ -37,10 +37,10 @@ impl Engine {
         if self.logs.has_forgotten() && !self.authors.is_new_run(name.author) {
             return head; // it may be one of those that were followed already
         }
+        let peer = self.peers.get(name.author.id).filter(|p| p.epoch == name.author.epoch);
         if self.recalls.is_new(&name.channel, self.now) {
             // This node came just now. Who was met afterwards has said how far its logs go, and so has
             // who announced itself before.
-            let peer = self.peers.get(name.author.id).filter(|p| p.epoch == name.author.epoch);
             let joined = self.recalls.joined(&name.channel);
             match peer {
                 Some(peer) if peer.since < joined => {
@@ -49,8 +49,11 @@ impl Engine {
                 Some(_) => {}
                 None => return head,
             }
+        } else if let Some(said) = peer.and_then(|peer| peer.announced(&name.channel)) {
+            return said.min(head); // the rest was said since
         }
-        head.saturating_sub(limits::CATCH_UP)
+        // By the clocks of both, all of a run that is younger than this node was said since it came.
+        if name.author.epoch > self.epoch() { 0 } else { head.saturating_sub(limits::CATCH_UP) }
     }
 
     /// Whether it has to be found out where to begin with a log that is not followed, of which this is

@@ -30,7 +30,7 @@ impl Engine {
             return self.take_recalled(arrival, &name, span);
         }
         match self.logs.get(&name) {
-            Some(log) if log.has(seq) => {
+            Some(log) if log.has(span) => {
                 self.counters.duplicates += 1;
                 if arrival.via == Hearing::Multicast {
                     self.repairs.seen(&name, span);
@@ -325,6 +325,9 @@ impl Engine {
     fn send_want(&mut self, want: &Want, listeners: usize) {
         let name = LogName { channel: want.channel.clone(), author: want.author };
         let bytes = want.encode(&self.config.identity, self.datagram_limit());
+        // An author keeps less of what it has said than all who have heard it do together.
+        let others_turn = want.attempt > timing::ALONE_AFTER && want.attempt.is_multiple_of(2);
+        let stands_in = if others_turn { self.any_listener(want) } else { None };
         let author = self.peers.get(want.author.id).filter(|p| p.epoch == want.author.epoch);
         let log = self.logs.get(&name);
         let passing = log
@@ -333,6 +336,7 @@ impl Engine {
         let holder = log.and_then(|log| log.holder).and_then(|id| self.peers.get(id));
         let in_vain = want.attempt >= timing::ALONE_AFTER;
         let alone = match (author, passing) {
+            _ if stands_in.is_some() => stands_in,
             // Among several it hears what goes to all, if it is in the channel.
             (Some(peer), _)
                 if listeners > 0 && peer.channels.may_have(&want.channel) && !in_vain =>

@@ -223,11 +223,16 @@ impl Log {
         self.long.add((part, parts), piece)
     }
 
-    /// Whether the entry that begins with this number has come. An entry of which any number has
-    /// come is not taken again.
-    pub(crate) fn has(&self, seq: u64) -> bool {
-        seq <= self.done
-            || self.early.range(..=seq).next_back().is_some_and(|(_, (to, _))| *to >= seq)
+    /// Whether an entry has come. One of which any number has come is not taken again.
+    pub(crate) fn has(&self, span: Span) -> bool {
+        let early = self.early.range(..=span.from).next_back();
+        self.is_over(span) || early.is_some_and(|(_, (to, _))| *to >= span.from)
+    }
+
+    /// Whether an entry is handed up no more. Where the log was cut within it, nothing of it was.
+    fn is_over(&self, span: Span) -> bool {
+        let is_cut = self.done == self.lost && self.done < span.to;
+        span.from <= self.done && !is_cut
     }
 
     /// An entry has come, and is genuine. It waits for those before it, and until the log has begun.
@@ -241,10 +246,10 @@ impl Log {
         now: Instant,
         ask: Instant,
     ) -> Taken {
-        if self.has(span.from) {
+        if self.has(span) {
             return Taken::Duplicate;
         }
-        let next = span.from == self.done + 1 && self.has_begun();
+        let next = span.from <= self.done + 1 && self.has_begun();
         if !next {
             let full = self.gaps.is_full() || bytes.len() > room;
             let most = self.early_bytes + bytes.len() > limits::EARLY_OF_ONE;
@@ -303,7 +308,7 @@ impl Log {
         let (from, (to, bytes)) = first.remove_entry();
         self.early_bytes -= bytes.len();
         // What another cut of the log has brought already is not shown again.
-        if from <= self.done {
+        if self.is_over(Span { from, to }) {
             self.done = self.done.max(to);
             self.gaps.fill(Span { from, to });
             return self.pop();
@@ -342,7 +347,7 @@ impl Log {
         }
         let skipped = done - self.done;
         self.gaps.fill(Span { from: 1, to: done });
-        while let Some(first) = self.early.first_entry().filter(|entry| *entry.key() <= done) {
+        while let Some(first) = self.early.first_entry().filter(|entry| entry.get().0 <= done) {
             let (_, bytes) = first.remove();
             self.early_bytes -= bytes.len();
         }
@@ -439,7 +444,7 @@ mod tests {
         assert_eq!((log.lost(), log.given_up()), (2, 2));
         assert_eq!(log.pop().map(|(span, _)| span.from), Some(3));
         assert_eq!(log.pop(), None);
-        assert!(log.has(1), "what comes too late is not shown out of order");
+        assert!(log.has(Span { from: 1, to: 1 }), "what comes too late is not shown out of order");
         assert_eq!(log.skip_to(20), 16);
         assert_eq!((log.done(), log.head(), log.waiting_bytes()), (20, 20, 0));
         assert!(log.gaps.is_empty() && log.pop().is_none());

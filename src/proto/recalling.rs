@@ -55,7 +55,9 @@ impl Engine {
         let may = self.peers.iter().filter(|(_, peer)| {
             is_in(peer, channel) && peer.paths.best().is_some_and(|path| path.proven)
         });
-        let mut may: Vec<(Epoch, NodeId)> = may.map(|(id, peer)| (peer.epoch, id)).collect();
+        let may = self.recalls.may_tell(channel, may.map(|(id, _)| id).collect());
+        let with_epoch = |id: NodeId| Some((self.peers.get(id)?.epoch, id));
+        let mut may: Vec<(Epoch, NodeId)> = may.into_iter().filter_map(with_epoch).collect();
         // Of a few, the one that has been there longest: it has most to tell.
         let mut oldest = None;
         for _ in 0..CANDIDATES.min(may.len()) {
@@ -242,6 +244,9 @@ impl Engine {
                 missing.push((name, span));
             }
         }
+        if missing.is_empty() && self.wanted(channel) > 0 {
+            return self.recalls.nothing_came(channel, self.now);
+        }
         self.recalls.fetch(channel, whom, missing, self.now);
     }
 
@@ -288,7 +293,11 @@ impl Engine {
     fn show_recalled(&mut self, channel: &ChannelName) {
         let mut messages: Vec<Message> = Vec::new();
         let mut long: Option<(LogName, u64, Long)> = None;
-        for ((name, first), bytes) in self.recalls.take(channel) {
+        let entries = self.recalls.take(channel);
+        if entries.is_empty() {
+            return self.recalls.nothing_came(channel, self.now);
+        }
+        for ((name, first), bytes) in entries {
             let packet = Packet::new(bytes);
             let Ok(Datagram::Entry(entry)) = packet.datagram() else { continue };
             let span = Span { from: first, to: first + entry.payload.len() - 1 };

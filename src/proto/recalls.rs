@@ -61,12 +61,20 @@ struct Joined {
     tries: u8,
     /// Somebody was asked.
     asked: bool,
+    /// Who was asked for it so far, and whether any of them has told of something.
+    tellers: Vec<NodeId>,
+    told: bool,
     /// When somebody was there at last, after there had been nobody for a while.
     met: Option<Instant>,
     next: Instant,
 }
 
 impl Joined {
+    fn begin_anew(&mut self, first: Instant) {
+        (self.state, self.tries, self.next) = (State::Looking, 0, first);
+        (self.tellers, self.told) = (Vec::new(), false);
+    }
+
     /// There has been nobody to ask, for longer than it takes to find those who are there.
     fn is_alone(&self, now: Instant) -> bool {
         !self.asked && now.since(self.at) >= timing::SETTLE
@@ -98,6 +106,8 @@ impl Recalls {
             last: None,
             tries: 0,
             asked: false,
+            tellers: Vec::new(),
+            told: false,
             met: None,
             next: now + timing::RECALL,
         };
@@ -123,7 +133,7 @@ impl Recalls {
         joined.last = Some(last);
         // Who was asked for fewer is asked again. What has only just been joined is not known yet.
         if !matches!(joined.state, State::Looking) {
-            (joined.state, joined.tries, joined.next) = (State::Looking, 0, now);
+            joined.begin_anew(now);
         }
     }
 
@@ -217,6 +227,30 @@ impl Recalls {
         if let Some(joined) = self.0.get_mut(channel) {
             joined.state = State::Asked(Asked { whom, nonce, pages: SmallMap::new() });
             joined.asked = true;
+            joined.tellers.push(whom);
+        }
+    }
+
+    /// Of these, those who are to be asked next: who has not been asked yet. Where all have been, all
+    /// are, unless one has told already.
+    pub(crate) fn may_tell(&mut self, channel: &ChannelName, mut all: Vec<NodeId>) -> Vec<NodeId> {
+        let Some(joined) = self.0.get_mut(channel) else { return Vec::new() };
+        let is_fresh = |id: &NodeId| !joined.tellers.contains(id);
+        if joined.told || all.iter().any(is_fresh) {
+            all.retain(is_fresh);
+        }
+        if joined.told && all.is_empty() {
+            (joined.state, joined.next) = (State::Over, Instant::NEVER);
+        }
+        all
+    }
+
+    /// What was told has brought nothing: one who knows of nothing, or says so, may not be the only one
+    /// there. A few are asked.
+    pub(crate) fn nothing_came(&mut self, channel: &ChannelName, now: Instant) {
+        let Some(joined) = self.0.get_mut(channel) else { return };
+        if joined.tellers.len() < timing::TELLERS {
+            (joined.state, joined.next) = (State::Looking, now);
         }
     }
 
@@ -227,7 +261,7 @@ impl Recalls {
             if !joined.is_alone(now) || joined.met.is_some() {
                 continue;
             }
-            (joined.state, joined.tries, joined.next) = (State::Looking, 0, now + timing::RECALL);
+            joined.begin_anew(now + timing::RECALL);
             joined.met = Some(now);
         }
     }
@@ -249,6 +283,7 @@ impl Recalls {
         if asked.pages.len() < pages as usize {
             return None;
         }
+        joined.told = true;
         let all = std::mem::take(&mut asked.pages).into_iter().flat_map(|(_, logs)| logs).collect();
         (joined.state, joined.next) = (State::Over, Instant::NEVER);
         Some(all)

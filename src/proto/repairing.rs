@@ -79,7 +79,7 @@ impl Engine {
             at: self.proven_address(arrival, want.from.id),
             others: self.listeners(&want.channel, Some(want.from.id)),
         };
-        if self.config.keep && !mine && asked.personally {
+        if self.config.keep && asked.personally {
             self.look_up(&asked, &held);
         }
         for (span, bytes) in held {

@@ -302,6 +302,8 @@ pub(crate) const CONFIRM_AGAIN_MOST: Duration = Duration::from_secs(1);
 /// long, and so on; and how often.
 pub(crate) const RECALL: Duration = Duration::from_millis(40);
 pub(crate) const RECALL_TRIES: u8 = 6;
+/// So many are asked at most whose answers bring nothing.
+pub(crate) const TELLERS: usize = 3;
 
 /// Who has been alone in a channel meets those who are there within this time, or most of them.
 pub(crate) const MEETING: Duration = Duration::from_secs(5);
@@ -331,7 +333,7 @@ pub(crate) const GIVE_UP_AT_LAST: Duration = Duration::from_secs(60);
 /// What an author says in a new run waits so long, at most, for what is missing of its earlier ones.
 /// Longer than it takes to fetch that where it can be had; a stranger who tells of runs that never
 /// were delays the first word of a run by no more.
-pub(crate) const EARLIER: Duration = Duration::from_secs(2);
+pub(crate) const EARLIER: Duration = Duration::from_secs(4);
 
 /// A node that has heard nobody for this time is alone, and gives no gap up.
 pub(crate) const ISOLATED: Duration = Duration::from_secs(3);
