@@ -52,8 +52,13 @@ impl Engine {
         } else if let Some(said) = peer.and_then(|peer| peer.announced(&name.channel)) {
             return said.min(head); // the rest was said since
         }
-        // By the clocks of both, all of a run that is younger than this node was said since it came.
-        if name.author.epoch > self.epoch() { 0 } else { head.saturating_sub(limits::CATCH_UP) }
+        head.saturating_sub(self.most_of_unknown(name.author))
+    }
+
+    /// How many of an author's last messages are taken for said since this node came, where nobody tells: all
+    /// if, by the clocks of both, the author's run is the younger one.
+    pub(super) fn most_of_unknown(&self, author: Sender) -> u64 {
+        if author.epoch > self.epoch() { limits::BACKLOG } else { limits::CATCH_UP }
     }
 
     /// Whether it has to be found out where to begin with a log that is not followed, of which this is

@@ -437,6 +437,19 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_within_which_the_log_was_cut_comes_whole_and_one_that_was_handed_up_does_not_again()
+    {
+        let mut log = begun(5);
+        assert_eq!(feed(&mut log, &[(4, 5)]), [] as [u64; 0], "all of it is of no interest");
+        assert_eq!(feed(&mut log, &[(4, 8), (4, 8), (9, 9)]), [4, 9]);
+        let mut log = begun(0);
+        assert_eq!(feed(&mut log, &[(1, 1), (30, 40), (50, 60)]), [1]);
+        assert_eq!(log.skip_to(35), 34);
+        assert_eq!(log.pop().map(|(span, _)| span.from), Some(30));
+        assert_eq!(log.done(), 40);
+    }
+
+    #[test]
     fn what_is_given_up_lets_the_rest_go_on() {
         let mut log = fresh();
         feed(&mut log, &[(3, 4), (7, 7)]);

@@ -262,7 +262,7 @@ impl Engine {
                 return;
             }
             // What this peer has not, another may have.
-            let done = row.before.max(row.to.saturating_sub(limits::CATCH_UP));
+            let done = row.before.max(row.to.saturating_sub(self.most_of_unknown(row.author)));
             self.begin_at(&name, done, Word::Hearsay);
         }
         self.hear_of_head(&name, row.to, whom);

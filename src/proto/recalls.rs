@@ -470,6 +470,31 @@ mod tests {
     }
 
     #[test]
+    fn who_tells_of_nothing_or_does_not_answer_is_not_asked_again_while_there_are_others() {
+        let (mut recalls, lobby) = (Recalls::default(), ChannelName::lobby());
+        let ids = |ns: &[u8]| -> Vec<NodeId> { ns.iter().map(|&n| NodeId([n; 32])).collect() };
+        recalls.join(&lobby, at(0));
+        assert_eq!(recalls.may_tell(&lobby, ids(&[1, 2, 3])), ids(&[1, 2, 3]));
+        recalls.asked(&lobby, NodeId([1; 32]), 7);
+        assert_eq!(recalls.due(at(40)), [Due::Ask(lobby.clone())]);
+        assert_eq!(recalls.may_tell(&lobby, ids(&[1, 2, 3])), ids(&[2, 3]));
+        assert_eq!(recalls.may_tell(&lobby, ids(&[1])), ids(&[1]), "its answer may be lost");
+        for (n, most) in [(2, true), (3, false)] {
+            recalls.asked(&lobby, NodeId([n; 32]), 8);
+            let answer = recalls.page(&lobby, (NodeId([n; 32]), 8), (0, 1), &[]);
+            assert!(answer.is_some());
+            recalls.nothing_came(&lobby, at(50));
+            assert_eq!(recalls.is_under_way(&lobby), most, "three are asked at most");
+        }
+        recalls.nothing_came(&lobby, at(60));
+        assert_eq!(
+            recalls.may_tell(&lobby, ids(&[1, 2])),
+            [],
+            "one has told: that is all there is"
+        );
+    }
+
+    #[test]
     fn who_wants_more_than_was_fetched_has_somebody_asked_again() {
         let (mut recalls, lobby) = (Recalls::default(), ChannelName::lobby());
         recalls.want(&lobby, 500, at(0));

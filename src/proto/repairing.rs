@@ -79,6 +79,10 @@ impl Engine {
             at: self.proven_address(arrival, want.from.id),
             others: self.listeners(&want.channel, Some(want.from.id)),
         };
+        if asked.personally && asked.at.is_none() && self.guard.allows_answer(self.now) {
+            // What it gets alone it gets only where it has proven to be: by the next time, if it can.
+            self.ask_peer(want.from.id);
+        }
         if self.config.keep && asked.personally {
             self.look_up(&asked, &held);
         }

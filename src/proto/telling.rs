@@ -180,11 +180,16 @@ impl Engine {
         let mut before = to;
         // A long message of which some was said before and some since is said since.
         let mut begins = true;
+        let mut goes_back = false;
         for shown in self.said.latest(channel) {
             if shown.at < since && begins {
+                goes_back = true;
                 break;
             }
             (before, begins) = (shown.span.from - 1, shown.begins);
+        }
+        if !goes_back {
+            before = 0; // what is kept no more may have been said since as well
         }
         (to > 0).then_some(Stretch { author: self.sender(), from: 0, to, before })
     }

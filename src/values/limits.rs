@@ -98,7 +98,7 @@ pub const ASKED_AT_ONCE: u64 = 128;
 pub const BACKLOG: u64 = 16_384;
 
 /// How far back a log is followed that is met for the first time, by a node that has been in the
-/// channel for a while, in numbers.
+/// channel for a while, in numbers; unless it is known to be younger than that.
 pub const CATCH_UP: u64 = 1_024;
 
 /// Logs of which their authors are asked how far they went when this node came. Others are followed as if

@@ -5,6 +5,7 @@
 mod alone;
 mod asking;
 mod coming;
+mod cut_off;
 mod delivery;
 mod delivery_hostile;
 mod delivery_table;
