@@ -25,28 +25,44 @@ pub(crate) struct Part {
 
 /// A peer's channels. One of ten thousand, so what few need is kept elsewhere.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ChannelList {
-    /// `None` until any are known.
-    names: Option<Arc<Vec<ChannelName>>>,
-    /// The announcement with which the last whole list began.
-    newest: u64,
-    /// Set while `names` is not all of the newest list.
-    unfinished: Option<Box<Unfinished>>,
+pub(crate) enum ChannelList {
+    /// None are known.
+    #[default]
+    Unknown,
+    /// All of the newest list, which one announcement has brought, or the last of several.
+    Whole {
+        names: Arc<Vec<ChannelName>>,
+        /// The announcement with which it began; a number too high to be kept counts as the lowest.
+        newest: u32,
+    },
+    /// Not all of the newest list.
+    Unfinished(Box<Unfinished>),
 }
 
-/// Parts of lists that are not whole yet, in the order of their numbers.
+/// Parts of lists that are not whole yet.
 #[derive(Clone, Debug, Default)]
-struct Unfinished(Vec<Part>);
+pub(crate) struct Unfinished {
+    /// What holds until then; `None` if none are known.
+    names: Option<Arc<Vec<ChannelName>>>,
+    /// The announcement with which the last whole list began.
+    newest: u32,
+    /// In the order of their numbers.
+    parts: Vec<Part>,
+}
 
 impl ChannelList {
     /// The channels known. Where the whole list was never seen, those at its beginning.
     pub(crate) fn names(&self) -> &[ChannelName] {
-        self.names.as_ref().map_or(&[], |names| names)
+        match self {
+            Self::Unknown => &[],
+            Self::Whole { names, .. } => names,
+            Self::Unfinished(unfinished) => unfinished.names.as_ref().map_or(&[], |names| names),
+        }
     }
 
     /// Whether the newest list is known as a whole.
     pub(crate) fn is_whole(&self) -> bool {
-        self.names.is_some() && self.unfinished.is_none()
+        matches!(self, Self::Whole { .. })
     }
 
     /// Whether the peer takes part in a channel, as far as can be told: if in doubt it does.
@@ -56,46 +72,76 @@ impl ChannelList {
 
     /// Takes in what one announcement says.
     pub(crate) fn take(&mut self, part: Part) {
-        if part.n < self.newest {
+        if part.n < self.newest().into() {
             return; // overtaken
         }
         if part.at == 0 && part.names.len() == part.of {
-            self.newest = part.n;
-            if self.names.as_ref() != Some(&part.names) {
-                self.names = Some(part.names);
-            }
-            self.unfinished = None;
-            return;
+            return self.replace(part.n, part.names);
         }
-        let Unfinished(parts) = &mut **self.unfinished.get_or_insert_default();
+        let Unfinished { names, parts, .. } = self.unfinished();
         let place = parts.partition_point(|other| other.n < part.n);
         parts.insert(place, part);
         if parts.len() > PARTS {
             parts.remove(0);
         }
         let Some(begin) = parts.iter().rposition(|part| part.at == 0) else { return };
-        let mut names: Vec<ChannelName> = Vec::new();
+        let mut found: Vec<ChannelName> = Vec::new();
         for (part, n) in parts[begin..].iter().zip(parts[begin].n..) {
-            if part.at != names.len() || part.n != n {
+            if part.at != found.len() || part.n != n {
                 break;
             }
-            names.extend_from_slice(&part.names);
+            found.extend_from_slice(&part.names);
         }
-        let whole = names.len() == parts[begin].of;
+        let (newest, whole) = (parts[begin].n, found.len() == parts[begin].of);
         if whole {
-            self.newest = parts[begin].n;
-            self.unfinished = None;
+            self.replace(newest, Arc::new(found));
+        } else if found.len() > names.as_ref().map_or(0, |names| names.len()) {
+            *names = Some(Arc::new(found));
         }
-        if whole || names.len() > self.names().len() {
-            self.names = Some(Arc::new(names));
+    }
+
+    fn newest(&self) -> u32 {
+        match self {
+            Self::Unknown => 0,
+            Self::Whole { newest, .. } => *newest,
+            Self::Unfinished(unfinished) => unfinished.newest,
+        }
+    }
+
+    /// A list is whole. Where it is the same as before, the one that others may share is kept.
+    fn replace(&mut self, n: u64, names: Arc<Vec<ChannelName>>) {
+        let newest = u32::try_from(n).unwrap_or(0);
+        match self {
+            Self::Whole { names: old, newest: before } if *old == names => *before = newest,
+            _ => *self = Self::Whole { names, newest },
+        }
+    }
+
+    /// What is known, as a list to be completed.
+    fn unfinished(&mut self) -> &mut Unfinished {
+        if !matches!(self, Self::Unfinished(_)) {
+            let newest = self.newest();
+            let names = match std::mem::take(self) {
+                Self::Whole { names, .. } => Some(names),
+                _ => None,
+            };
+            *self = Self::Unfinished(Box::new(Unfinished { names, newest, parts: Vec::new() }));
+        }
+        match self {
+            Self::Unfinished(unfinished) => unfinished,
+            _ => unreachable!("it was made unfinished above"),
         }
     }
 
     /// The peer has started again, and counts its announcements anew.
     pub(crate) fn restart(&mut self) {
-        self.newest = 0;
-        if let Some(unfinished) = &mut self.unfinished {
-            unfinished.0.clear();
+        match self {
+            Self::Unknown => {}
+            Self::Whole { newest, .. } => *newest = 0,
+            Self::Unfinished(unfinished) => {
+                unfinished.newest = 0;
+                unfinished.parts.clear();
+            }
         }
     }
 }
@@ -167,6 +213,6 @@ mod tests {
         for n in 0..10_000 {
             list.take(part(n, 1..2, 128));
         }
-        assert!(list.unfinished.is_some_and(|unfinished| unfinished.0.len() <= PARTS));
+        assert!(list.unfinished().parts.len() <= PARTS);
     }
 }

@@ -465,7 +465,7 @@ impl Engine {
             self.answers.next(),
             search,
             self.discovery.listening_until(self.now),
-            self.next_told(),
+            self.discovery.next_told(),
             announce,
             self.probes.deadline(),
             self.direct.next(),

@@ -43,8 +43,8 @@ impl PeerTable {
             Ok(at) => part[at].1 = peer,
             Err(at) => {
                 if part.len() == part.capacity() {
-                    // To double it would leave a quarter of the room empty.
-                    part.reserve_exact(1 + part.len() / 8);
+                    // To go on doubling it would leave a quarter of the room empty.
+                    part.reserve_exact(part.len().clamp(1, 4).max(part.len() / 8));
                 }
                 part.insert(at, (id, peer));
                 self.len += 1;
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(table.len(), 10_000);
         let each = size_of::<(NodeId, Peer)>();
         let room: usize = table.parts.iter().map(|part| part.capacity() * each).sum();
-        assert!(each <= 176, "{each} bytes each");
+        assert!(each <= 144, "{each} bytes each");
         assert!(room < 2_000_000, "{room} bytes");
     }
 }

@@ -85,7 +85,7 @@ impl Engine {
                     let patience = timing::TOLD_FORGET.max(suspect);
                     if silence > patience * 2 {
                         findings.push(Finding::Forget(id));
-                    } else if silence > patience && !asking.contains(&id) {
+                    } else if silence > patience && !asking.contains_key(&id) {
                         if *asked >= timing::TOLD_TRIES {
                             findings.push(Finding::Forget(id));
                         } else {

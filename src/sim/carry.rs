@@ -109,7 +109,14 @@ impl World {
         if let Some(record) = &mut self.record {
             record.push(Arc::clone(&bytes));
         }
-        let packet = Arc::new(if self.quick { Packet::vouched(bytes) } else { Packet::new(bytes) });
+        let packet = if self.quick {
+            let mut packet = Packet::vouched(bytes);
+            self.profiles.share(&mut packet);
+            packet
+        } else {
+            Packet::new(bytes)
+        };
+        let packet = Arc::new(packet);
         let opened = self.opened(node, &packet);
         let kind = Kind::of(opened);
         self.tally.sent(kind, packet.bytes().len(), matches!(to, Destination::Group(..)));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::checker::Checker;
 use super::host::{Host, HostId, Interface, Node, NodeIndex, Run, Spec};
 use super::memory::Said;
+use super::profiles::Profiles;
 use super::queue::{Due, Queue};
 use super::segment::{Faults, LanId, Segment};
 use super::tally::Tally;
@@ -42,13 +43,15 @@ pub struct World {
     /// Written if set.
     pub trace: Option<Trace>,
     /// For worlds of thousands, set before the first node is added: nothing is signed, and what a
-    /// node sends is taken for its own. Nor does the checker keep lists of who is known to whom.
+    /// node sends is taken for its own, and what is told of a peer is kept once for all. Nor does the
+    /// checker keep lists of who is known to whom.
     pub quick: bool,
     /// What a scenario counts.
     pub(super) watch: Option<Watch>,
     /// How many peers each node is to know, and when it knew them first.
     pub(super) census: Option<(usize, Vec<Option<Instant>>)>,
     outputs: Vec<Output>,
+    pub(super) profiles: Profiles,
 }
 
 /// The group of all simulated nodes.
@@ -79,6 +82,7 @@ impl World {
             watch: None,
             census: None,
             outputs: Vec::new(),
+            profiles: Profiles::default(),
         }
     }
 

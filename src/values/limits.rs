@@ -239,6 +239,10 @@ pub const NEWCOMER_RATE: u32 = 4;
 /// See [`NEWCOMER_RATE`].
 pub const NEWCOMER_BURST: u32 = 64;
 
+/// Addresses of which that is remembered. Half of them are surely remembered; who has that many fills
+/// the table of [`PEERS`] at once.
+pub const NEWCOMER_SOURCES: usize = 2 * PEERS / NEWCOMER_BURST as usize;
+
 /// Bytes a second that one node says in channels, beyond [`SAY_BURST`]: some 16 Mbit/s of a LAN, and
 /// a third of what a slow host can check and keep. `cast` is not held to it.
 pub const SAY_RATE: u64 = 2_000_000;
