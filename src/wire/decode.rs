@@ -383,7 +383,10 @@ impl Members<'_> {
             summary: self.summary()?,
             after: self.after_id()?,
             more: self.more,
-            peers: need(self.peers, "peers")?.into_iter().map(ToldMembers::told).collect::<Result<_>>()?,
+            peers: need(self.peers, "peers")?
+                .into_iter()
+                .map(ToldMembers::told)
+                .collect::<Result<_>>()?,
         })
     }
 

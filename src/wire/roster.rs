@@ -102,8 +102,7 @@ impl RosterPage {
         if let Some(after) = self.after {
             object.shown("after", after);
         }
-        let room =
-            limit.saturating_sub(object.signed_len() + ",\"more\":true,\"peers\":[]".len());
+        let room = limit.saturating_sub(object.signed_len() + ",\"more\":true,\"peers\":[]".len());
         let (mut peers, mut fitted) = (String::with_capacity(limit), 0);
         for told in &self.peers {
             let end = peers.len();
