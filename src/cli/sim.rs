@@ -107,6 +107,7 @@ pub(super) fn run(args: &SimArgs, settings: &Settings) -> Result<Exit, Failure> 
         spread: args.spread,
         steady: args.steady,
         limit: LIMIT,
+        threads,
     };
     let &SimArgs { churn, flapping, join, crash, leave, part, .. } = args;
     let outcome =
@@ -120,7 +121,7 @@ pub(super) fn run(args: &SimArgs, settings: &Settings) -> Result<Exit, Failure> 
 const LOSSES: [f64; 3] = [0.0, 0.05, 0.2];
 
 fn table(args: &SimArgs, settings: &Settings) -> Result<Exit, Failure> {
-    let table = Table { steady: args.steady, seed: args.seed };
+    let table = Table { steady: args.steady, seed: args.seed, threads: threads() };
     let mut out = Out::new();
     if !settings.json {
         out.line(Table::HEAD.trim_end())?;

@@ -1,9 +1,11 @@
 //! The world: hosts, the nodes on them, and time.
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ahead::Done;
 use super::checker::Checker;
 use super::host::{Host, HostId, Interface, Node, NodeIndex, Run, Spec};
 use super::memory::Said;
@@ -13,7 +15,7 @@ use super::segment::{Faults, LanId, Segment};
 use super::tally::Tally;
 use super::trace::Trace;
 use super::watch::Watch;
-use crate::proto::{Command, Config, Engine, Event, Input, Outgoing, Output};
+use crate::proto::{Command, Config, Engine, Event, Input, Outgoing};
 use crate::values::{
     Attachment, ChannelName, Epoch, Group, Instant, Level, LinkId, NodeId, PeerText, Rng, SmallMap,
     WallTime,
@@ -46,11 +48,12 @@ pub struct World {
     /// node sends is taken for its own, and what is told of a peer is kept once for all. Nor does the
     /// checker keep lists of who is known to whom.
     pub quick: bool,
+    /// How many threads do the engines' work. Nothing but the time that it takes depends on it.
+    pub threads: usize,
     /// What a scenario counts.
     pub(super) watch: Option<Watch>,
     /// How many peers each node is to know, and when it knew them first.
     pub(super) census: Option<(usize, Vec<Option<Instant>>)>,
-    outputs: Vec<Output>,
     pub(super) profiles: Profiles,
 }
 
@@ -79,9 +82,9 @@ impl World {
             record: None,
             trace: None,
             quick: false,
+            threads: 1,
             watch: None,
             census: None,
-            outputs: Vec::new(),
             profiles: Profiles::default(),
         }
     }
@@ -186,7 +189,8 @@ impl World {
             randomness,
         };
         let engine = Engine::new(config, self.now);
-        state.run = Some(Run { engine, port, wake: Instant::NEVER, queued: Instant::NEVER });
+        let (wake, queued, ahead) = (Instant::NEVER, Instant::NEVER, VecDeque::new());
+        state.run = Some(Run { engine, port, wake, queued, ahead });
         self.checker.quick = self.quick;
         self.checker.started(node, state.id, spec.visitor);
         for channel in spec.channels.clone() {
@@ -374,6 +378,7 @@ impl World {
 
     /// Does the next thing that is due up to `end`; `false` if there is none.
     fn step(&mut self, end: Instant) -> bool {
+        self.look_ahead(end);
         let Some((at, due)) = self.queue.pop(end) else { return false };
         self.now = at;
         match due {
@@ -426,32 +431,23 @@ impl World {
 
     /// Gives an engine an input and does what it wants done.
     pub(super) fn input(&mut self, node: NodeIndex, input: Input<'_>) {
-        self.handle(node, input);
-        let mut outputs = std::mem::take(&mut self.outputs);
         let Some(run) = &mut self.nodes[node.0].run else { return };
-        run.wake = loop {
-            match run.engine.poll() {
-                Output::Wake(at) => break at,
-                output => outputs.push(output),
-            }
-        };
-        let wake = run.wake;
+        let Done { outputs, wake, peers, .. } = run.react(self.now, input);
+        run.wake = wake;
         self.checker.drained(node, self.now, wake, outputs.len());
-        self.note_census(node);
-        for output in outputs.drain(..) {
+        self.note_census(node, peers);
+        for output in outputs {
             self.carry_out(node, output);
         }
-        self.outputs = outputs;
         self.queue_wake(node);
     }
 
-    fn note_census(&mut self, node: NodeIndex) {
+    fn note_census(&mut self, node: NodeIndex, peers: usize) {
         let Some((wanted, times)) = &mut self.census else { return };
-        let Some(run) = &self.nodes[node.0].run else { return };
         if times.len() <= node.0 {
             times.resize(node.0 + 1, None);
         }
-        if times[node.0].is_none() && run.engine.peer_count() == *wanted {
+        if times[node.0].is_none() && peers == *wanted {
             times[node.0] = Some(self.now);
         }
     }
