@@ -3,6 +3,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::duration;
 use super::exit::{Exit, Failure};
 use super::options::Settings;
@@ -73,6 +75,9 @@ pub(super) struct SimArgs {
     /// For how long the LAN then falls into two halves
     #[arg(long, value_name = "D", default_value = "0s", value_parser = duration::parse)]
     part: Duration,
+    /// How many threads work on it; by default as many as there are processors
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    threads: Option<u16>,
     /// A table of all of that, for 10 hosts and ten times as many, and so on up to --hosts
     #[arg(long, conflicts_with_all = ["loss", "spread", "churn", "flapping", "join", "crash", "leave", "part"])]
     table: bool,
@@ -92,6 +97,13 @@ fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
+impl SimArgs {
+    fn threads(&self) -> usize {
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map_or_else(processors, usize::from)
+    }
+}
+
 /// How often the progress is shown.
 const PROGRESS: Duration = Duration::from_millis(200);
 
@@ -107,7 +119,7 @@ pub(super) fn run(args: &SimArgs, settings: &Settings) -> Result<Exit, Failure> 
         spread: args.spread,
         steady: args.steady,
         limit: LIMIT,
-        threads,
+        threads: args.threads(),
     };
     let &SimArgs { churn, flapping, join, crash, leave, part, .. } = args;
     let outcome =
@@ -121,7 +133,7 @@ pub(super) fn run(args: &SimArgs, settings: &Settings) -> Result<Exit, Failure> 
 const LOSSES: [f64; 3] = [0.0, 0.05, 0.2];
 
 fn table(args: &SimArgs, settings: &Settings) -> Result<Exit, Failure> {
-    let table = Table { steady: args.steady, seed: args.seed, threads: threads() };
+    let table = Table { steady: args.steady, seed: args.seed, threads: args.threads() };
     let mut out = Out::new();
     if !settings.json {
         out.line(Table::HEAD.trim_end())?;
@@ -143,7 +155,7 @@ fn table(args: &SimArgs, settings: &Settings) -> Result<Exit, Failure> {
 fn watched(scenario: &Scenario, settings: &Settings) -> Outcome {
     let shows = !settings.quiet && io::stderr().is_terminal();
     let hosts = scenario.startup.hosts;
-    let begun = Instant::now();
+    let (begun, busy_before) = (Instant::now(), processor_time());
     let mut last = begun;
     let outcome = scenario.run_watched(|complete| {
         if shows && last.elapsed() >= PROGRESS {
@@ -161,9 +173,19 @@ fn watched(scenario: &Scenario, settings: &Settings) -> Outcome {
             format!(", {} MB at most, {} bytes a peer of a host", bytes >> 20, bytes / entries)
         });
         let took = begun.elapsed().as_secs_f64();
-        let _ = writeln!(io::stderr(), "{hosts} hosts took {took:.1} s{memory}");
+        let busy = (processor_time() - busy_before).as_secs_f64();
+        let _ = writeln!(
+            io::stderr(),
+            "{hosts} hosts took {took:.1} s, {busy:.1} s of processor time{memory}"
+        );
     }
     outcome
+}
+
+/// What this process has had of all processors.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
 /// The most memory that this process has had at any time, in bytes, where the system tells.

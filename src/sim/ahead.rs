@@ -1,15 +1,15 @@
 //! The part of a world's work that several threads can do: to let engines take what is due to them.
 //!
-//! No datagram takes less than [`LOOP`] from one node to another, so nothing that happens within so
-//! short a time can be the cause of anything else in it, but for what an engine wants of itself (this
-//! is the lookahead of Chandy and Misra's conservative simulations). So what is due within it is
-//! given to the engines beforehand, to each its own in its order, and what they do about it is noted.
-//! Then the world goes on one step after the other, as it always does, and takes what was noted
-//! instead of asking the engine: that is where datagrams get their fates, so that the same seed makes
-//! the same world do the same things, whatever the number of threads.
+//! No datagram takes less than the latency of a LAN from one host to another, so nothing that happens
+//! within so short a time can be the cause of anything else in it, but on the same host (this is the
+//! lookahead of Chandy and Misra's conservative simulations). So what is due within it is given to the
+//! engines beforehand, to each its own in its order, and what they do about it is noted. Then the
+//! world goes on one step after the other, as it always does, and takes what was noted instead of
+//! asking the engine: that is where datagrams get their fates, so that the same seed makes the same
+//! world do the same things, whatever the number of threads.
 //!
 //! ```text
-//!             ├──────── LOOP ────────┤
+//!             ├────── latency ───────┤
 //!   queue     d₁→a   d₂→b  d₃→a  w→b       what is due: datagrams, and who wants to be woken
 //!   thread 1  a: d₁ ───────▶ d₃            what a does about each is noted
 //!   thread 2         b: d₂ ───────▶ w      and what b does
@@ -18,6 +18,7 @@
 
 use std::collections::VecDeque;
 use std::thread;
+use std::time::Duration;
 
 use super::carry::LOOP;
 use super::host::{Node, NodeIndex, Run};
@@ -38,7 +39,7 @@ pub(super) struct Done {
 }
 
 /// Fewer inputs than that are not worth a thread.
-const WORTH: usize = if cfg!(test) { 2 } else { 128 };
+const WORTH: usize = if cfg!(test) { 2 } else { 512 };
 
 impl Run {
     /// What the engine does about the input of this time, if it has not done so ahead of it.
@@ -61,13 +62,14 @@ impl Run {
     }
 
     /// Takes what is due to the engine, and what it wants of itself up to `until`.
-    fn run_ahead<'a>(&mut self, due: impl Iterator<Item = &'a Entry>, until: Instant) {
+    fn run_ahead<'a>(&mut self, due: impl Iterator<Item = &'a Entry>, mut until: Instant) {
         let mut due = due.peekable();
         let mut alarm = Alarm { wake: self.wake, queued: self.queued, rings: Vec::new() };
         loop {
             let ring = alarm.rings.iter().copied().min().filter(|ring| *ring <= until);
             // What was planned first happens first.
-            let entry = due.next_if(|entry| ring.is_none_or(|ring| entry.at <= ring));
+            let entry =
+                due.next_if(|entry| entry.at <= until && ring.is_none_or(|ring| entry.at <= ring));
             let (at, input) = match (entry, ring) {
                 (Some(entry), _) => match &entry.due {
                     Due::Delivery(delivery) => (entry.at, Some(delivery.input())),
@@ -82,6 +84,10 @@ impl Run {
             if let Some(input) = input {
                 let done = self.ask(at, input);
                 alarm.wake = done.wake;
+                if done.outputs.iter().any(|output| matches!(output, Output::Send { .. })) {
+                    // What is sent to a group comes back.
+                    until = until.min(at + (LOOP - Duration::from_micros(1)));
+                }
                 self.ahead.push_back(done);
             }
             alarm.set();
@@ -118,11 +124,10 @@ impl World {
     /// Lets the engines take what is due to them in the next moment, if that is much and there are
     /// threads for it.
     pub(super) fn look_ahead(&mut self, end: Instant) {
-        let quickest = self.lans.iter().map(|lan| lan.faults.latency).fold(LOOP, std::cmp::min);
-        if self.threads < 2 || quickest.is_zero() {
-            return;
-        }
-        let Some(until) = self.queue.foresee(quickest, end) else { return };
+        let quickest = self.lans.iter().map(|lan| lan.faults.latency).min();
+        let span = if self.neighbours { quickest.min(Some(LOOP)) } else { quickest };
+        let Some(span) = span.filter(|span| self.threads > 1 && !span.is_zero()) else { return };
+        let Some(until) = self.queue.foresee(span, end) else { return };
         let entries = self.queue.foreseen();
         let mut places: Vec<(NodeIndex, usize)> = Vec::with_capacity(entries.len());
         places.extend(entries.iter().enumerate().filter_map(|(i, entry)| {
@@ -168,9 +173,8 @@ fn run_ahead(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::outcome::Table;
+    use super::*;
 
     #[test]
     fn any_number_of_threads_comes_to_the_same() {

@@ -100,7 +100,8 @@ impl Default for Spec {
 /// One run of a node.
 #[derive(Debug)]
 pub(super) struct Run {
-    pub(super) engine: Engine,
+    /// Apart from what the world looks at with every datagram: an engine is large.
+    pub(super) engine: Box<Engine>,
     pub(super) port: u16,
     /// When the engine wants to be called.
     pub(super) wake: Instant,

@@ -32,6 +32,8 @@ pub struct World {
     pub(super) nodes: Vec<Node>,
     pub(super) by_ip: SmallMap<Ipv4Addr, (HostId, usize)>,
     pub(super) queue: Queue,
+    /// Whether a host has several nodes, which hear each other sooner than others do.
+    pub(super) neighbours: bool,
     starts: u16,
     secret: Option<Secret>,
     /// What must never happen.
@@ -74,6 +76,7 @@ impl World {
             nodes: Vec::new(),
             by_ip: SmallMap::new(),
             queue: Queue::default(),
+            neighbours: false,
             starts: 0,
             secret: None,
             checker: Checker::default(),
@@ -144,6 +147,7 @@ impl World {
         let node_state =
             Node { host, id, key, spec, run, life, started, frozen, clock, said, events };
         self.nodes.push(node_state);
+        self.neighbours |= !self.hosts[host.0].nodes.is_empty();
         self.hosts[host.0].nodes.push(node);
         node
     }
@@ -188,7 +192,7 @@ impl World {
             earlier: state.said.earlier(self.now),
             randomness,
         };
-        let engine = Engine::new(config, self.now);
+        let engine = Box::new(Engine::new(config, self.now));
         let (wake, queued, ahead) = (Instant::NEVER, Instant::NEVER, VecDeque::new());
         state.run = Some(Run { engine, port, wake, queued, ahead });
         self.checker.quick = self.quick;
@@ -293,7 +297,7 @@ impl World {
 
     /// The engine of a node that runs.
     pub fn engine(&self, node: NodeIndex) -> Option<&Engine> {
-        self.nodes[node.0].run.as_ref().map(|run| &run.engine)
+        self.nodes[node.0].run.as_ref().map(|run| &*run.engine)
     }
 
     /// Whether a node that runs knows a peer.
