@@ -7,7 +7,7 @@ use super::answers;
 use super::channel_list::Part;
 use super::discovery::Asked;
 use super::engine::Engine;
-use super::event::{Destination, Event, PeerState};
+use super::event::{Destination, Event, Output, PeerState};
 use super::peers::{Peer, Standing};
 use super::reach::Heard;
 use super::receiving::Arrival;
@@ -259,18 +259,17 @@ impl Engine {
         self.discovery.asking.remove(&id);
         self.recalls.met(self.now);
         let Some(peer) = self.peers.get(id) else { return };
-        let info = peer.info(id, PeerState::Alive, self.size(), self.now);
+        let (now, size) = (self.now, self.size());
+        let info = || peer.info(id, PeerState::Alive, size, now);
         if news.joined {
-            self.event(Event::Joined(info));
-            let size = self.size();
-            self.announcer.newcomer(self.now, size, &mut self.rng);
+            let joined = Event::Joined(info());
+            self.event(joined);
+            self.announcer.newcomer(now, size, &mut self.rng);
         } else if !news.recovered {
-            if let Some(was) = news.was {
-                self.event(Event::Renamed { peer: info.clone(), was });
-            }
-            if news.status {
-                self.event(Event::Status(info));
-            }
+            // Nothing new, as a rule: then it costs nothing to have been told.
+            let renamed = news.was.map(|was| Event::Renamed { peer: info(), was });
+            let status = news.status.then(|| Event::Status(info()));
+            self.out.extend([renamed, status].into_iter().flatten().map(Output::Event));
         }
         if news.unasked
             && (news.joined || news.restarted)
