@@ -175,7 +175,7 @@ fn watched(scenario: &Scenario, settings: &Settings) -> Outcome {
             format!(", {} MB at most, {} bytes a peer of a host", bytes >> 20, bytes / entries)
         });
         let took = begun.elapsed().as_secs_f64();
-        let busy = (processor_time() - busy_before).as_secs_f64();
+        let busy = processor_time().saturating_sub(busy_before).as_secs_f64();
         let _ = writeln!(
             io::stderr(),
             "{hosts} hosts took {took:.1} s, {busy:.1} s of processor time{memory}"

@@ -177,8 +177,9 @@ impl Engine {
         peer.hear(now);
         peer.paths.heard(Some(arrival.link), arrival.source, now);
         if newest {
-            let profile = merge(&peer.profile, presence);
             peer.profile_complete |= !presence.partial;
+        }
+        if newest && let Some(profile) = change(&peer.profile, presence) {
             if !news.joined {
                 news.was = (peer.profile.nick != profile.nick).then(|| peer.profile.nick.clone());
                 news.status = peer.profile.away != profile.away
@@ -191,7 +192,7 @@ impl Engine {
             n: presence.n,
             at: presence.channels_at,
             of: presence.channels_of,
-            names: Arc::clone(&presence.channels),
+            names: &presence.channels,
         });
         if !self.config.multicast {
             peer.reach.without_multicast();
@@ -390,18 +391,12 @@ fn given_token(presence: &Presence) -> Option<u64> {
     presence.token.filter(|_| presence.kind == PresenceKind::Here)
 }
 
-/// What is known of a peer after its announcement, given what was known before.
-fn merge(old: &Arc<Profile>, presence: &Presence) -> Arc<Profile> {
+/// What is known of a peer after its announcement, if that is not what was known before.
+fn change(old: &Arc<Profile>, presence: &Presence) -> Option<Arc<Profile>> {
+    let said = &presence.profile;
     if !presence.partial {
-        if **old == *presence.profile {
-            return Arc::clone(old);
-        }
-        return Arc::clone(&presence.profile);
+        return (old != said).then(|| Arc::clone(said));
     }
-    Arc::new(Profile {
-        nick: presence.profile.nick.clone(),
-        host: presence.profile.host.clone(),
-        version: presence.profile.version.clone(),
-        ..(**old).clone()
-    })
+    let Profile { nick, host, version, .. } = (**said).clone();
+    Some(Arc::new(Profile { nick, host, version, ..(**old).clone() }))
 }

@@ -67,12 +67,12 @@ pub(crate) struct Lately {
 
 impl Lately {
     /// The highest number seen; 0 if none was.
-    pub(crate) fn top(&self) -> u64 {
+    pub(crate) fn top(self) -> u64 {
         self.top.into()
     }
 
     /// Whether `n` has been seen, or is so far behind that it counts as seen. 0 always is.
-    pub(crate) fn has(&self, n: u64) -> bool {
+    pub(crate) fn has(self, n: u64) -> bool {
         let Ok(n) = u32::try_from(n) else { return true };
         match self.top.checked_sub(n) {
             None => false,

@@ -86,7 +86,7 @@ impl Run {
                 alarm.wake = done.wake;
                 if done.outputs.iter().any(|output| matches!(output, Output::Send { .. })) {
                     // What is sent to a group comes back.
-                    until = until.min(at + (LOOP - Duration::from_micros(1)));
+                    until = until.min(at + LOOP - Duration::from_micros(1));
                 }
                 self.ahead.push_back(done);
             }

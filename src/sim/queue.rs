@@ -105,7 +105,7 @@ impl Queue {
         if !self.foreseen.is_empty() || first.at <= self.until || first.at > end {
             return None;
         }
-        self.until = end.min(first.at + (span - Duration::from_micros(1)));
+        self.until = end.min(first.at + span - Duration::from_micros(1));
         while let Some(Reverse(top)) = self.heap.peek() {
             if matches!(top.due, Due::Start(_)) {
                 // What starts may be the cause of anything.
