@@ -12,41 +12,57 @@ use crate::values::{ChannelName, limits};
 const PARTS: usize = limits::CHANNELS / 8;
 
 /// One datagram's part of a list.
-#[derive(Clone, Debug)]
-pub(crate) struct Part {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part<Names> {
     /// The announcement's number.
     pub(crate) n: u64,
     /// Where in the list it begins.
     pub(crate) at: usize,
     /// How long the list is.
     pub(crate) of: usize,
-    pub(crate) names: Arc<Vec<ChannelName>>,
+    pub(crate) names: Names,
 }
 
 /// A peer's channels. One of ten thousand, so what few need is kept elsewhere.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ChannelList {
-    /// `None` until any are known.
-    names: Option<Arc<Vec<ChannelName>>>,
-    /// The announcement with which the last whole list began.
-    newest: u64,
-    /// Set while `names` is not all of the newest list.
-    unfinished: Option<Box<Unfinished>>,
+pub(crate) enum ChannelList {
+    /// None are known.
+    #[default]
+    Unknown,
+    /// All of the newest list, which one announcement has brought, or the last of several.
+    Whole {
+        names: Arc<Vec<ChannelName>>,
+        /// The announcement with which it began; a number too high to be kept counts as the lowest.
+        newest: u32,
+    },
+    /// Not all of the newest list.
+    Unfinished(Box<Unfinished>),
 }
 
-/// Parts of lists that are not whole yet, in the order of their numbers.
+/// Parts of lists that are not whole yet.
 #[derive(Clone, Debug, Default)]
-struct Unfinished(Vec<Part>);
+pub(crate) struct Unfinished {
+    /// What holds until then; `None` if none are known.
+    names: Option<Arc<Vec<ChannelName>>>,
+    /// The announcement with which the last whole list began.
+    newest: u32,
+    /// In the order of their numbers.
+    parts: Vec<Part<Arc<Vec<ChannelName>>>>,
+}
 
 impl ChannelList {
     /// The channels known. Where the whole list was never seen, those at its beginning.
     pub(crate) fn names(&self) -> &[ChannelName] {
-        self.names.as_ref().map_or(&[], |names| names)
+        match self {
+            Self::Unknown => &[],
+            Self::Whole { names, .. } => names,
+            Self::Unfinished(unfinished) => unfinished.names.as_ref().map_or(&[], |names| names),
+        }
     }
 
     /// Whether the newest list is known as a whole.
     pub(crate) fn is_whole(&self) -> bool {
-        self.names.is_some() && self.unfinished.is_none()
+        matches!(self, Self::Whole { .. })
     }
 
     /// Whether the peer takes part in a channel, as far as can be told: if in doubt it does.
@@ -55,47 +71,79 @@ impl ChannelList {
     }
 
     /// Takes in what one announcement says.
-    pub(crate) fn take(&mut self, part: Part) {
-        if part.n < self.newest {
+    pub(crate) fn take(&mut self, part: Part<&Arc<Vec<ChannelName>>>) {
+        if part.n < self.newest().into() {
             return; // overtaken
         }
         if part.at == 0 && part.names.len() == part.of {
-            self.newest = part.n;
-            if self.names.as_ref() != Some(&part.names) {
-                self.names = Some(part.names);
-            }
-            self.unfinished = None;
-            return;
+            return self.replace(part.n, part.names);
         }
-        let Unfinished(parts) = &mut **self.unfinished.get_or_insert_default();
+        let Part { n, at, of, names } = part;
+        let part = Part { n, at, of, names: Arc::clone(names) };
+        let Unfinished { names, parts, .. } = self.unfinished();
         let place = parts.partition_point(|other| other.n < part.n);
         parts.insert(place, part);
         if parts.len() > PARTS {
             parts.remove(0);
         }
         let Some(begin) = parts.iter().rposition(|part| part.at == 0) else { return };
-        let mut names: Vec<ChannelName> = Vec::new();
+        let mut found: Vec<ChannelName> = Vec::new();
         for (part, n) in parts[begin..].iter().zip(parts[begin].n..) {
-            if part.at != names.len() || part.n != n {
+            if part.at != found.len() || part.n != n {
                 break;
             }
-            names.extend_from_slice(&part.names);
+            found.extend_from_slice(&part.names);
         }
-        let whole = names.len() == parts[begin].of;
+        let (newest, whole) = (parts[begin].n, found.len() == parts[begin].of);
         if whole {
-            self.newest = parts[begin].n;
-            self.unfinished = None;
+            self.replace(newest, &Arc::new(found));
+        } else if found.len() > names.as_ref().map_or(0, |names| names.len()) {
+            *names = Some(Arc::new(found));
         }
-        if whole || names.len() > self.names().len() {
-            self.names = Some(Arc::new(names));
+    }
+
+    fn newest(&self) -> u32 {
+        match self {
+            Self::Unknown => 0,
+            Self::Whole { newest, .. } => *newest,
+            Self::Unfinished(unfinished) => unfinished.newest,
+        }
+    }
+
+    /// A list is whole. Where it is the same as before, the one that others may share is kept.
+    fn replace(&mut self, n: u64, names: &Arc<Vec<ChannelName>>) {
+        let newest = u32::try_from(n).unwrap_or(0);
+        match self {
+            Self::Whole { names: old, newest: before } if old == names => *before = newest,
+            _ => *self = Self::Whole { names: Arc::clone(names), newest },
+        }
+    }
+
+    /// What is known, as a list to be completed.
+    fn unfinished(&mut self) -> &mut Unfinished {
+        if !matches!(self, Self::Unfinished(_)) {
+            let newest = self.newest();
+            let names = match std::mem::take(self) {
+                Self::Whole { names, .. } => Some(names),
+                _ => None,
+            };
+            *self = Self::Unfinished(Box::new(Unfinished { names, newest, parts: Vec::new() }));
+        }
+        match self {
+            Self::Unfinished(unfinished) => unfinished,
+            _ => unreachable!("it was made unfinished above"),
         }
     }
 
     /// The peer has started again, and counts its announcements anew.
     pub(crate) fn restart(&mut self) {
-        self.newest = 0;
-        if let Some(unfinished) = &mut self.unfinished {
-            unfinished.0.clear();
+        match self {
+            Self::Unknown => {}
+            Self::Whole { newest, .. } => *newest = 0,
+            Self::Unfinished(unfinished) => {
+                unfinished.newest = 0;
+                unfinished.parts.clear();
+            }
         }
     }
 }
@@ -108,18 +156,19 @@ mod tests {
         range.map(|i| format!("c{i}").parse().unwrap()).collect()
     }
 
-    fn part(n: u64, range: std::ops::Range<usize>, of: usize) -> Part {
-        Part { n, at: range.start, of, names: Arc::new(names(range)) }
+    fn take(list: &mut ChannelList, n: u64, range: std::ops::Range<usize>, of: usize) {
+        list.take(Part { n, at: range.start, of, names: &Arc::new(names(range)) });
     }
 
     #[test]
     fn a_list_in_parts_is_put_together_in_any_order() {
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
             let mut list = ChannelList::default();
-            let parts = [part(7, 0..4, 10), part(8, 4..8, 10), part(9, 8..10, 10)];
+            let parts = [(7, 0..4), (8, 4..8), (9, 8..10)];
             for (i, which) in order.into_iter().enumerate() {
                 assert!(!list.is_whole() && list.may_have(&"other".parse().unwrap()));
-                list.take(parts[which].clone());
+                let (n, range) = parts[which].clone();
+                take(&mut list, n, range, 10);
                 assert_eq!(list.is_whole(), i == 2);
             }
             assert_eq!(list.names(), names(0..10));
@@ -130,12 +179,12 @@ mod tests {
     #[test]
     fn parts_of_different_lists_are_not_mixed() {
         let mut list = ChannelList::default();
-        list.take(part(1, 0..4, 8));
+        take(&mut list, 1, 0..4, 8);
         // The other part of that one was lost; meanwhile another list has begun.
-        list.take(part(5, 4..8, 8));
+        take(&mut list, 5, 4..8, 8);
         assert!(!list.is_whole());
         assert_eq!(list.names(), names(0..4));
-        list.take(part(4, 0..4, 8));
+        take(&mut list, 4, 0..4, 8);
         assert_eq!(list.names(), names(0..8));
         assert!(list.is_whole());
     }
@@ -143,21 +192,21 @@ mod tests {
     #[test]
     fn the_old_list_holds_until_the_new_one_is_whole() {
         let mut list = ChannelList::default();
-        list.take(part(1, 0..9, 9));
-        list.take(part(2, 0..4, 6));
+        take(&mut list, 1, 0..9, 9);
+        take(&mut list, 2, 0..4, 6);
         assert_eq!(list.names().len(), 9);
-        list.take(part(3, 4..6, 6));
+        take(&mut list, 3, 4..6, 6);
         assert_eq!(list.names(), names(0..6));
     }
 
     #[test]
     fn a_list_that_was_overtaken_changes_nothing() {
         let mut list = ChannelList::default();
-        list.take(part(2, 0..3, 3));
-        list.take(part(1, 0..9, 9));
+        take(&mut list, 2, 0..3, 3);
+        take(&mut list, 1, 0..9, 9);
         assert_eq!(list.names(), names(0..3));
         list.restart();
-        list.take(part(1, 0..9, 9));
+        take(&mut list, 1, 0..9, 9);
         assert_eq!(list.names(), names(0..9));
     }
 
@@ -165,8 +214,8 @@ mod tests {
     fn parts_without_end_cost_little() {
         let mut list = ChannelList::default();
         for n in 0..10_000 {
-            list.take(part(n, 1..2, 128));
+            take(&mut list, n, 1..2, 128);
         }
-        assert!(list.unfinished.is_some_and(|unfinished| unfinished.0.len() <= PARTS));
+        assert!(list.unfinished().parts.len() <= PARTS);
     }
 }

@@ -10,7 +10,8 @@
 //! Afterwards the same comparison goes on for ever, by the summaries in everyone's announcements:
 //! whoever lost a datagram, slept or was cut off finds the difference and pulls it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::answers::spread;
 use super::peers::mark;
@@ -139,10 +140,10 @@ pub(crate) struct Discovery {
     /// Pairs of digests, theirs and ours, that differ for reasons that asking does not change, and
     /// when that was found: a peer with a second LAN knows those there.
     compared: BTreeMap<NodeId, (u64, u64, Instant)>,
-    /// Peers that were told of and are being asked themselves.
-    pub(crate) asking: BTreeSet<NodeId>,
+    /// Peers that were told of and are being asked themselves, and when each is next.
+    pub(crate) asking: BTreeMap<NodeId, Instant>,
     /// When the first of them is to be asked, or before that.
-    pub(crate) asking_next: Instant,
+    asking_next: Instant,
 }
 
 /// What to do next, see [`Discovery::judge`].
@@ -180,7 +181,7 @@ impl Discovery {
             covered: 0,
             own_mark: if visitor { mark(own) } else { 0 },
             compared: BTreeMap::new(),
-            asking: BTreeSet::new(),
+            asking: BTreeMap::new(),
             asking_next: Instant::NEVER,
         }
     }
@@ -399,6 +400,29 @@ impl Discovery {
             told: None,
         };
         self.pull = Some(pull);
+    }
+
+    /// A peer that was told of is to be asked itself, if it is not being asked already.
+    pub(crate) fn ask(&mut self, id: NodeId, at: Instant) {
+        if let Entry::Vacant(place) = self.asking.entry(id) {
+            place.insert(at);
+            self.asking_next = self.asking_next.min(at);
+        }
+    }
+
+    /// Who is to be asked by now of those that were told of.
+    pub(crate) fn due_to_be_asked(&self, now: Instant) -> Vec<NodeId> {
+        self.asking.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id).collect()
+    }
+
+    /// All who were due have been asked.
+    pub(crate) fn reckon_asking(&mut self) {
+        self.asking_next = self.asking.values().copied().min().unwrap_or(Instant::NEVER);
+    }
+
+    /// When the next of those that were told of is to be asked.
+    pub(crate) fn next_told(&self) -> Instant {
+        if self.asking.is_empty() { Instant::NEVER } else { self.asking_next }
     }
 
     /// A peer whose roster was pulled knew so many; all of them have come.

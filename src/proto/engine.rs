@@ -447,8 +447,7 @@ impl Engine {
         self.repeat_when_due();
         self.confirm_when_due();
         if self.now >= self.next_review {
-            self.review_peers();
-            self.next_review = self.time_of_review();
+            self.next_review = self.review_peers();
             self.remind_switch();
             self.ask_silent_seeds();
             self.assemblies.expire(self.now);
@@ -474,7 +473,7 @@ impl Engine {
             self.answers.next(),
             search,
             self.discovery.listening_until(self.now),
-            self.next_told(),
+            self.discovery.next_told(),
             announce,
             self.probes.deadline(),
             self.farewells.next(),

@@ -2,6 +2,7 @@
 //! for what it knows and others don't.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::discovery::{Asked, Turn, Verdict};
@@ -11,7 +12,7 @@ use super::peers::{Peer, Standing, bucket};
 use super::reach::Reach;
 use super::receiving::Arrival;
 use super::timing;
-use crate::values::{Instant, LinkId, NodeId, PeerText, limits};
+use crate::values::{LinkId, NodeId, PeerText, limits};
 use crate::wire::{Ask, PresenceKind, RosterPage, Told};
 
 /// Pages of the roster given for one question.
@@ -130,27 +131,20 @@ impl Engine {
 
     /// Asks those who are only told of whether they are there.
     fn ask_told(&mut self) {
-        if self.now < self.discovery.asking_next {
+        if self.now < self.discovery.next_told() {
             return;
         }
         let now = self.now;
         let mut silent = Vec::new();
-        let due: Vec<NodeId> = self.discovery.asking.iter().copied().collect();
-        for id in due {
-            let Some(peer) = self.peers.get_mut(id) else {
-                self.discovery.asking.remove(&id);
-                continue;
-            };
-            if now < peer.ask_at {
-                continue;
-            }
-            match &mut peer.standing {
-                Standing::Told { asked } if *asked < timing::TOLD_TRIES => {
-                    peer.ask_at = now + timing::TOLD_RETRY * (1 << *asked);
+        for id in self.discovery.due_to_be_asked(now) {
+            match self.peers.get_mut(id).map(|peer| &mut peer.standing) {
+                Some(Standing::Told { asked }) if *asked < timing::TOLD_TRIES => {
+                    let again = now + timing::TOLD_RETRY * (1 << *asked);
                     *asked += 1;
+                    self.discovery.asking.insert(id, again);
                     self.ask_peer(id);
                 }
-                Standing::Told { .. } => silent.push(id),
+                Some(Standing::Told { .. }) => silent.push(id),
                 _ => {
                     self.discovery.asking.remove(&id);
                 }
@@ -161,12 +155,7 @@ impl Engine {
         for id in silent {
             self.lose(id, PeerState::Left);
         }
-        let peers = self.discovery.asking.iter().filter_map(|&id| self.peers.get(id));
-        self.discovery.asking_next = peers.map(|peer| peer.ask_at).min().unwrap_or(Instant::NEVER);
-    }
-
-    pub(super) fn next_told(&self) -> Instant {
-        if self.discovery.asking.is_empty() { Instant::NEVER } else { self.discovery.asking_next }
+        self.discovery.reckon_asking();
     }
 
     fn pull(&mut self, from: NodeId) {
@@ -235,7 +224,7 @@ impl Engine {
         let ours = self.peers.buckets(Some(self.id()), ask.nonce);
         let differs = |id: NodeId| theirs.is_none_or(|have| have[bucket(id)] != ours[bucket(id)]);
         let told = |(id, peer): (NodeId, &Peer)| self.told(id, peer, arrival);
-        let mut peers: Vec<Told> = self
+        let peers: Vec<Told> = self
             .peers
             .after(ask.after)
             .filter(|&(id, _)| id != ask.from.id && differs(id))
@@ -244,26 +233,16 @@ impl Engine {
             .collect();
         let summary = self.summary();
         let limit = self.datagram_limit();
-        let mut after = ask.after;
+        let (from, re, after, more) = (self.sender(), ask.nonce, ask.after, false);
+        let mut rest = RosterPage { from, re, summary, after, more, peers };
         for page in 0..PAGES {
-            let on_page: Vec<Told> = peers.iter().take(PER_PAGE).cloned().collect();
-            let more = peers.len() > on_page.len();
-            let mut roster = RosterPage {
-                from: self.sender(),
-                re: ask.nonce,
-                summary,
-                after,
-                more,
-                peers: on_page,
-            };
-            let (bytes, fitted) = roster.encode(&self.config.identity, limit);
+            let (bytes, fitted) = rest.encode(&self.config.identity, limit);
             if fitted == 0 && page > 0 {
                 return;
             }
             self.reply(bytes, arrival.source, arrival.link);
-            after = roster.peers.drain(..fitted).next_back().map(|told| told.id).or(after);
-            peers.drain(..fitted);
-            if peers.is_empty() {
+            rest.after = rest.peers.drain(..fitted).next_back().map(|told| told.id).or(rest.after);
+            if rest.peers.is_empty() {
                 return;
             }
         }
@@ -288,7 +267,7 @@ impl Engine {
             // Which of its links an address is on says nothing to others.
             addr: LinkId(0).scoped(path.addr),
             epoch: peer.epoch,
-            nick: peer.profile.nick.clone(),
+            profile: Arc::clone(&peer.profile),
             age: age.as_millis().div_ceil(1_000) as u32,
             unicast: peer.reach.expects_unicast(self.now),
         })
@@ -385,22 +364,16 @@ impl Engine {
         peer.heard = now - age;
         // Where the teller is in reach, the peer will be.
         peer.paths.heard(Some(link), link.scoped(told.addr), peer.heard);
-        peer.profile = std::sync::Arc::new(crate::wire::Profile {
-            nick: told.nick.clone(),
-            ..Default::default()
-        });
+        peer.profile = Arc::clone(&told.profile);
         peer.reach = Reach::told(told.unicast);
-        // One after the other, so that a long roster does not set off a burst of questions.
-        let place = self.discovery.asking.len() as u32;
-        let ask_at = now + Duration::from_micros(50) * place;
-        peer.ask_at = ask_at;
         self.peers.insert(told.id, peer);
         self.review_versions(told.id);
         if (few || told.unicast || !self.config.multicast)
             && self.discovery.asking.len() < limits::PEERS
         {
-            self.discovery.asking.insert(told.id);
-            self.discovery.asking_next = self.discovery.asking_next.min(ask_at);
+            // One after the other, so that a long roster does not set off a burst of questions.
+            let place = self.discovery.asking.len() as u32;
+            self.discovery.ask(told.id, now + Duration::from_micros(50) * place);
         }
         true
     }

@@ -7,7 +7,7 @@ use super::answers;
 use super::channel_list::Part;
 use super::discovery::Asked;
 use super::engine::Engine;
-use super::event::{Destination, Event, PeerState};
+use super::event::{Destination, Event, Output, PeerState};
 use super::peers::{Peer, Standing};
 use super::reach::Heard;
 use super::receiving::Arrival;
@@ -177,8 +177,9 @@ impl Engine {
         peer.hear(now);
         peer.paths.heard(Some(arrival.link), arrival.source, now);
         if newest {
-            let profile = merge(&peer.profile, presence);
             peer.profile_complete |= !presence.partial;
+        }
+        if newest && let Some(profile) = change(&peer.profile, presence) {
             if !news.joined {
                 news.was = (peer.profile.nick != profile.nick).then(|| peer.profile.nick.clone());
                 news.status = peer.profile.away != profile.away
@@ -191,7 +192,7 @@ impl Engine {
             n: presence.n,
             at: presence.channels_at,
             of: presence.channels_of,
-            names: Arc::clone(&presence.channels),
+            names: &presence.channels,
         });
         if !self.config.multicast {
             peer.reach.without_multicast();
@@ -259,18 +260,17 @@ impl Engine {
         self.discovery.asking.remove(&id);
         self.recalls.met(self.now);
         let Some(peer) = self.peers.get(id) else { return };
-        let info = peer.info(id, PeerState::Alive, self.size(), self.now);
+        let (now, size) = (self.now, self.size());
+        let info = || peer.info(id, PeerState::Alive, size, now);
         if news.joined {
-            self.event(Event::Joined(info));
-            let size = self.size();
-            self.announcer.newcomer(self.now, size, &mut self.rng);
+            let joined = Event::Joined(info());
+            self.event(joined);
+            self.announcer.newcomer(now, size, &mut self.rng);
         } else if !news.recovered {
-            if let Some(was) = news.was {
-                self.event(Event::Renamed { peer: info.clone(), was });
-            }
-            if news.status {
-                self.event(Event::Status(info));
-            }
+            // Nothing new, as a rule: then it costs nothing to have been told.
+            let renamed = news.was.map(|was| Event::Renamed { peer: info(), was });
+            let status = news.status.then(|| Event::Status(info()));
+            self.out.extend([renamed, status].into_iter().flatten().map(Output::Event));
         }
         if news.unasked
             && (news.joined || news.restarted)
@@ -392,18 +392,12 @@ fn given_token(presence: &Presence) -> Option<u64> {
     presence.token.filter(|_| presence.kind == PresenceKind::Here)
 }
 
-/// What is known of a peer after its announcement, given what was known before.
-fn merge(old: &Arc<Profile>, presence: &Presence) -> Arc<Profile> {
+/// What is known of a peer after its announcement, if that is not what was known before.
+fn change(old: &Arc<Profile>, presence: &Presence) -> Option<Arc<Profile>> {
+    let said = &presence.profile;
     if !presence.partial {
-        if **old == *presence.profile {
-            return Arc::clone(old);
-        }
-        return Arc::clone(&presence.profile);
+        return (old != said).then(|| Arc::clone(said));
     }
-    Arc::new(Profile {
-        nick: presence.profile.nick.clone(),
-        host: presence.profile.host.clone(),
-        version: presence.profile.version.clone(),
-        ..(**old).clone()
-    })
+    let Profile { nick, host, version, .. } = (**said).clone();
+    Some(Arc::new(Profile { nick, host, version, ..(**old).clone() }))
 }

@@ -157,7 +157,7 @@ impl Guard {
         Self {
             bad: Recent::new(limits::SOURCES),
             unsigned: Recent::new(limits::SOURCES),
-            newcomers: Recent::new(limits::SOURCES),
+            newcomers: Recent::new(limits::NEWCOMER_SOURCES),
             answers: Bucket::full(now, limits::ANSWER_BURST),
             probes: Bucket::full(now, limits::PROBE_BURST),
             wants: Recent::new(limits::SOURCES),

@@ -56,8 +56,6 @@ pub(crate) struct Peer {
     rtt: u32,
     /// Whether it has announced how far its own logs go.
     announced: bool,
-    /// When it is to be asked next, while it is told of.
-    pub(crate) ask_at: Instant,
     dealings: Option<Box<Dealings>>,
 }
 
@@ -123,7 +121,6 @@ impl Peer {
             paths: Paths::default(),
             rtt: u32::MAX,
             announced: false,
-            ask_at: now,
             dealings: None,
         }
     }

@@ -57,10 +57,7 @@ impl Engine {
             let Some(peer) = self.peers.get_mut(id) else { continue };
             if matches!(peer.standing, Standing::Told { .. }) {
                 // Whom others tell of is to be heard before it is watched.
-                if self.discovery.asking.insert(id) {
-                    peer.ask_at = now;
-                    self.discovery.asking_next = now;
-                }
+                self.discovery.ask(id, now);
                 continue;
             }
             let patience = match peer.contact(timing::suspect(size), now) {

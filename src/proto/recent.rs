@@ -33,18 +33,15 @@ impl<K: Ord + Clone, V> Recent<K, V> {
 
     /// The entry of `key`, made by `make` if there is none.
     pub(crate) fn entry(&mut self, key: &K, make: impl FnOnce() -> V) -> &mut V {
-        if !self.young.contains_key(key) {
-            let value = self.old.remove(key).unwrap_or_else(make);
-            if self.young.len() >= self.half {
-                self.old = std::mem::take(&mut self.young);
+        if self.young.len() >= self.half && !self.young.contains_key(key) {
+            let used = self.old.remove(key);
+            self.old = std::mem::take(&mut self.young);
+            if let Some(used) = used {
+                self.young.insert(key.clone(), used);
             }
-            self.young.insert(key.clone(), value);
         }
-        // It has just been put there if it was not.
-        match self.young.get_mut(key) {
-            Some(value) => value,
-            None => unreachable!("the entry was inserted above"),
-        }
+        let old = &mut self.old;
+        self.young.entry(key.clone()).or_insert_with(|| old.remove(key).unwrap_or_else(make))
     }
 
     /// Sets the entry of `key`.

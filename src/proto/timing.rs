@@ -26,7 +26,7 @@ const ANNOUNCE_SOON: Duration = Duration::from_secs(1);
 pub(crate) const CHANGE_SPACING: Duration = Duration::from_millis(200);
 
 /// Looks at every peer's silence this often while one of them is suspect. Otherwise it waits until
-/// one may be, but not longer than [`REVIEW_QUIET`]: a host with a battery is not woken for nothing.
+/// one may be, but not longer than [`review_quiet`]: a host with a battery is not woken for nothing.
 pub(crate) const REVIEW: Duration = Duration::from_millis(250);
 pub(crate) const REVIEW_QUIET: Duration = Duration::from_secs(2);
 
@@ -352,6 +352,12 @@ pub(crate) const ALONE_FOR: Duration = Duration::from_secs(2);
 /// below [`limits::ANNOUNCEMENTS`] (RFC 3550 §6.2 scales its reports the same way).
 pub(crate) fn announce(size: usize) -> Duration {
     ANNOUNCE.max(Duration::from_secs(size as u64) / limits::ANNOUNCEMENTS)
+}
+
+/// How long it may take until every peer's silence is looked at again: of many, who are heard so seldom
+/// that nothing is late for it, it is a long list.
+pub(crate) fn review_quiet(size: usize) -> Duration {
+    REVIEW_QUIET.max(announce(size) / 10)
 }
 
 /// When a node announces itself after somebody new has come.

@@ -21,9 +21,9 @@ enum Finding {
 }
 
 impl Engine {
-    /// Looks at every peer.
-    pub(super) fn review_peers(&mut self) {
-        let findings = self.find();
+    /// Looks at every peer; returns when to look again.
+    pub(super) fn review_peers(&mut self) -> Instant {
+        let (findings, next) = self.find();
         for finding in findings {
             match finding {
                 Finding::Ask(id) => self.ask_peer(id),
@@ -43,22 +43,9 @@ impl Engine {
                 }
             }
         }
-    }
-
-    /// When to look again.
-    pub(super) fn time_of_review(&self) -> Instant {
-        let suspect = timing::suspect(self.size());
-        let (soon, late) = (self.now + timing::REVIEW, self.now + timing::REVIEW_QUIET);
-        let rest = self.now + timing::REST_RETRY;
-        let next = self.peers.iter().map(|(_, peer)| match peer.standing {
-            // A visitor asks for what had no room in the first answers.
-            Standing::Alive if self.config.visitor && !peer.is_complete() => rest,
-            Standing::Alive | Standing::Suspect => {
-                (peer.heard + suspect).min(peer.reach.next(peer.since, self.size()))
-            }
-            Standing::Told { .. } => late,
-        });
-        next.min().unwrap_or(late).clamp(if self.config.visitor { rest } else { soon }, late)
+        let soonest = if self.config.visitor { timing::REST_RETRY } else { timing::REVIEW };
+        let latest = self.now + timing::review_quiet(self.size());
+        next.clamp(self.now + soonest, latest)
     }
 
     /// Joins all groups anew if this node hardly hears anybody by multicast, or nobody at all.
@@ -86,7 +73,8 @@ impl Engine {
         }
     }
 
-    fn find(&mut self) -> Vec<Finding> {
+    /// What the review of all peers calls for, and when one of them may call for something again.
+    fn find(&mut self) -> (Vec<Finding>, Instant) {
         let (now, size) = (self.now, self.size());
         let suspect = timing::suspect(size);
         let (multicast, visitor) = (self.config.multicast, self.config.visitor);
@@ -95,7 +83,7 @@ impl Engine {
         // While it hears nobody at all, it can't tell what comes by multicast.
         let hears_since = awake.max(self.contact.since());
         let multicast_counts = multicast && !self.contact.is_isolated(now);
-        let mut findings = Vec::new();
+        let (mut findings, mut next) = (Vec::new(), Instant::NEVER);
         for (id, peer) in self.peers.iter_mut() {
             let silence = now.since(peer.heard.max(awake));
             let unfinished = visitor && !peer.is_complete();
@@ -105,7 +93,7 @@ impl Engine {
                     let patience = timing::TOLD_FORGET.max(suspect);
                     if silence > patience * 2 {
                         findings.push(Finding::Forget(id));
-                    } else if silence > patience && !asking.contains(&id) {
+                    } else if silence > patience && !asking.contains_key(&id) {
                         if *asked >= timing::TOLD_TRIES {
                             findings.push(Finding::Forget(id));
                         } else {
@@ -138,7 +126,14 @@ impl Engine {
             if multicast && is_heard && peer.reach.has_changed(now) {
                 findings.push(Finding::Path(id));
             }
+            next = next.min(match peer.standing {
+                // Nobody waits for the end of its time.
+                Standing::Told { .. } => Instant::NEVER,
+                // A visitor asks for what had no room in the first answers.
+                Standing::Alive if unfinished => now + timing::REST_RETRY,
+                _ => (peer.heard + suspect).min(peer.reach.next(peer.since, size)),
+            });
         }
-        findings
+        (findings, next)
     }
 }

@@ -1,5 +1,5 @@
 //! Which numbers of a growing sequence have been seen already: a [`Window`] of any width, and
-//! [`Lately`], which takes two words.
+//! [`Lately`], which takes one word.
 
 /// The last numbers seen, as RFC 4303 §3.4.3 does it for replays: everything above the window is
 /// new, everything below it counts as seen.
@@ -55,38 +55,40 @@ impl<const WORDS: usize> Window<WORDS> {
     }
 }
 
-/// The last 64 numbers seen, for tables of many.
+/// The last 32 numbers seen, for tables of many. Numbers of more than 32 bits count as seen: who
+/// counts announcements needs centuries to get there.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Lately {
     /// The highest number seen.
-    top: u64,
+    top: u32,
     /// Bit `i` says whether `top - i` was seen.
-    bits: u64,
+    bits: u32,
 }
 
 impl Lately {
     /// The highest number seen; 0 if none was.
-    pub(crate) fn top(&self) -> u64 {
-        self.top
+    pub(crate) fn top(self) -> u64 {
+        self.top.into()
     }
 
     /// Whether `n` has been seen, or is so far behind that it counts as seen. 0 always is.
-    pub(crate) fn has(&self, n: u64) -> bool {
+    pub(crate) fn has(self, n: u64) -> bool {
+        let Ok(n) = u32::try_from(n) else { return true };
         match self.top.checked_sub(n) {
             None => false,
-            Some(behind) => n == 0 || behind >= 64 || self.bits & (1 << behind) != 0,
+            Some(behind) => n == 0 || behind >= u32::BITS || self.bits & (1 << behind) != 0,
         }
     }
 
     /// Marks `n` as seen.
     pub(crate) fn mark(&mut self, n: u64) {
+        let Ok(n) = u32::try_from(n) else { return };
         match self.top.checked_sub(n) {
             None => {
-                let ahead = u32::try_from(n - self.top).unwrap_or(u32::MAX);
-                self.bits = self.bits.checked_shl(ahead).unwrap_or(0) | 1;
+                self.bits = self.bits.checked_shl(n - self.top).unwrap_or(0) | 1;
                 self.top = n;
             }
-            Some(behind @ 0..64) if n > 0 => self.bits |= 1 << behind,
+            Some(behind @ 0..u32::BITS) if n > 0 => self.bits |= 1 << behind,
             Some(_) => {}
         }
     }
@@ -118,14 +120,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_last_64_are_told_apart_and_all_before_count_as_seen(steps in prop::collection::vec(-70_i64..90, 1..400)) {
+        fn the_last_32_are_told_apart_and_all_before_count_as_seen(steps in prop::collection::vec(-70_i64..90, 1..400)) {
             let mut lately = Lately::default();
             let (mut seen, mut at) = (BTreeSet::new(), 1_000_i64);
             prop_assert!(lately.has(0) && !lately.has(1));
             for step in steps {
                 at = (at + step).max(1);
                 let n = at as u64;
-                let behind = lately.top() >= n + 64;
+                let behind = lately.top() >= n + 32;
                 prop_assert_eq!(lately.has(n), behind || seen.contains(&n));
                 lately.mark(n);
                 seen.insert(n);
@@ -133,6 +135,14 @@ mod tests {
                 prop_assert_eq!(Some(lately.top()), seen.last().copied());
             }
         }
+    }
+
+    #[test]
+    fn numbers_that_nobody_reaches_by_counting_count_as_seen() {
+        let mut lately = Lately::default();
+        lately.mark(u64::MAX);
+        assert!(lately.has(u64::MAX) && lately.has(1 << 32) && lately.top() == 0);
+        assert!(!lately.has((1 << 32) - 1));
     }
 
     #[test]

@@ -24,6 +24,19 @@ pub(super) struct Delivery {
     packet: Arc<Packet>,
 }
 
+impl Delivery {
+    /// The run of a node that is to receive it.
+    pub(super) fn to(&self) -> (NodeIndex, u32) {
+        (self.to, self.life)
+    }
+
+    /// What it is to that one's engine.
+    pub(super) fn input(&self) -> Input<'_> {
+        let (source, link, via) = (SocketAddr::V4(self.source), self.link, self.via);
+        Input::Datagram { packet: &self.packet, source, link, via }
+    }
+}
+
 /// One receiver of a [`Round`].
 #[derive(Clone, Copy, Debug)]
 struct Arrival {
@@ -75,7 +88,7 @@ impl Round {
 }
 
 /// What a datagram takes from one node to another on the same host.
-const LOOP: Duration = Duration::from_micros(20);
+pub(super) const LOOP: Duration = Duration::from_micros(20);
 
 impl World {
     pub(super) fn carry_out(&mut self, node: NodeIndex, output: Output) {
@@ -109,7 +122,14 @@ impl World {
         if let Some(record) = &mut self.record {
             record.push(Arc::clone(&bytes));
         }
-        let packet = Arc::new(if self.quick { Packet::vouched(bytes) } else { Packet::new(bytes) });
+        let packet = if self.quick {
+            let mut packet = Packet::vouched(bytes);
+            self.profiles.share(&mut packet);
+            packet
+        } else {
+            Packet::new(bytes)
+        };
+        let packet = Arc::new(packet);
         let opened = self.opened(node, &packet);
         let kind = Kind::of(opened);
         self.tally.sent(kind, packet.bytes().len(), matches!(to, Destination::Group(..)));
@@ -260,7 +280,6 @@ impl World {
         if let Some(trace) = &mut self.trace {
             trace.received(self.now, node, opened, source, delivery.via);
         }
-        let (link, via) = (delivery.link, delivery.via);
-        self.input(node, Input::Datagram { packet, source, link, via });
+        self.input(node, delivery.input());
     }
 }

@@ -1,7 +1,9 @@
 //! Hosts, and what runs on them.
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use super::ahead::Done;
 use super::memory::Said;
 use super::segment::LanId;
 use crate::proto::{Engine, Event};
@@ -98,12 +100,15 @@ impl Default for Spec {
 /// One run of a node.
 #[derive(Debug)]
 pub(super) struct Run {
-    pub(super) engine: Engine,
+    /// Apart from what the world looks at with every datagram: an engine is large.
+    pub(super) engine: Box<Engine>,
     pub(super) port: u16,
     /// When the engine wants to be called.
     pub(super) wake: Instant,
     /// The earliest of the wake-ups in the queue.
     pub(super) queued: Instant,
+    /// What it has done already about what is about to happen.
+    pub(super) ahead: VecDeque<Done>,
 }
 
 /// A node, whether it runs or not.

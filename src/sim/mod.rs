@@ -1,7 +1,7 @@
 //! Whole LANs of engines in virtual time.
 //!
-//! Nothing here reads a clock, does I/O or starts a thread: a [`World`] is a value, and the same
-//! seed makes the same world do the same things, to the byte. What a switched LAN does to
+//! Nothing here reads a clock or does I/O: a [`World`] is a value, and the same seed makes the same
+//! world do the same things, to the byte. Threads are started only to do the same sooner. What a switched LAN does to
 //! multicast is modelled as far as the protocol can notice it: one send has a fate of its own at
 //! each receiver, only members receive, a membership takes effect some milliseconds after it was
 //! asked for, hosts may be deaf or mute to multicast, links are cut and LANs fall apart.
@@ -9,13 +9,14 @@
 //! ```text
 //!   Swarm               what happens by chance       swarm.rs
 //!   Startup, Scenario   what happens by plan         startup.rs, scenario.rs, watch.rs, outcome.rs
-//!     └── World         hosts, nodes, time           world.rs, host.rs, queue.rs, carry.rs, mishaps.rs
+//!     └── World         hosts, nodes, time           world.rs, host.rs, queue.rs, carry.rs, ahead.rs, mishaps.rs, profiles.rs
 //!           ├── Segment who receives what, and when  segment.rs
 //!           ├── Checker what must never happen       checker.rs, answers.rs
 //!           ├── Tally   what it cost                 tally.rs
 //!           └── Trace   what happened, to be read    trace.rs
 //! ```
 
+mod ahead;
 mod answers;
 mod carry;
 mod checker;
@@ -23,6 +24,7 @@ mod host;
 mod memory;
 mod mishaps;
 mod outcome;
+mod profiles;
 mod queue;
 mod scenario;
 mod segment;

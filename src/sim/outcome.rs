@@ -87,6 +87,8 @@ pub struct Table {
     pub steady: Duration,
     /// What is left to chance follows from this number.
     pub seed: u64,
+    /// See [`super::World::threads`].
+    pub threads: usize,
 }
 
 impl Table {
@@ -109,6 +111,7 @@ halves for a minute and heals. Times are in seconds, and end when everyone knows
             spread: Duration::from_secs(2),
             steady: self.steady,
             limit: Duration::from_secs(300),
+            threads: self.threads,
         };
         let part = Duration::from_secs(60);
         Scenario { join: true, crash: 0.01, leave: 0.5, part, ..Scenario::of(startup) }
@@ -160,7 +163,7 @@ mod tests {
     use super::*;
 
     fn outcome() -> Outcome {
-        let table = Table { steady: Duration::from_secs(20), seed: 1 };
+        let table = Table { steady: Duration::from_secs(20), seed: 1, threads: 1 };
         let quiet = table.scenario(12, 0.05);
         Scenario { churn: 30.0, flapping: 0.2, ..quiet }.run()
     }

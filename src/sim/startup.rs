@@ -24,6 +24,8 @@ pub struct Startup {
     pub steady: Duration,
     /// Virtual time after which it is given up.
     pub limit: Duration,
+    /// See [`World::threads`].
+    pub threads: usize,
 }
 
 /// What came of a [`Startup`].
@@ -66,6 +68,7 @@ impl Startup {
         let mut world = World::new(self.seed);
         world.quick = self.hosts > QUICK;
         world.keep_events = false;
+        world.threads = self.threads;
         let lan = world.add_lan(Faults::losing(self.loss));
         let begun = world.now();
         let mut starts = Vec::new();

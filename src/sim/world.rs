@@ -1,18 +1,21 @@
 //! The world: hosts, the nodes on them, and time.
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ahead::Done;
 use super::checker::Checker;
 use super::host::{Host, HostId, Interface, Node, NodeIndex, Run, Spec};
 use super::memory::Said;
+use super::profiles::Profiles;
 use super::queue::{Due, Queue};
 use super::segment::{Faults, LanId, Segment};
 use super::tally::Tally;
 use super::trace::Trace;
 use super::watch::Watch;
-use crate::proto::{Command, Config, Engine, Event, Input, Outgoing, Output};
+use crate::proto::{Command, Config, Engine, Event, Input, Outgoing};
 use crate::values::{
     Attachment, ChannelName, Epoch, Group, Instant, Level, LinkId, NodeId, PeerText, Rng, SmallMap,
     WallTime,
@@ -29,6 +32,8 @@ pub struct World {
     pub(super) nodes: Vec<Node>,
     pub(super) by_ip: SmallMap<Ipv4Addr, (HostId, usize)>,
     pub(super) queue: Queue,
+    /// Whether a host has several nodes, which hear each other sooner than others do.
+    pub(super) neighbours: bool,
     starts: u16,
     secret: Option<Secret>,
     /// What must never happen.
@@ -42,13 +47,16 @@ pub struct World {
     /// Written if set.
     pub trace: Option<Trace>,
     /// For worlds of thousands, set before the first node is added: nothing is signed, and what a
-    /// node sends is taken for its own. Nor does the checker keep lists of who is known to whom.
+    /// node sends is taken for its own, and what is told of a peer is kept once for all. Nor does the
+    /// checker keep lists of who is known to whom.
     pub quick: bool,
+    /// How many threads do the engines' work. Nothing but the time that it takes depends on it.
+    pub threads: usize,
     /// What a scenario counts.
     pub(super) watch: Option<Watch>,
     /// How many peers each node is to know, and when it knew them first.
     pub(super) census: Option<(usize, Vec<Option<Instant>>)>,
-    outputs: Vec<Output>,
+    pub(super) profiles: Profiles,
 }
 
 /// The group of all simulated nodes.
@@ -68,6 +76,7 @@ impl World {
             nodes: Vec::new(),
             by_ip: SmallMap::new(),
             queue: Queue::default(),
+            neighbours: false,
             starts: 0,
             secret: None,
             checker: Checker::default(),
@@ -76,9 +85,10 @@ impl World {
             record: None,
             trace: None,
             quick: false,
+            threads: 1,
             watch: None,
             census: None,
-            outputs: Vec::new(),
+            profiles: Profiles::default(),
         }
     }
 
@@ -137,6 +147,7 @@ impl World {
         let node_state =
             Node { host, id, key, spec, run, life, started, frozen, clock, said, events };
         self.nodes.push(node_state);
+        self.neighbours |= !self.hosts[host.0].nodes.is_empty();
         self.hosts[host.0].nodes.push(node);
         node
     }
@@ -181,8 +192,9 @@ impl World {
             earlier: state.said.earlier(self.now),
             randomness,
         };
-        let engine = Engine::new(config, self.now);
-        state.run = Some(Run { engine, port, wake: Instant::NEVER, queued: Instant::NEVER });
+        let engine = Box::new(Engine::new(config, self.now));
+        let (wake, queued, ahead) = (Instant::NEVER, Instant::NEVER, VecDeque::new());
+        state.run = Some(Run { engine, port, wake, queued, ahead });
         self.checker.quick = self.quick;
         self.checker.started(node, state.id, spec.visitor);
         for channel in spec.channels.clone() {
@@ -285,7 +297,7 @@ impl World {
 
     /// The engine of a node that runs.
     pub fn engine(&self, node: NodeIndex) -> Option<&Engine> {
-        self.nodes[node.0].run.as_ref().map(|run| &run.engine)
+        self.nodes[node.0].run.as_ref().map(|run| &*run.engine)
     }
 
     /// Whether a node that runs knows a peer.
@@ -370,6 +382,7 @@ impl World {
 
     /// Does the next thing that is due up to `end`; `false` if there is none.
     fn step(&mut self, end: Instant) -> bool {
+        self.look_ahead(end);
         let Some((at, due)) = self.queue.pop(end) else { return false };
         self.now = at;
         match due {
@@ -422,32 +435,23 @@ impl World {
 
     /// Gives an engine an input and does what it wants done.
     pub(super) fn input(&mut self, node: NodeIndex, input: Input<'_>) {
-        self.handle(node, input);
-        let mut outputs = std::mem::take(&mut self.outputs);
         let Some(run) = &mut self.nodes[node.0].run else { return };
-        run.wake = loop {
-            match run.engine.poll() {
-                Output::Wake(at) => break at,
-                output => outputs.push(output),
-            }
-        };
-        let wake = run.wake;
+        let Done { outputs, wake, peers, .. } = run.react(self.now, input);
+        run.wake = wake;
         self.checker.drained(node, self.now, wake, outputs.len());
-        self.note_census(node);
-        for output in outputs.drain(..) {
+        self.note_census(node, peers);
+        for output in outputs {
             self.carry_out(node, output);
         }
-        self.outputs = outputs;
         self.queue_wake(node);
     }
 
-    fn note_census(&mut self, node: NodeIndex) {
+    fn note_census(&mut self, node: NodeIndex, peers: usize) {
         let Some((wanted, times)) = &mut self.census else { return };
-        let Some(run) = &self.nodes[node.0].run else { return };
         if times.len() <= node.0 {
             times.resize(node.0 + 1, None);
         }
-        if times[node.0].is_none() && run.engine.peer_count() == *wanted {
+        if times[node.0].is_none() && peers == *wanted {
             times[node.0] = Some(self.now);
         }
     }

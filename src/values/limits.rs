@@ -41,8 +41,8 @@ pub const TAG_BYTES: usize = 256;
 /// Channels in which one node takes part. More are refused.
 pub const CHANNELS: usize = 128;
 
-/// Peers a node knows at most. Further ones are not taken up until others have gone. Each takes 176
-/// bytes of a table that is at most an eighth empty (2 MB for 10,000), and what it says of itself, which
+/// Peers a node knows at most. Further ones are not taken up until others have gone. Each takes 144
+/// bytes of a table that is at most an eighth empty (1.6 MB for 10,000), and what it says of itself, which
 /// is estimated at some 250 more.
 pub const PEERS: usize = 16_384;
 
@@ -242,6 +242,10 @@ pub const NEWCOMER_RATE: u32 = 4;
 
 /// See [`NEWCOMER_RATE`].
 pub const NEWCOMER_BURST: u32 = 64;
+
+/// Addresses of which that is remembered. Half of them are surely remembered; who has that many fills
+/// the table of [`PEERS`] at once.
+pub const NEWCOMER_SOURCES: usize = 2 * PEERS / NEWCOMER_BURST as usize;
 
 /// Bytes a second that one node says in channels, beyond [`SAY_BURST`]: some 16 Mbit/s of a LAN, and
 /// a third of what a slow host can check and keep. `cast` is not held to it.

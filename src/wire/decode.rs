@@ -4,6 +4,7 @@
 //! later versions of the protocol can add both.
 
 mod log;
+mod told;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -15,11 +16,13 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use told::ToldMembers;
+
 use super::entry::{Ack, Body, Content, Earlier, Entry, Payload, Tell};
 use super::log::ChannelLogs;
 use super::packet::Datagram;
 use super::presence::{Hearing, Presence, PresenceKind, Profile, Summary};
-use super::roster::{Ask, RosterPage, Told};
+use super::roster::{Ask, RosterPage};
 use super::sign::has_tail;
 use super::{Sender, VERSION};
 use crate::values::{ChannelName, Json, NodeId, PeerText, WallTime, filled, limits};
@@ -133,13 +136,6 @@ struct ContentMembers<'a> {
     #[serde(borrow)]
     data: Option<&'a RawValue>,
     level: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ToldMembers {
-    Unicast(String, String, u64, String, u32, u8),
-    Multicast(String, String, u64, String, u32),
 }
 
 #[derive(Deserialize)]
@@ -383,31 +379,16 @@ impl Members<'_> {
     }
 
     fn roster(self) -> Result<RosterPage> {
-        let told = |told: ToldMembers| -> Result<Told> {
-            let (peer, addr, epoch, nick, age, unicast) = match told {
-                ToldMembers::Unicast(id, addr, epoch, nick, age, flag) => {
-                    (id, addr, epoch, nick, age, flag == 1)
-                }
-                ToldMembers::Multicast(id, addr, epoch, nick, age) => {
-                    (id, addr, epoch, nick, age, false)
-                }
-            };
-            Ok(Told {
-                id: peer.parse().map_err(|_| DecodeError::Member("peers"))?,
-                addr: addr.parse().map_err(|_| DecodeError::Member("peers"))?,
-                epoch,
-                nick: text(Some(nick), limits::NICK, "peers")?.unwrap_or_default(),
-                age,
-                unicast,
-            })
-        };
         Ok(RosterPage {
             from: self.sender()?,
             re: need(hex(self.re.as_deref(), "re")?, "re")?,
             summary: self.summary()?,
             after: self.after_id()?,
             more: self.more,
-            peers: need(self.peers, "peers")?.into_iter().map(told).collect::<Result<_>>()?,
+            peers: need(self.peers, "peers")?
+                .into_iter()
+                .map(ToldMembers::told)
+                .collect::<Result<_>>()?,
         })
     }
 

@@ -1,14 +1,14 @@
 //! `ask` and `roster`: peers told by peers.
 
-use std::fmt;
+use std::fmt::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::Sender;
-use super::entry::json_string;
-use super::object::Object;
-use super::presence::Summary;
+use super::object::{Object, push_string};
+use super::presence::{Profile, Summary};
 use super::sign::Identity;
-use crate::values::{Epoch, NodeId, PeerText};
+use crate::values::{Epoch, NodeId};
 
 /// `ask`: tell me whom you know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,8 +56,8 @@ pub struct Told {
     pub addr: SocketAddr,
     /// Its run.
     pub epoch: Epoch,
-    /// Its nick.
-    pub nick: PeerText,
+    /// What it says of itself, of which its nick alone is told. Shared, as in a `Presence`.
+    pub profile: Arc<Profile>,
     /// Seconds since somebody heard it last, rounded up: so that what is told on and on grows old
     /// all the same.
     pub age: u32,
@@ -65,12 +65,13 @@ pub struct Told {
     pub unicast: bool,
 }
 
-impl fmt::Display for Told {
+impl Told {
     /// `["id","addr",epoch,"nick",age]`, with a `1` behind it where only unicast reaches the peer.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nick = json_string(self.nick.raw());
-        write!(f, "[\"{}\",\"{}\",{},{nick},{}", self.id, self.addr, self.epoch, self.age)?;
-        f.write_str(if self.unicast { ",1]" } else { "]" })
+    fn write(&self, text: &mut String) {
+        // Writing to a String can't fail.
+        let _ = write!(text, "[\"{}\",\"{}\",{},", self.id, self.addr, self.epoch);
+        push_string(text, self.profile.nick.raw());
+        let _ = write!(text, ",{}{}", self.age, if self.unicast { ",1]" } else { "]" });
     }
 }
 
@@ -101,20 +102,24 @@ impl RosterPage {
         if let Some(after) = self.after {
             object.shown("after", after);
         }
-        let mut room =
-            limit.saturating_sub(object.signed_len() + ",\"more\":true,\"peers\":[]".len());
-        let mut peers = Vec::new();
+        let room = limit.saturating_sub(object.signed_len() + ",\"more\":true,\"peers\":[]".len());
+        let (mut peers, mut fitted) = (String::with_capacity(limit), 0);
         for told in &self.peers {
-            let told = told.to_string();
-            let Some(rest) = room.checked_sub(told.len() + 1) else { break };
-            room = rest;
-            peers.push(told);
+            let end = peers.len();
+            if fitted > 0 {
+                peers.push(',');
+            }
+            told.write(&mut peers);
+            if peers.len() >= room {
+                peers.truncate(end);
+                break;
+            }
+            fitted += 1;
         }
-        let fitted = peers.len();
         if self.more || fitted < self.peers.len() {
             object.json("more", true);
         }
-        object.array("peers", peers);
+        object.json("peers", format_args!("[{peers}]"));
         (object.sign(identity), fitted)
     }
 }

@@ -14,7 +14,8 @@ fn start(hosts: usize, loss: u32) -> Report {
     let spread = Duration::from_secs(1);
     let limit = Duration::from_secs(120);
     let steady = Duration::ZERO;
-    Startup { hosts, loss: f64::from(loss) / 100.0, seed: 1, spread, steady, limit }.run()
+    let loss = f64::from(loss) / 100.0;
+    Startup { hosts, loss, seed: 1, spread, steady, limit, threads: 1 }.run()
 }
 
 fn table() -> String {
@@ -65,7 +66,7 @@ fn the_golden_table_of_scenarios_is_as_it_was_reviewed() {
     for (hosts, losses, steady) in
         [(10, &[0, 5, 20][..], 60), (100, &[0, 5, 20], 25), (1_000, &[5], 25)]
     {
-        let table = Table { steady: Duration::from_secs(steady), seed: 1 };
+        let table = Table { steady: Duration::from_secs(steady), seed: 1, threads: 1 };
         for &loss in losses {
             let outcome = table.scenario(hosts, f64::from(loss) / 100.0).run();
             assert!(outcome.is_good(), "{outcome}");

@@ -199,7 +199,7 @@ fn written() -> BTreeMap<&'static str, String> {
         id: bob.id(),
         addr: "192.168.1.7:40123".parse().unwrap(),
         epoch: 1_795_383_240_000,
-        nick: "bob".into(),
+        profile: Arc::new(Profile { nick: "bob".into(), ..Profile::default() }),
         age: 2,
         unicast: true,
     };

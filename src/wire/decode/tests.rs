@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::roster::Told;
 use super::*;
 use crate::wire::{Alive, Identity, Packet, Probe, Suspect, Verifier, split};
 
@@ -80,7 +81,7 @@ fn every_type_reads_back_as_it_was_written() {
         id: Identity::from_secret([n; 32]).id(),
         addr: if n == 1 { "10.77.0.1:4".parse().unwrap() } else { "[fe80::1]:5".parse().unwrap() },
         epoch: n.into(),
-        nick: "n\"".into(),
+        profile: Arc::new(Profile { nick: "n\"".into(), ..Profile::default() }),
         age: 3,
         unicast: n == 2,
     };
@@ -136,7 +137,7 @@ fn a_page_of_the_roster_holds_as_many_peers_as_fit() {
         id: NodeId(std::array::from_fn(|i| (n >> (i % 4 * 8)) as u8)),
         addr: "192.168.100.100:50000".parse().unwrap(),
         epoch: 1_795_383_240_123,
-        nick: "some-host-name".into(),
+        profile: Arc::new(Profile { nick: "some-host-name".into(), ..Profile::default() }),
         age: 10,
         unicast: false,
     };
