@@ -115,7 +115,8 @@ impl Engine {
                 }
                 Due::Ask(_) => {}
                 Due::GiveUp(name, head) => {
-                    let done = self.first_wanted(&name, head);
+                    // What its author has announced meanwhile may be what nothing was taken of.
+                    let done = head.saturating_sub(self.most_of_unknown(name.author));
                     self.begin_at(&name, done, Word::Authors);
                 }
             }
