@@ -333,7 +333,7 @@ pub(crate) const GIVE_UP_AT_LAST: Duration = Duration::from_secs(60);
 /// What an author says in a new run waits so long, at most, for what is missing of its earlier ones.
 /// Longer than it takes to fetch that where it can be had; a stranger who tells of runs that never
 /// were delays the first word of a run by no more.
-pub(crate) const EARLIER: Duration = Duration::from_secs(4);
+pub(crate) const EARLIER: Duration = Duration::from_secs(2);
 
 /// A node that has heard nobody for this time is alone, and gives no gap up.
 pub(crate) const ISOLATED: Duration = Duration::from_secs(3);
