@@ -8,7 +8,7 @@
 
 use super::engine::Engine;
 use super::event::{Event, PeerState};
-use super::peers::Standing;
+use super::peers::{Peer, Standing};
 use super::probes::Reason;
 use super::receiving::Arrival;
 use super::suspicion::Suspicion;
@@ -59,9 +59,12 @@ impl Engine {
             self.counters.own += 1;
             return;
         }
-        let accuser = self.peers.get(from.id).filter(|peer| {
-            peer.epoch == from.epoch && !matches!(peer.standing, Standing::Told { .. })
-        });
+        // Whom others only tell of is heard now: it signs what it says, and to all.
+        let is_heard = |peer: &Peer| {
+            !matches!(peer.standing, Standing::Told { .. }) || arrival.via == Hearing::Multicast
+        };
+        let accuser = self.peers.get(from.id);
+        let accuser = accuser.filter(|peer| peer.epoch == from.epoch && is_heard(peer));
         let is_self = of == self.sender();
         let known = is_self || self.peers.get(of.id).is_some_and(|peer| peer.epoch == of.epoch);
         if accuser.is_none() || self.config.visitor || !known || self.peers.is_stale(from, n) {

@@ -94,6 +94,21 @@ fn a_crash_is_known_to_all_within_five_seconds_however_many_they_are() {
     }
 }
 
+/// Of most of them it has only been told.
+#[test]
+fn a_crash_is_known_as_soon_to_who_has_only_just_come_to_a_large_group() {
+    for (count, seed) in [(60, 1), (200, 2), (400, 3)] {
+        let mut story = Story::quietly(count, seed);
+        let late = story.join();
+        story.world.run_for(ms(500));
+        story.world.crash(story.nodes[1]);
+        let id = story.world.id(story.nodes[1]);
+        let took = story.world.run_until(secs(60), |world| !world.knows(late, id));
+        assert!(took.is_some_and(|took| took < secs(5)), "{count} hosts: {took:?}");
+        story.end();
+    }
+}
+
 /// The next of the ring, which watches it, has crashed as well.
 #[test]
 fn a_crash_of_many_at_once_is_known_as_soon() {
