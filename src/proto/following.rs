@@ -358,7 +358,7 @@ impl Engine {
         }
     }
 
-    /// Somebody who may have what is missing of a log whose author is gone.
+    /// Somebody else than the author who may have what is missing of its log.
     fn any_listener(&mut self, want: &Want) -> Option<Destination> {
         let listens =
             |(id, peer): &(NodeId, &Peer)| *id != want.author.id && is_in(peer, &want.channel);
