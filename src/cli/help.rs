@@ -58,7 +58,8 @@ Among more than 40 hosts it takes a command without an agent some seconds to hea
 With --json a receipt is an object, {\"event\":\"receipt\",\"id\",\"nick\",\"rtt_ms\"}; the last object is \
 {\"event\":\"confirmed\",\"received\":N,\"expected\":N,\"missing\":[{\"id\",\"nick\"}]}.
 
-Several words are joined by blanks. With - each line of standard input is a message, and all are confirmed together. A text has at \
+Several words are joined by blanks. With - each line of standard input is a message, and all are confirmed together; \
+where that is a file or a pipe and the command is interrupted, exit code 1 says that not all of it was said. A text has at \
 most 65536 bytes.";
 
 pub(super) const SAY_EXAMPLES: &str = "\

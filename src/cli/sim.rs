@@ -21,8 +21,8 @@ After the start the hosts stay for a while, and if asked to they come and go, lo
 crash, leave, or fall into two halves. --table does all of it for 10, 100, 1000 … hosts, up to \
 --hosts, where nothing, 5 % and 20 % are lost.
 
-Each host keeps some 155 to 180 bytes of each other one: 1000 hosts take 0.24 GB, 3000 take 1.7 GB, \
-10000 take 18 GB. Where memory comes in large pages it takes half the time \
+Each host keeps some 155 to 180 bytes of each other one: 1000 hosts take 0.24 GB, 10000 take \
+18 GB, and 20 GB while many leave. Where memory comes in large pages it takes half the time \
 (GLIBC_TUNABLES=glibc.malloc.hugetlb=1).
 
 Exit code 1 says that not everyone knew everyone in the end, or not in time.";
@@ -77,7 +77,7 @@ pub(super) struct SimArgs {
     /// For how long the LAN then falls into two halves
     #[arg(long, value_name = "D", default_value = "0s", value_parser = duration::parse)]
     part: Duration,
-    /// How many threads work on it: more than one pays where processors are idle
+    /// How many threads work on it; the outcome is the same
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: u16,

@@ -33,6 +33,20 @@ fn all_hear_each_once(speakers: &[&Host], listeners: &[&Running]) {
 }
 
 #[test]
+fn who_interrupts_a_pipe_into_it_is_told_how_far_it_got() {
+    let lab = lab_or_skip!(2);
+    let listener = lab.host(2).listen(&[]);
+    let mut speaker = lab.host(1).cooee(&["say", "--no-agent", "-"]);
+    speaker.type_line("one");
+    speaker.type_line("two");
+    listener.wait_message("two");
+    speaker.interrupt();
+    speaker.wait_for_end();
+    let output = speaker.finish().exits(1);
+    assert!(output.stderr.contains("interrupted after 2 lines"), "{output:#?}");
+}
+
+#[test]
 fn every_listener_hears_it_once() {
     let lab = lab_or_skip!(4);
     let [a, b, c] = [2, 3, 4].map(|i| lab.host(i).listen(&[]));
