@@ -273,7 +273,7 @@ impl Engine {
         }
         let (from, re) = (self.sender(), probe.nonce);
         let through = probe.on_behalf.map(|asker| (asker, self.was_probed_by(asker)));
-        let alive = Alive { from, re, through };
+        let alive = Alive { from, re, stranger: !known, through };
         self.reply(alive.encode(&self.config.identity), arrival.source, arrival.link);
         if probe.via.is_some() {
             self.pass_on(arrival, probe);
@@ -366,6 +366,10 @@ impl Engine {
         }
         self.hear_somebody();
         self.end_check(id);
+        if alive.stranger {
+            // It has given this node up, and may not hear it announce itself.
+            self.ask_peer_at(id, vec![Destination::Address(arrival.source, Some(arrival.link))]);
+        }
     }
 
     /// A peer has announced itself, maybe in answer to a question that was for it alone. `again`: it has

@@ -125,6 +125,8 @@ struct Members<'a> {
     on_behalf: Option<String>,
     #[serde(default)]
     heard: bool,
+    #[serde(default)]
+    stranger: bool,
     peer: Option<String>,
     sig: Option<IgnoredAny>,
 }

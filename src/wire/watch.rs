@@ -62,6 +62,8 @@ pub struct Alive {
     pub from: Sender,
     /// The nonce of the probe.
     pub re: u64,
+    /// Whether the one who asks is unknown here, or not at this address: it has to introduce itself by a `hello`.
+    pub stranger: bool,
     /// Set in an answer to one who asks through another: who that is, and whether its own probes have
     /// come here. Such an answer is signed.
     pub through: Option<(NodeId, bool)>,
@@ -73,7 +75,12 @@ impl Alive {
         let mut object = Object::datagram("alive");
         object.shown("id", self.from.id).json("epoch", self.from.epoch).hex("re", self.re);
         match self.through {
-            None => object.close().into_bytes(),
+            None => {
+                if self.stranger {
+                    object.json("stranger", true);
+                }
+                object.close().into_bytes()
+            }
             Some((to, heard)) => {
                 object.shown("to", to).json("heard", heard);
                 object.sign(identity)
@@ -114,8 +121,9 @@ mod tests {
         let to = Some(from.id);
         let own = Probe { from, to: from.id, nonce: 1, via: None, on_behalf: None };
         let short = Sender { epoch: 0, ..from };
-        let plain = Alive { from, re: 1, through: None }.encode(&identity);
-        let passed = Alive { from, re: 1, through: Some((from.id, false)) }.encode(&identity);
+        let plain = Alive { from, re: 1, stranger: true, through: None }.encode(&identity);
+        let passed = Alive { from, re: 1, stranger: false, through: Some((from.id, false)) }
+            .encode(&identity);
         assert!(plain.len() <= Probe { from: short, ..own }.encode().len());
         for probe in [Probe { via: to, ..own }, Probe { on_behalf: to, ..own }] {
             let length = Probe { from: short, ..probe }.encode().len();

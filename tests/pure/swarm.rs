@@ -38,7 +38,7 @@ fn random_worlds_heal() {
 /// had said in an earlier run and was told again it did not pass on.
 #[test]
 fn worlds_that_went_wrong_once_heal() {
-    for seed in [11, 14, 114, 168, 378, 512, 728, 339, 385, 569, 614, 776, 938, 1_188, 117] {
+    for seed in [11, 14, 114, 168, 378, 512, 728, 339, 385, 569, 614, 776, 938, 1_188, 117, 489] {
         if let Err(failure) = Swarm::new(seed, false).run() {
             panic!("{failure}");
         }

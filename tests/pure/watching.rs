@@ -183,6 +183,21 @@ fn a_host_that_hears_nothing_is_not_dead_as_long_as_it_is_heard() {
     }
 }
 
+/// The one that was given up hears the other all the time, and its own multicast reaches nobody.
+#[test]
+fn who_asks_one_that_has_given_it_up_is_known_again() {
+    let mut story = Story::of(2);
+    let (giver, given) = (story.nodes[0], story.nodes[1]);
+    let id = story.world.id(given);
+    story.world.host(story.hosts[0]).unheard = vec![story.hosts[1]];
+    story.world.host(story.hosts[1]).mute = true;
+    story.world.run_until(secs(20), |world| !world.knows(giver, id)).expect("it to be given up");
+    assert_eq!(story.known(given), 1, "it hears the other");
+    story.world.host(story.hosts[0]).unheard.clear();
+    story.world.run_until(secs(5), |world| world.knows(giver, id)).expect("it to be known again");
+    story.end();
+}
+
 #[test]
 fn a_one_way_link_is_shown_at_both_ends_and_ends_with_its_cause() {
     for seed in 1..=10 {

@@ -101,8 +101,10 @@ fn every_type_reads_back_as_it_was_written() {
     for probe in [probe, Probe { via, ..probe }, Probe { on_behalf, ..probe }] {
         decodes_to(probe.encode(), &Datagram::Probe(probe));
     }
-    for through in [None, Some((to, true)), Some((to, false))] {
-        let alive = Alive { from, re: 5, through };
+    for (stranger, through) in
+        [(false, None), (true, None), (false, Some((to, true))), (false, Some((to, false)))]
+    {
+        let alive = Alive { from, re: 5, stranger, through };
         decodes_to(alive.encode(&me), &Datagram::Alive(alive));
     }
     let suspect = Suspect { from, n: 5, of: Sender { id: to, epoch: 7 } };

@@ -24,6 +24,7 @@ impl Members<'_> {
         Ok(Alive {
             from: self.sender()?,
             re: need(hex(self.re.as_deref(), "re")?, "re")?,
+            stranger: self.stranger,
             through: to.map(|to| (to, self.heard)),
         })
     }
