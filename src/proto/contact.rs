@@ -7,24 +7,37 @@
 use std::time::Duration;
 
 use super::timing;
-use crate::values::Instant;
+use crate::values::{Epoch, Instant};
 
 /// What a node knows of its contact with the others.
 #[derive(Debug)]
 pub(crate) struct Contact {
+    /// When this node began.
+    begun: Instant,
     /// When anybody was heard last, with something genuine.
     heard: Instant,
     /// Since when there has been no such silence that this node may have been cut off.
     since: Instant,
     /// A peer has fallen silent while nobody was heard.
     lost: bool,
-    /// When somebody was heard again after that.
+    /// When somebody was heard again after that, and when somebody was heard before it.
     returned: Option<Instant>,
+    left: Instant,
+    /// Since then, one of the others has told what was said meanwhile.
+    compared: bool,
 }
 
 impl Contact {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { heard: now, since: now, lost: false, returned: None }
+        Self {
+            begun: now,
+            heard: now,
+            since: now,
+            lost: false,
+            returned: None,
+            left: now,
+            compared: false,
+        }
     }
 
     /// Whether nobody at all has been heard lately: then it is this node that is cut off, or it is
@@ -44,7 +57,9 @@ impl Contact {
         let isolated = self.is_isolated(now);
         if isolated {
             self.since = now;
-            self.returned = Some(now).filter(|_| self.lost).or(self.returned);
+            if self.lost {
+                (self.returned, self.left, self.compared) = (Some(now), self.heard, false);
+            }
         }
         (self.heard, self.lost) = (now, false);
         isolated
@@ -65,9 +80,30 @@ impl Contact {
         self.returned.is_some_and(|at| now < at + time)
     }
 
+    /// So long ago something was said that comes only now, by an author whose run began then, by the clocks
+    /// of both: this node's own run is of `epoch`. Clocks may be wrong; who was not cut off has heard it at
+    /// once, and who was can't have missed it before.
+    pub(crate) fn age(&self, author: Epoch, epoch: Epoch, now: Instant) -> Duration {
+        if !self.has_returned_within(timing::ISOLATED, now) {
+            return Duration::ZERO;
+        }
+        let younger = Duration::from_millis(author.saturating_sub(epoch));
+        let older = Duration::from_millis(epoch.saturating_sub(author));
+        let by_clock = (now.since(self.begun) + older).saturating_sub(younger);
+        by_clock.min(now.since(self.left))
+    }
+
     /// Until when a node that was cut off compares what it has with the others, if it does.
     pub(crate) fn compares_until(&self, now: Instant) -> Option<Instant> {
-        self.returned.map(|at| at + timing::COMPARE).filter(|at| now < *at)
+        let until = self.returned.filter(|_| !self.compared).map(|at| at + timing::COMPARE);
+        until.filter(|at| now < *at)
+    }
+
+    /// One of the others has told all that it knows. `true` if that was waited for.
+    pub(crate) fn compared(&mut self, now: Instant) -> bool {
+        let waited = self.compares_until(now).is_some();
+        self.compared |= waited;
+        waited
     }
 }
 
@@ -94,6 +130,40 @@ mod tests {
             assert!(!contact.has_returned_within(timing::ISOLATED, end));
             assert_eq!(contact.compares_until(end), None);
         }
+    }
+
+    #[test]
+    fn who_was_cut_off_compares_until_one_of_the_others_has_told_all() {
+        let start = Instant::from_micros(1_000_000);
+        let mut contact = Contact::new(start);
+        let mut later = start;
+        for _ in 0..2 {
+            later = later + timing::ISOLATED * 2;
+            contact.lose(later);
+            contact.hear(later);
+            assert!(contact.compared(later) && !contact.compared(later));
+            assert_eq!(contact.compares_until(later), None);
+        }
+    }
+
+    #[test]
+    fn what_comes_to_who_was_cut_off_is_as_old_as_clocks_say_but_no_older_than_that() {
+        let (start, epoch) = (Instant::from_micros(1_000_000), 1_000_000);
+        let mut contact = Contact::new(start);
+        let left = start + Duration::from_secs(60);
+        contact.hear(left);
+        assert_eq!(contact.age(epoch, epoch, left), Duration::ZERO, "it comes when it is said");
+        let now = left + Duration::from_secs(30);
+        contact.lose(now);
+        contact.hear(now);
+        // By the author's clock, so many seconds after this node began.
+        for (said, age) in [(80, 10), (90, 0), (95, 0), (60, 30), (50, 30), (0, 30)] {
+            let author = epoch + said * 1_000;
+            assert_eq!(contact.age(author, epoch, now), Duration::from_secs(age), "{said}");
+        }
+        assert_eq!(contact.age(0, epoch, now), Duration::from_secs(30));
+        assert_eq!(contact.age(u64::MAX, epoch, now), Duration::ZERO);
+        assert_eq!(contact.age(0, epoch, now + timing::ISOLATED), Duration::ZERO);
     }
 
     #[test]

@@ -139,8 +139,19 @@ impl Logs {
 
     /// Whether nothing is known to be missing of the author's earlier runs in the channel.
     pub(crate) fn is_next_run(&self, name: &LogName) -> bool {
+        self.earlier(name).all(|(_, log)| log.gaps.is_empty())
+    }
+
+    /// The author's earlier runs in the channel, in order.
+    fn earlier(&self, name: &LogName) -> impl Iterator<Item = (&LogName, &Log)> {
         let first = LogName { author: Sender { epoch: 0, ..name.author }, ..name.clone() };
-        self.map.range(&first..name).all(|(_, earlier)| earlier.log.gaps.is_empty())
+        self.map.range(&first..name).map(|(name, followed)| (name, &followed.log))
+    }
+
+    /// Those of them in which something waits for runs before.
+    pub(crate) fn waiting_before(&self, name: &LogName) -> Vec<LogName> {
+        let waiting = self.earlier(name).filter(|(_, log)| log.begins().is_some());
+        waiting.map(|(name, _)| name.clone()).collect()
     }
 
     /// The author's next run in the channel in which something waits for the earlier ones.
@@ -151,6 +162,12 @@ impl Logs {
         });
         let mut waiting = runs.filter(|(_, followed)| followed.log.begins().is_some());
         waiting.next().map(|(name, _)| name.clone())
+    }
+
+    /// The logs of a channel in which something waits for earlier runs, in order.
+    pub(crate) fn waiting(&self, channel: &ChannelName) -> Vec<LogName> {
+        let waiting = self.of(channel).filter(|(_, log)| log.begins().is_some());
+        waiting.map(|(name, _)| name.clone()).collect()
     }
 
     /// The logs in which something is missing.

@@ -191,6 +191,16 @@ impl Engine {
             for row in rows.iter().take(2 * limits::ORPHANS) {
                 self.catch_up(channel, page.from.id, row);
             }
+            self.compared(channel);
+        }
+    }
+
+    /// Which runs there were is known now, of a peer that was not cut off: whatever waited for that begins.
+    fn compared(&mut self, channel: &ChannelName) {
+        if self.contact.compared(self.now) {
+            for name in self.logs.waiting(channel) {
+                self.show_waiting(&name);
+            }
         }
     }
 

@@ -99,6 +99,11 @@ impl Engine {
         let size = self.size();
         if size <= timing::FEW {
             self.announcer.changed(self.now);
+            if self.config.discover && self.contact.has_returned_within(timing::ISOLATED, self.now)
+            {
+                // Each asks back once, and that may be lost.
+                self.discovery.restart(self.now);
+            }
         } else {
             self.announcer.newcomer(self.now, size, &mut self.rng);
         }

@@ -21,7 +21,8 @@ impl Engine {
         let author = Sender { epoch: earlier.run, ..name.author };
         let before = LogName { author, ..name.clone() };
         if self.logs.get(&before).is_none() {
-            if earlier.ago >= self.recalls.since(&name.channel, self.now) {
+            let age = self.contact.age(name.author.epoch, self.epoch(), self.now);
+            if age.saturating_add(earlier.ago) >= self.recalls.since(&name.channel, self.now) {
                 return;
             }
             let done = self.first_wanted(&before, earlier.seq);
@@ -40,7 +41,20 @@ impl Engine {
         // Who was cut off hears within this time which runs there were meanwhile.
         let compares = self.contact.compares_until(now);
         let wait = if self.logs.is_next_run(name) { compares } else { Some(Instant::NEVER) };
-        self.logs.update(name, now, |log| log.begin(wait, now)).unwrap_or(false)
+        let begins = self.logs.update(name, now, |log| log.begin(wait, now)).unwrap_or(false);
+        if begins {
+            self.begin_earlier(name);
+        }
+        begins
+    }
+
+    /// A run begins, though something may be missing of the author's earlier ones: what has come of them
+    /// waits no longer either, and comes first.
+    fn begin_earlier(&mut self, name: &LogName) {
+        for earlier in self.logs.waiting_before(name) {
+            self.logs.update(&earlier, self.now, |log| log.begin(None, self.now));
+            self.show_run(&earlier);
+        }
     }
 
     /// Shows what waited and whose turn has come, and the author's later runs that waited for it.

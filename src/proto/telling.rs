@@ -90,11 +90,12 @@ impl Engine {
     /// Answers the question which logs there are.
     fn tell_logs(&mut self, wanted: Wanted) {
         let Wanted::Logs { channel, nonce, source, link, rows } = wanted else { return };
-        let room = LogsPage::room(self.datagram_limit()).max(1);
-        let pages = rows.len().div_ceil(room).clamp(1, timing::PAGES as usize) as u32;
-        for page in 0..pages {
-            let logs = rows.iter().skip(page as usize * room).take(room).copied().collect();
+        let mut cut = LogsPage::cut(&rows, self.datagram_limit());
+        cut.truncate(timing::PAGES as usize);
+        let pages = cut.len() as u32;
+        for (page, logs) in (0..).zip(cut) {
             let (from, channel) = (self.sender(), channel.clone());
+            let logs = logs.to_vec();
             let page = LogsPage { from, re: nonce, channel, page: (page, pages), logs };
             let bytes = page.encode(&self.config.identity);
             self.reply(bytes, source, link);

@@ -215,14 +215,25 @@ pub struct LogsPage {
 }
 
 impl LogsPage {
-    /// How many logs fit on a page of `limit` bytes, whatever their numbers.
-    pub fn room(limit: usize) -> usize {
+    /// Cuts logs into pages that take up to `limit` bytes each, in a channel of whatever name; one page if
+    /// there are none.
+    pub fn cut(logs: &[Stretch], limit: usize) -> Vec<&[Stretch]> {
         const AROUND: usize =
             "{\"cooee\":1,\"type\":\"logs\",\"id\":\"\",\"epoch\":,\"re\":\"\",\"channel\":\"\",\"page\":,\"pages\":,\"logs\":[]}"
                 .len()
                 + NodeId::TEXT_LEN + 20 + 16 + 2 * limits::CHANNEL_NAME + 2 * 10;
-        const EACH: usize = "[\"\",,,,],".len() + NodeId::TEXT_LEN + 4 * 20;
-        limit.saturating_sub(AROUND + super::sign::TAIL) / EACH
+        let room = limit.saturating_sub(AROUND + super::sign::TAIL);
+        let (mut pages, mut begin, mut filled) = (Vec::new(), 0, 0);
+        for (at, row) in logs.iter().enumerate() {
+            let length = row.to_string().len() + 1;
+            if filled + length > room && begin < at {
+                pages.push(&logs[begin..at]);
+                (begin, filled) = (at, 0);
+            }
+            filled += length;
+        }
+        pages.push(&logs[begin..]);
+        pages
     }
 
     /// Writes and signs it.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use cooee::proto::{Command, Event, Message};
-use cooee::sim::{Faults, NodeIndex, Spec};
+use cooee::sim::{Faults, NodeIndex, Spec, World};
 use cooee::values::ChannelName;
 
 use crate::delivery::{messages, numbered, shown};
-use crate::stories::{Story, ms, secs};
+use crate::stories::{Story, ms, secs, visitor};
 
 fn curious() -> Spec {
     Spec { recall: 50, ..Spec::default() }
@@ -286,6 +286,41 @@ fn what_one_has_said_in_many_runs_comes_in_order_to_who_was_away() {
         story.world.run_for(pause);
         story.world.say(speaker, &texts[10]);
         story.world.run_for(secs(4));
+        assert_eq!(shown(&story, away, speaker), texts, "seed {seed}");
+        story.end();
+    }
+}
+
+/// Nobody has what one said before those came who are there. Its next run tells them how long ago that
+/// was: too long for them to wait for it, and for one that hears of it later as well.
+#[test]
+fn what_was_said_before_anybody_came_does_not_hold_up_what_was_said_since_and_changes_no_order() {
+    for seed in 1..=20 {
+        let mut story = Story::with(1, Faults::default(), seed);
+        let speaker = story.world.add_node(story.hosts[0], visitor());
+        let say = |story: &mut Story, text: &str, to: &[NodeIndex]| {
+            story.world.start(speaker);
+            story.world.run_for(ms(50));
+            story.world.say(speaker, text);
+            let heard = |world: &World| to.iter().all(|&node| world.heard(node, text) == 1);
+            story.world.run_until(secs(3), heard).expect("those who are there to hear it");
+            story.world.stop(speaker);
+        };
+        let first = story.nodes[0];
+        say(&mut story, "before", &[first]);
+        story.world.stop(first);
+        let [one, other, away] = [(); 3].map(|()| story.join());
+        story.world.run_for(secs(3));
+        story.world.lan(story.lan).faults = Faults::losing(0.2);
+        story.world.cut(story.hosts[3], true);
+        let texts = numbered("run", 20);
+        for text in &texts {
+            say(&mut story, text, &[one, other]);
+            story.world.run_for(ms(200));
+        }
+        story.world.cut(story.hosts[3], false);
+        let all = |world: &World| texts.iter().all(|text| world.heard(away, text) == 1);
+        story.world.run_until(secs(4), all).expect("all of it to come");
         assert_eq!(shown(&story, away, speaker), texts, "seed {seed}");
         story.end();
     }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::roster::Told;
 use super::*;
-use crate::wire::{Alive, Identity, Packet, Probe, Suspect, Verifier, split};
+use crate::wire::{Alive, Identity, LogsPage, Packet, Probe, Stretch, Suspect, Verifier, split};
 
 fn identity() -> Identity {
     Identity::from_secret([5; 32])
@@ -109,6 +109,29 @@ fn every_type_reads_back_as_it_was_written() {
     }
     let suspect = Suspect { from, n: 5, of: Sender { id: to, epoch: 7 } };
     decodes_to(suspect.encode(&me), &Datagram::Suspect(suspect));
+}
+
+#[test]
+fn logs_are_cut_into_pages_that_are_full_and_not_too_long() {
+    let row = |n: u64| Stretch {
+        author: Sender { id: identity().id(), epoch: u64::MAX >> (n % 60) },
+        from: n,
+        to: n << 20,
+        before: 0,
+    };
+    let rows: Vec<Stretch> = (0..100).map(row).collect();
+    let cut = LogsPage::cut(&rows, limits::DATAGRAM);
+    assert_eq!(cut.concat(), rows);
+    let channel: ChannelName = "c".repeat(limits::CHANNEL_NAME).parse().unwrap();
+    for (n, logs) in cut.iter().enumerate() {
+        let (page, logs) = ((n as u32, u32::MAX), logs.to_vec());
+        let page = LogsPage { from: sender(), re: 8, channel: channel.clone(), page, logs };
+        let length = page.encode(&identity()).len();
+        let is_full = length > limits::DATAGRAM * 3 / 4 || n + 1 == cut.len();
+        assert!(length <= limits::DATAGRAM && is_full, "page {n}: {length} bytes");
+    }
+    assert_eq!(LogsPage::cut(&[], limits::DATAGRAM), [&[] as &[Stretch]]);
+    assert_eq!(LogsPage::cut(&rows, 0).len(), 100, "each alone, if nothing fits");
 }
 
 #[test]
