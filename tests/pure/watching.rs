@@ -187,14 +187,14 @@ fn a_host_that_hears_nothing_is_not_dead_as_long_as_it_is_heard() {
 #[test]
 fn who_asks_one_that_has_given_it_up_is_known_again() {
     let mut story = Story::of(2);
-    let (giver, given) = (story.nodes[0], story.nodes[1]);
-    let id = story.world.id(given);
+    let (other, lost) = (story.nodes[0], story.nodes[1]);
+    let id = story.world.id(lost);
     story.world.host(story.hosts[0]).unheard = vec![story.hosts[1]];
     story.world.host(story.hosts[1]).mute = true;
-    story.world.run_until(secs(20), |world| !world.knows(giver, id)).expect("it to be given up");
-    assert_eq!(story.known(given), 1, "it hears the other");
+    story.world.run_until(secs(20), |world| !world.knows(other, id)).expect("it to be given up");
+    assert_eq!(story.known(lost), 1, "it hears the other");
     story.world.host(story.hosts[0]).unheard.clear();
-    story.world.run_until(secs(5), |world| world.knows(giver, id)).expect("it to be known again");
+    story.world.run_until(secs(5), |world| world.knows(other, id)).expect("it to be known again");
     story.end();
 }
 
