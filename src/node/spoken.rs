@@ -1,7 +1,8 @@
 //! What a node has said last in each channel: a file in the state folder beside its key, so that the next
 //! run can tell what it follows.
 //!
-//! What nobody was there to hear is left out. It is written when the node begins to speak in a channel, now and then, and when it stops: a node that
+//! What nobody was there to hear, and nobody keeps, is left out. It is written when the node begins to
+//! speak in a channel, now and then, and when it stops: a node that
 //! is killed leaves a number that it had reached at least.
 
 use std::collections::BTreeMap;

@@ -358,10 +358,11 @@ impl Engine {
         }
     }
 
-    /// Somebody else than the author who may have what is missing of its log.
+    /// Somebody else than the author, in that run, who may have what is missing of its log.
     fn any_listener(&mut self, want: &Want) -> Option<Destination> {
-        let listens =
-            |(id, peer): &(NodeId, &Peer)| *id != want.author.id && is_in(peer, &want.channel);
+        let listens = |(id, peer): &(NodeId, &Peer)| {
+            (*id, peer.epoch) != (want.author.id, want.author.epoch) && is_in(peer, &want.channel)
+        };
         let count = self.peers.iter().filter(listens).count() as u64;
         let at = self.rng.below(count.max(1)) as usize;
         self.peers.iter().filter(listens).nth(at).and_then(|(_, peer)| destination(peer))

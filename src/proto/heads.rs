@@ -11,7 +11,7 @@ use crate::wire::Earlier;
 #[derive(Clone, Copy, Debug)]
 struct Own {
     head: u64,
-    /// The last number that was said while there were peers; 0: none.
+    /// The last number that somebody may have, in this run or later; 0: none.
     reached: u64,
     /// When something was said there last.
     said: Instant,
@@ -52,7 +52,7 @@ impl Heads {
     }
 
     /// Something was said; takes its `count` numbers and returns the first.
-    /// `alone`: nobody is there to hear it.
+    /// `alone`: nobody will ever have it.
     pub(crate) fn say(
         &mut self,
         channel: &ChannelName,
@@ -86,12 +86,12 @@ impl Heads {
         due
     }
 
-    /// In how many of them somebody may have heard something.
+    /// In how many of them there is something that somebody may have.
     pub(crate) fn reached(&self) -> usize {
         self.own.values().filter(|own| own.reached > 0).count()
     }
 
-    /// Those, and the number of the last message that somebody may have heard.
+    /// Those, and the number of the last message that somebody may have.
     pub(crate) fn all_reached(&self) -> impl Iterator<Item = (&ChannelName, u64)> {
         let reached = self.own.iter().map(|(channel, own)| (channel, own.reached));
         reached.filter(|(_, reached)| *reached > 0)

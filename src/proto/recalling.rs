@@ -357,7 +357,8 @@ impl Engine {
         self.recalls.resume(channel, away);
         for &(id, epoch, done) in logs.iter().filter(|(_, _, done)| *done <= u64::MAX / 2) {
             let name = LogName { channel: channel.clone(), author: Sender { id, epoch } };
-            if id != self.id() && self.logs.get(&name).is_none() {
+            // Of an earlier run of its own, too: there may be something that nobody else was there to hear.
+            if name.author != self.sender() && self.logs.get(&name).is_none() {
                 self.logs.follow(&name, Log::new(done, Word::Authors, self.now), self.now);
             }
         }

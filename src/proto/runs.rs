@@ -29,6 +29,10 @@ impl Engine {
             self.begin_at(&before, done, Word::Authors);
         }
         self.learn_more(&before, earlier.seq);
+        // Who speaks of it may have kept it; a command that says something has not, and is no peer.
+        self.logs.update(&before, self.now, |log| {
+            log.holder.get_or_insert(name.author.id);
+        });
     }
 
     /// Whether the entries of a log are shown: it waits, within bounds, for what is missing of the

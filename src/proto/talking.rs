@@ -97,7 +97,11 @@ impl Engine {
         let Some(ready) = self.outbox.pop(key, room, self.config.echo) else { return false };
         let count = ready.payload.len();
         let first = match body {
-            Body::Say => self.heads.say(channel, count, self.peers.len() == 0, self.now),
+            Body::Say => {
+                // What this node's user keeps can be fetched in later runs, too.
+                let alone = self.peers.len() == 0 && !self.config.keep;
+                self.heads.say(channel, count, alone, self.now)
+            }
             Body::Cast => self.casts.number(channel, count),
         };
         for (seq, content) in (first..).zip(ready.begun) {

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
-use crate::host::Host;
+use crate::host::{Host, ready};
 use crate::lab::lab_or_skip;
 use crate::lines::eventually;
 use crate::running::Running;
@@ -132,6 +132,33 @@ fn two_users_on_one_host_have_an_agent_each() {
     listener.wait_event("joined", "ada");
     ada.ask_agent(&["say", "hello, ben"]).exits(0);
     assert_eq!(listener.wait_message("hello, ben")["from"]["nick"], "ada");
+}
+
+/// Its history has what nobody else was there to hear.
+#[test]
+fn what_an_agent_said_while_its_cable_was_out_is_heard_though_it_has_started_again_since() {
+    let lab = lab_or_skip!(2);
+    let [ada, ben] = [1, 2].map(|i| lab.host(i));
+    let (_there, away) = (ada.agent(&[]), ben.agent(&[]));
+    wait_for_peer(&ada, "host2");
+    wait_for_peer(&ben, "host1");
+    let listener = ada.client(&["listen", "--json", "--events"]);
+    ready(&listener);
+    ben.ask_agent(&["say", "before"]).exits(0);
+    listener.wait_message("before");
+    let witness = ben.client(&["listen", "--json", "--events"]);
+    ready(&witness);
+    lab.lan(&["link", "2", "unplug"]);
+    witness.wait_event("dead", "host1");
+    let said = ben.ask_agent(&["say", "alone"]).exits(0);
+    assert!(said.stderr.contains("nobody is here to hear it"), "{}", said.stderr);
+    away.terminate();
+    assert_eq!(away.finish().code, Some(0));
+    let _again = ben.agent(&[]);
+    ben.ask_agent(&["say", "alone still"]).exits(0);
+    lab.lan(&["link", "2", "up"]);
+    listener.wait_message("alone still");
+    assert_eq!(listener.texts(), ["before", "alone", "alone still"]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Random worlds. `COOEE_SWARM_SEEDS` says how many; `COOEE_SWARM_SEED` runs one of them and
-//! prints what happened in it.
+//! Random worlds. `COOEE_SWARM_SEEDS` says how many, or which (`3001-6000`); `COOEE_SWARM_SEED` runs one of
+//! them and prints what happened in it.
 
 use cooee::sim::Swarm;
 
@@ -18,14 +18,19 @@ fn random_worlds_heal() {
         }
         return;
     }
-    let seeds = number("COOEE_SWARM_SEEDS").unwrap_or(200);
-    let failures: Vec<String> = (1..=seeds)
+    let text = std::env::var("COOEE_SWARM_SEEDS").unwrap_or_else(|_| "200".to_owned());
+    let (first, last) = text.split_once('-').unwrap_or(("1", &text));
+    let bound =
+        |text: &str| text.parse::<u64>().expect("a number, or two with a hyphen between them");
+    let seeds = bound(first)..=bound(last);
+    let failures: Vec<String> = seeds
+        .clone()
         .filter_map(|seed| Swarm::new(seed, false).run().err())
         .map(|failure| failure.to_string())
         .collect();
     assert!(
         failures.is_empty(),
-        "{} of {seeds} worlds:\n{}",
+        "{} of the worlds {seeds:?}:\n{}",
         failures.len(),
         failures[..failures.len().min(20)].join("\n")
     );
