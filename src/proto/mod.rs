@@ -99,6 +99,7 @@ mod suspicion;
 mod talking;
 mod telling;
 mod timing;
+mod turns;
 mod untold;
 mod watching;
 mod window;

@@ -8,6 +8,7 @@ use super::health::Health;
 use super::recent::Recent;
 use super::suspicion::Suspicion;
 use super::timing;
+use super::turns::Turns;
 use crate::values::{Instant, LinkId, NodeId, limits};
 
 /// Why a peer is asked; the later ones count more.
@@ -59,6 +60,7 @@ pub(crate) struct Probes {
     pub(crate) look: Instant,
     /// Who has asked this node itself, and when last.
     pub(crate) probers: Recent<NodeId, Instant>,
+    pub(crate) turns: Turns,
     pub(crate) passed_on: Recent<u64, PassedOn>,
     /// When one who asks through others may be asked itself.
     may_question: Instant,
@@ -72,6 +74,7 @@ impl Probes {
             next: Instant::NEVER,
             look: Instant::NEVER,
             probers: Recent::new(limits::PASSED_ON),
+            turns: Turns::default(),
             passed_on: Recent::new(limits::PASSED_ON),
             may_question: now,
         }
@@ -138,6 +141,12 @@ impl Probes {
     pub(crate) fn asked_through(&self, relay: NodeId, nonce: u64) -> Option<NodeId> {
         let through = |check: &Check| check.relayed == nonce && check.relays.contains(&relay);
         self.checks.iter().find(|(_, check)| through(check)).map(|(id, _)| *id)
+    }
+
+    /// How long ago somebody else than this one has asked this node.
+    pub(crate) fn asked_by_another(&self, id: NodeId, now: Instant) -> Option<Duration> {
+        let others = self.probers.iter().filter(|(prober, _)| **prober != id);
+        others.map(|(_, at)| now.since(*at)).min()
     }
 
     /// How many a peer accuses.

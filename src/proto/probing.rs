@@ -50,6 +50,7 @@ impl Engine {
             return;
         }
         let watched: Vec<NodeId> = ring::watched(&self.peers, self.id()).collect();
+        self.probes.turns.retain(&watched);
         for (rank, id) in watched.into_iter().enumerate() {
             if self.probes.get(id).is_some() {
                 continue;
@@ -64,7 +65,11 @@ impl Engine {
                 Contact::Inbound => timing::WATCH_ONE_WAY,
                 _ => timing::watch(rank, size),
             };
-            let due = peer.heard.max(self.probes.health.awake()) + patience;
+            let silent = peer.heard.max(self.probes.health.awake());
+            let due = match self.probes.turns.next(id).filter(|_| timing::take_turns(size)) {
+                Some(turn) => turn.max(silent + timing::WATCH),
+                None => silent + patience,
+            };
             if due <= now {
                 self.begin_check(id, Reason::Watch);
             } else {
@@ -273,7 +278,9 @@ impl Engine {
         }
         let (from, re) = (self.sender(), probe.nonce);
         let through = probe.on_behalf.map(|asker| (asker, self.was_probed_by(asker)));
-        let alive = Alive { from, re, stranger: !known, through };
+        let ago = own_word && timing::take_turns(self.size());
+        let ago = self.probes.asked_by_another(probe.from.id, self.now).filter(|_| ago);
+        let alive = Alive { from, re, stranger: !known, ago, through };
         self.reply(alive.encode(&self.config.identity), arrival.source, arrival.link);
         if probe.via.is_some() {
             self.pass_on(arrival, probe);
@@ -360,8 +367,12 @@ impl Engine {
         if peer.paths.has(arrival.link, arrival.source) {
             peer.paths.heard(Some(arrival.link), arrival.source, now);
         }
-        if check.asked == 1 {
-            peer.note_rtt(now.since(check.begun));
+        let (asked, begun, reason) = (check.asked, check.begun, check.reason);
+        if reason == Reason::Watch {
+            self.probes.turns.answered(id, begun, alive.ago);
+        }
+        if asked == 1 {
+            peer.note_rtt(now.since(begun));
             self.probes.health.mend();
         }
         self.hear_somebody();

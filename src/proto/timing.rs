@@ -99,13 +99,22 @@ pub(crate) const WATCHERS: usize = 3;
 const VERY_FEW: usize = 7;
 
 /// A peer that was silent for so long is asked by the first of its watchers.
-const WATCH: Duration = Duration::from_millis(1_200);
+pub(crate) const WATCH: Duration = Duration::from_millis(1_200);
 const WATCH_VERY_FEW: Duration = Duration::from_millis(750);
 
 /// The same for the other watchers, in case that the first has crashed as well: where announcements come
 /// often, only when one is missing.
 const WATCH_AFTER_ANOTHER: Duration = Duration::from_millis(1_800);
 const WATCH_AFTER_MISSING: Duration = Duration::from_millis(2_400);
+
+/// Where announcements are rare, each watcher asks so often: together they ask about once a second.
+const TURN: Duration = Duration::from_millis(2_400);
+
+/// So long after another watcher a peer is asked at least, and at most.
+const TURN_APART: Duration = Duration::from_millis(600);
+const TURN_ALONE: Duration = Duration::from_millis(1_200);
+const _: () = assert!(TURN_APART.as_millis() * WATCHERS as u128 <= TURN.as_millis());
+const _: () = assert!(TURN_ALONE.as_millis() * 2 >= TURN.as_millis());
 
 /// A peer that is heard and does not hear this node is asked only after this silence.
 pub(crate) const WATCH_ONE_WAY: Duration = Duration::from_secs(3);
@@ -156,7 +165,7 @@ pub(crate) const FAREWELL: Duration = Duration::from_millis(50);
 pub(crate) const FAREWELL_SPREAD: Duration = Duration::from_millis(450);
 
 /// Who asked this node through others was heard if its own probe came within this time.
-pub(crate) const PROBED_LATELY: Duration = Duration::from_secs(3);
+pub(crate) const PROBED_LATELY: Duration = Duration::from_secs(4);
 
 /// A node of a large group that has heard nobody for this time announces itself as often as in a small
 /// one: it may be deaf, and then nothing else shows that it is there.
@@ -388,9 +397,23 @@ pub(crate) fn watch(rank: usize, size: usize) -> Duration {
     match rank {
         0 if size <= VERY_FEW => WATCH_VERY_FEW,
         0 => WATCH,
-        _ if announce(size) > ANNOUNCE => WATCH_AFTER_ANOTHER,
+        _ if take_turns(size) => WATCH_AFTER_ANOTHER,
         _ => WATCH_AFTER_MISSING,
     }
+}
+
+/// Whether those who watch a peer ask it in turn.
+pub(crate) fn take_turns(size: usize) -> bool {
+    announce(size) > ANNOUNCE
+}
+
+/// So long after it asked a peer its turn comes again for a node, if another had asked the peer so long `ago`. Half of
+/// what is too short or too long is made good, by an eighth of a turn at most: who shifts all at once chases others.
+pub(crate) fn turn(ago: Option<Duration>) -> Duration {
+    let ago = ago.unwrap_or(TURN);
+    let later = TURN_APART.saturating_sub(ago) / 2;
+    let sooner = ago.saturating_sub(TURN_ALONE) / 2;
+    TURN + later.min(TURN / 8) - sooner.min(TURN / 8)
 }
 
 /// When a peer that has not answered is asked again.

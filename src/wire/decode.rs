@@ -127,6 +127,7 @@ struct Members<'a> {
     heard: bool,
     #[serde(default)]
     stranger: bool,
+    ago: Option<u64>,
     peer: Option<String>,
     sig: Option<IgnoredAny>,
 }

@@ -16,6 +16,8 @@
 //! What goes between two nodes alone is not signed: who sends back a number that was drawn by chance is
 //! where that went. What passes through others is.
 
+use std::time::Duration;
+
 use super::Sender;
 use super::object::Object;
 use super::sign::Identity;
@@ -64,6 +66,8 @@ pub struct Alive {
     pub re: u64,
     /// Whether the one who asks is unknown here, or not at this address: it has to introduce itself by a `hello`.
     pub stranger: bool,
+    /// How long ago another node's probe came, to the millisecond; where those who watch it ask in turn.
+    pub ago: Option<Duration>,
     /// Set in an answer to one who asks through another: who that is, and whether its own probes have
     /// come here. Such an answer is signed.
     pub through: Option<(NodeId, bool)>,
@@ -78,6 +82,9 @@ impl Alive {
             None => {
                 if self.stranger {
                     object.json("stranger", true);
+                }
+                if let Some(ago) = self.ago {
+                    object.json("ago", ago.as_millis());
                 }
                 object.close().into_bytes()
             }
@@ -121,8 +128,9 @@ mod tests {
         let to = Some(from.id);
         let own = Probe { from, to: from.id, nonce: 1, via: None, on_behalf: None };
         let short = Sender { epoch: 0, ..from };
-        let plain = Alive { from, re: 1, stranger: true, through: None }.encode(&identity);
-        let passed = Alive { from, re: 1, stranger: false, through: Some((from.id, false)) }
+        let ago = Some(Duration::from_secs(86_400));
+        let plain = Alive { from, re: 1, stranger: true, ago, through: None }.encode(&identity);
+        let passed = Alive { from, re: 1, stranger: false, ago, through: Some((from.id, false)) }
             .encode(&identity);
         assert!(plain.len() <= Probe { from: short, ..own }.encode().len());
         for probe in [Probe { via: to, ..own }, Probe { on_behalf: to, ..own }] {

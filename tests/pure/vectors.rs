@@ -158,17 +158,18 @@ fn logs() -> [(&'static str, Vec<u8>); 10] {
 }
 
 /// Whether ada is there: bob, who watches her, asks her, and then by carol.
-fn watch() -> [(&'static str, Vec<u8>); 7] {
+fn watch() -> [(&'static str, Vec<u8>); 8] {
     let (ada, bob, carol) = (ada(), bob(), Identity::from_secret([2; 32]));
     let probe = Probe { from: sender(&bob), to: ada.id(), nonce: 9, via: None, on_behalf: None };
     let (via, on_behalf) = (Some(carol.id()), Some(bob.id()));
-    let alive = Alive { from: sender(&ada), re: 9, stranger: false, through: None };
+    let alive = Alive { from: sender(&ada), re: 9, stranger: false, ago: None, through: None };
     let through = Some((bob.id(), true));
     let suspect = Suspect { from: sender(&bob), n: 4, of: sender(&ada) };
     [
         ("probe", probe.encode()),
         ("alive", alive.encode(&ada)),
         ("alive-stranger", Alive { stranger: true, ..alive }.encode(&ada)),
+        ("alive-in-turn", Alive { ago: Some(Duration::from_millis(813)), ..alive }.encode(&ada)),
         ("probe-via", Probe { via, ..probe }.encode()),
         ("probe-for", Probe { from: sender(&carol), on_behalf, ..probe }.encode()),
         ("alive-through", Alive { through, ..alive }.encode(&ada)),
@@ -292,7 +293,8 @@ fn the_vectors_are_read_and_their_signatures_hold() {
         }
         let read = packet.datagram();
         assert!(read.is_ok(), "{name}: {read:?}");
-        let unsigned = ["cast", "probe", "alive", "alive-stranger", "probe-via", "probe-for"];
+        let unsigned =
+            ["cast", "probe", "alive", "alive-stranger", "alive-in-turn", "probe-via", "probe-for"];
         let unsigned = unsigned.contains(&name);
         assert_eq!(packet.is_authentic(&mut Verifier::default()), !unsigned, "{name}");
         if let Ok(Datagram::Tell(tell)) = read {

@@ -101,10 +101,15 @@ fn every_type_reads_back_as_it_was_written() {
     for probe in [probe, Probe { via, ..probe }, Probe { on_behalf, ..probe }] {
         decodes_to(probe.encode(), &Datagram::Probe(probe));
     }
-    for (stranger, through) in
-        [(false, None), (true, None), (false, Some((to, true))), (false, Some((to, false)))]
-    {
-        let alive = Alive { from, re: 5, stranger, through };
+    let (ms, alive) =
+        (Duration::from_millis, Alive { from, re: 5, stranger: false, ago: None, through: None });
+    for alive in [
+        alive,
+        Alive { stranger: true, ..alive },
+        Alive { ago: Some(ms(900)), ..alive },
+        Alive { through: Some((to, true)), ..alive },
+        Alive { through: Some((to, false)), ..alive },
+    ] {
         decodes_to(alive.encode(&me), &Datagram::Alive(alive));
     }
     let suspect = Suspect { from, n: 5, of: Sender { id: to, epoch: 7 } };

@@ -1,5 +1,7 @@
 //! What peers ask of each other's being there, read: `probe`, `alive` and `suspect`.
 
+use std::time::Duration;
+
 use super::{DecodeError, Members, Result, hex, id, need};
 use crate::wire::{Alive, Probe, Sender, Suspect};
 
@@ -25,6 +27,7 @@ impl Members<'_> {
             from: self.sender()?,
             re: need(hex(self.re.as_deref(), "re")?, "re")?,
             stranger: self.stranger,
+            ago: self.ago.map(Duration::from_millis),
             through: to.map(|to| (to, self.heard)),
         })
     }
