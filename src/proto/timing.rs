@@ -413,7 +413,7 @@ pub(crate) fn turn(ago: Option<Duration>) -> Duration {
     let ago = ago.unwrap_or(TURN);
     let later = TURN_APART.saturating_sub(ago) / 2;
     let sooner = ago.saturating_sub(TURN_ALONE) / 2;
-    TURN + later.min(TURN / 8) - sooner.min(TURN / 8)
+    (TURN + later.min(TURN / 8)).saturating_sub(sooner.min(TURN / 8))
 }
 
 /// When a peer that has not answered is asked again.
