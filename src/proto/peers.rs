@@ -253,7 +253,7 @@ impl Peer {
             id,
             epoch: self.epoch,
             profile: Arc::clone(&self.profile),
-            channels: self.channels.names().to_vec(),
+            channels: self.channels.shared(),
             addr: self.paths.best().map(|path| path.addr),
             state,
             path: self.reach.path(now),
