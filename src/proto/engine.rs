@@ -267,7 +267,7 @@ impl Engine {
 
     /// Whether others are still being asked for a channel's last messages, and anybody might tell.
     pub fn is_recalling(&self, channel: &ChannelName) -> bool {
-        let has_it = || self.peers.iter().any(|(_, peer)| peer.channels.may_have(channel));
+        let has_it = || self.peers.each().any(|(_, peer)| peer.channels.may_have(channel));
         self.recalls.is_under_way(channel) && (!self.discovery.settled || has_it())
     }
 
@@ -314,7 +314,7 @@ impl Engine {
             self.probes.look = self.now;
             return;
         }
-        for (_, peer) in self.peers.iter_mut() {
+        for (_, peer) in self.peers.each_mut() {
             peer.paths.retain_links(links);
         }
         for id in self.peer_ids().collect::<Vec<_>>() {

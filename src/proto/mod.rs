@@ -61,6 +61,7 @@ mod flapping;
 mod flow;
 mod following;
 mod gaps;
+mod glance;
 mod greeting;
 mod guard;
 mod heads;

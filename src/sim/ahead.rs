@@ -126,8 +126,12 @@ impl World {
     pub(super) fn look_ahead(&mut self, end: Instant) {
         let quickest = self.lans.iter().map(|lan| lan.faults.latency).min();
         let span = if self.neighbours { quickest.min(Some(LOOP)) } else { quickest };
-        let Some(span) = span.filter(|span| self.threads > 1 && !span.is_zero()) else { return };
+        let pays = self.threads > 1 || self.is_large();
+        let Some(span) = span.filter(|span| pays && !span.is_zero()) else { return };
         let Some(until) = self.queue.foresee(span, end) else { return };
+        if self.threads == 1 {
+            return;
+        }
         let entries = self.queue.foreseen();
         let mut places: Vec<(NodeIndex, usize)> = Vec::with_capacity(entries.len());
         places.extend(entries.iter().enumerate().filter_map(|(i, entry)| {
