@@ -91,6 +91,7 @@ mod repairing;
 mod repairs;
 mod repeats;
 mod ring;
+mod routine;
 mod rto;
 mod runs;
 mod sending;
