@@ -261,8 +261,8 @@ mod tests {
             each.sort_unstable();
             prop_assert!(each.iter().eq(tree.keys()));
             prop_assert_eq!(table.blocks.iter().map(Vec::len).sum::<usize>(), tree.len());
-            let even = |id: &NodeId| bucket(*id) % 2 == 0;
-            let some = table.after_in(Some(id(from)), |part| part % 2 == 0).map(|(id, _)| id);
+            let even = |id: &NodeId| bucket(*id).is_multiple_of(2);
+            let some = table.after_in(Some(id(from)), |part: usize| part.is_multiple_of(2)).map(|(id, _)| id);
             prop_assert!(some.eq(behind.iter().copied().filter(even)));
             prop_assert!(table.after(Some(id(from))).map(|(id, _)| id).eq(behind));
         }

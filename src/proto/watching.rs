@@ -23,8 +23,12 @@ enum Finding {
 impl Finding {
     fn of(&self) -> NodeId {
         match *self {
-            Self::Ask(id) | Self::Check(id, _) | Self::Forget(id) => id,
-            Self::Deaf(id) | Self::Copies(id) | Self::Path(id) => id,
+            Self::Ask(id)
+            | Self::Check(id, _)
+            | Self::Forget(id)
+            | Self::Deaf(id)
+            | Self::Copies(id)
+            | Self::Path(id) => id,
         }
     }
 }
