@@ -139,7 +139,7 @@ impl Engine {
     /// heard so yet counts if the group has never answered either.
     pub(super) fn is_mostly_deaf(&self) -> bool {
         let trusting = self.discovery.group_answered;
-        let deaf = self.peers.iter().filter(|(_, peer)| match peer.reach.hears() {
+        let deaf = self.peers.each().filter(|(_, peer)| match peer.reach.hears() {
             Some(how) => how == Hearing::Unicast,
             None => !trusting,
         });

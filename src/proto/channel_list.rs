@@ -60,6 +60,17 @@ impl ChannelList {
         }
     }
 
+    /// The same, to be kept.
+    pub(crate) fn shared(&self) -> Arc<Vec<ChannelName>> {
+        static NONE: std::sync::OnceLock<Arc<Vec<ChannelName>>> = std::sync::OnceLock::new();
+        let names = match self {
+            Self::Unknown => None,
+            Self::Whole { names, .. } => Some(names),
+            Self::Unfinished(unfinished) => unfinished.names.as_ref(),
+        };
+        Arc::clone(names.unwrap_or_else(|| NONE.get_or_init(Arc::default)))
+    }
+
     /// Whether the newest list is known as a whole.
     pub(crate) fn is_whole(&self) -> bool {
         matches!(self, Self::Whole { .. })

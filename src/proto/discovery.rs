@@ -243,6 +243,13 @@ impl Discovery {
         self.questions.iter().find(|(n, ..)| *n == nonce).map(|&(_, at, asked)| (at, asked))
     }
 
+    /// Whether a peer that knows the same as this node (`theirs`, `ours`) calls for nothing, and nothing
+    /// waits for it.
+    pub(crate) fn agrees(&self, (theirs, ours): (Summary, Summary)) -> bool {
+        let rests = self.pull.is_none() && self.next_pull == Instant::NEVER;
+        self.settled && rests && theirs.digest == ours.digest
+    }
+
     /// A peer has said whom it knows. `answer`: because it was asked; before this node has settled
     /// nothing else counts, since others who are new themselves know less.
     pub(crate) fn heard(

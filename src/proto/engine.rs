@@ -126,6 +126,10 @@ pub struct Engine {
     /// The search has ended, so; and when. What had no room in the answers is still awaited.
     pub(super) unfinished: Option<(bool, Instant)>,
     pub(super) next_review: Instant,
+    /// Nothing is due before this, as was found when the engine was drained last; [`Instant::ZERO`] if
+    /// something may be. And when it wants to be woken then.
+    nothing_until: Instant,
+    deadline: Instant,
     pub(super) reminder: Reminder,
     /// When seeds at which nobody is heard are asked again.
     pub(super) next_seeds: Instant,
@@ -191,6 +195,8 @@ impl Engine {
             pending: Pending::new(),
             unfinished: None,
             next_review: Instant::NEVER,
+            nothing_until: Instant::ZERO,
+            deadline: Instant::NEVER,
             reminder: Reminder::new(now),
             next_seeds: now + timing::SEED_RETRY,
             clones: Clones::default(),
@@ -213,12 +219,16 @@ impl Engine {
         }
         match input {
             Input::Datagram { packet, source, link, via } => {
-                self.receive(packet, source, link, via);
+                if self.receive(packet, source, link, via) && now < self.nothing_until {
+                    debug_assert_eq!(self.nexts(), (self.nothing_until, self.deadline));
+                    return;
+                }
             }
             Input::Command(command) => self.command(command),
             Input::Links(links) => self.use_links(links),
             Input::Tick => {}
         }
+        self.nothing_until = Instant::ZERO;
         self.advance();
     }
 
@@ -230,9 +240,14 @@ impl Engine {
         if let Some(output) = self.out.pop_front() {
             return output;
         }
-        let deadline = self.next_deadline();
-        self.probes.health.expect(deadline);
-        Output::Wake(deadline)
+        if self.nothing_until <= self.now {
+            (self.nothing_until, self.deadline) = self.nexts();
+        }
+        // Whatever is overdue was done in the last `handle`; nothing is to be asked for twice
+        // within a microsecond.
+        let wake = self.deadline.max(self.now + Duration::from_micros(1));
+        self.probes.health.expect(wake);
+        Output::Wake(wake)
     }
 
     /// This node's id.
@@ -267,7 +282,7 @@ impl Engine {
 
     /// Whether others are still being asked for a channel's last messages, and anybody might tell.
     pub fn is_recalling(&self, channel: &ChannelName) -> bool {
-        let has_it = || self.peers.iter().any(|(_, peer)| peer.channels.may_have(channel));
+        let has_it = || self.peers.each().any(|(_, peer)| peer.channels.may_have(channel));
         self.recalls.is_under_way(channel) && (!self.discovery.settled || has_it())
     }
 
@@ -314,7 +329,7 @@ impl Engine {
             self.probes.look = self.now;
             return;
         }
-        for (_, peer) in self.peers.iter_mut() {
+        for (_, peer) in self.peers.each_mut() {
             peer.paths.retain_links(links);
         }
         for id in self.peer_ids().collect::<Vec<_>>() {
@@ -456,7 +471,8 @@ impl Engine {
         }
     }
 
-    fn next_deadline(&self) -> Instant {
+    /// When something is due next, but for [`Engine::probe_when_due`].
+    pub(super) fn next_but_probes(&self) -> Instant {
         if self.stopped || self.next_review == Instant::NEVER {
             return Instant::NEVER;
         }
@@ -475,7 +491,6 @@ impl Engine {
             self.discovery.listening_until(self.now),
             self.discovery.next_told(),
             announce,
-            self.probes.deadline(),
             self.farewells.next(),
             self.direct.next(),
             self.asked.next(),
@@ -494,9 +509,6 @@ impl Engine {
         .into_iter()
         .min()
         .unwrap_or(Instant::NEVER)
-        // Whatever is overdue was done in the last `handle`; nothing is to be asked for twice
-        // within a microsecond.
-        .max(self.now + Duration::from_micros(1))
     }
 
     /// Bytes of the longest datagram that this node may write, before it is sealed.

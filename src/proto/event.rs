@@ -337,7 +337,7 @@ pub struct PeerInfo {
     /// What it says of itself.
     pub profile: Arc<Profile>,
     /// The channels it takes part in.
-    pub channels: Vec<ChannelName>,
+    pub channels: Arc<Vec<ChannelName>>,
     /// Where it is, if known.
     pub addr: Option<SocketAddr>,
     /// Alive, suspect, left or dead.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::discovery::{Asked, Turn, Verdict};
 use super::engine::Engine;
 use super::event::{Destination, Event, Output, PeerState};
-use super::peers::{Peer, Standing, bucket};
+use super::peers::{Peer, Standing};
 use super::reach::Reach;
 use super::receiving::Arrival;
 use super::timing;
@@ -44,7 +44,7 @@ impl Engine {
         let Some((complete, since)) = self.unfinished else { return };
         let waits = self.config.visitor
             && self.now.since(since) < timing::REST
-            && self.peers.iter().any(|(_, p)| p.standing == Standing::Alive && !p.is_complete());
+            && self.peers.each().any(|(_, p)| p.standing == Standing::Alive && !p.is_complete());
         if waits {
             return;
         }
@@ -89,7 +89,7 @@ impl Engine {
             return;
         }
         self.next_seeds = self.now + timing::SEED_RETRY;
-        let heard = |seed: &SocketAddr| self.peers.iter().any(|(_, p)| p.paths.has_ip(*seed));
+        let heard = |seed: &SocketAddr| self.peers.each().any(|(_, p)| p.paths.has_ip(*seed));
         let silent: Vec<SocketAddr> =
             self.config.seeds.iter().filter(|seed| !heard(seed)).copied().collect();
         self.greet(&silent, 0);
@@ -222,12 +222,12 @@ impl Engine {
         }
         let theirs = ask.have.as_deref();
         let ours = self.peers.buckets(Some(self.id()), ask.nonce);
-        let differs = |id: NodeId| theirs.is_none_or(|have| have[bucket(id)] != ours[bucket(id)]);
+        let differs = |part: usize| theirs.is_none_or(|have| have[part] != ours[part]);
         let told = |(id, peer): (NodeId, &Peer)| self.told(id, peer, arrival);
         let peers: Vec<Told> = self
             .peers
-            .after(ask.after)
-            .filter(|&(id, _)| id != ask.from.id && differs(id))
+            .after_in(ask.after, differs)
+            .filter(|&(id, _)| id != ask.from.id)
             .filter_map(told)
             .take(PAGES * PER_PAGE + 1)
             .collect();

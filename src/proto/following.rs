@@ -363,7 +363,7 @@ impl Engine {
         let listens = |(id, peer): &(NodeId, &Peer)| {
             (*id, peer.epoch) != (want.author.id, want.author.epoch) && is_in(peer, &want.channel)
         };
-        let count = self.peers.iter().filter(listens).count() as u64;
+        let count = self.peers.each().filter(listens).count() as u64;
         let at = self.rng.below(count.max(1)) as usize;
         self.peers.iter().filter(listens).nth(at).and_then(|(_, peer)| destination(peer))
     }
@@ -377,7 +377,7 @@ impl Engine {
     /// Peers that take part in a channel, not counting `but`.
     pub(super) fn listeners(&self, channel: &ChannelName, but: Option<NodeId>) -> usize {
         let listens = |(id, peer): &(NodeId, &Peer)| Some(*id) != but && is_in(peer, channel);
-        self.peers.iter().filter(listens).count()
+        self.peers.each().filter(listens).count()
     }
 
     /// Asks at once for everything that is missing: somebody who may have it is there again.

@@ -11,7 +11,7 @@ use super::event::{Destination, Event, Output, PeerState};
 use super::peers::{Peer, Standing};
 use super::reach::Heard;
 use super::receiving::Arrival;
-use crate::values::{Instant, NodeId, PeerText};
+use crate::values::{Instant, NodeId, PeerText, order};
 use crate::wire::{Hearing, Presence, PresenceKind, Profile, Sender};
 
 /// What an announcement has changed.
@@ -357,13 +357,14 @@ impl Engine {
         self.announce(here);
         // Who hears us by unicast only has had a copy; who is heard by unicast only must be told
         // so again, or it stops sending copies; both in one.
-        let renew: Vec<NodeId> = self
+        let mut renew: Vec<NodeId> = self
             .peers
-            .iter()
+            .each()
             .filter(|(_, peer)| self.hears(peer) == Some(Hearing::Unicast))
             .filter(|(_, peer)| peer.paths.best().is_some_and(|path| path.proven))
             .map(|(id, _)| id)
             .collect();
+        order::sort_by_key(&mut renew, |id| *id);
         for id in renew {
             let here = self.presence(PresenceKind::Here);
             self.greet_peer(here, id);
@@ -373,13 +374,14 @@ impl Engine {
 
     /// Who needs copies gets them only at an address that it has proven: it is asked to.
     fn prove_who_needs_copies(&mut self) {
-        let unproven: Vec<NodeId> = self
+        let mut unproven: Vec<NodeId> = self
             .peers
-            .iter()
+            .each()
             .filter(|(_, peer)| peer.reach.asks_for_copies(self.now))
             .filter(|(_, peer)| peer.paths.best().is_some_and(|path| !path.proven))
             .map(|(id, _)| id)
             .collect();
+        order::sort_by_key(&mut unproven, |id| *id);
         for id in unproven {
             self.ask_peer(id);
         }

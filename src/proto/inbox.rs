@@ -9,7 +9,7 @@ use crate::values::{ChannelName, Epoch, Instant, NodeId, limits};
 use crate::wire::{Body, Sender};
 
 /// One log of one author.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct LogKey {
     pub(crate) id: NodeId,
     pub(crate) epoch: Epoch,

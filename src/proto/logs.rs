@@ -9,7 +9,7 @@ use crate::values::{ChannelName, Instant, limits, order};
 use crate::wire::Sender;
 
 /// Whose log, of which run and channel.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct LogName {
     pub(crate) channel: ChannelName,
     pub(crate) author: Sender,

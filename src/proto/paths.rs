@@ -126,6 +126,14 @@ impl Paths {
         self.iter().any(|p| p.addr == addr && p.link == Some(link))
     }
 
+    /// Whether this is the only path, by IPv4, and no token has come over it.
+    pub(crate) fn is_only(&self, over: LinkId, source: SocketAddr) -> bool {
+        match self {
+            Self::One { link, addr, .. } => *link == Some(over) && SocketAddr::V4(*addr) == source,
+            Self::None | Self::Some(_) => false,
+        }
+    }
+
     /// Whether the peer was ever heard at this IP address.
     pub(crate) fn has_ip(&self, addr: SocketAddr) -> bool {
         self.iter().any(|p| p.addr.ip() == addr.ip())

@@ -243,6 +243,12 @@ impl Peer {
         self.channels.restart();
     }
 
+    /// Reads it, see [`super::Engine::glance`].
+    pub(crate) fn glance(&self) -> u64 {
+        let first = self.epoch ^ u64::from(self.rtt) ^ u64::from(self.announced);
+        first ^ self.heard.as_micros() ^ self.since.as_micros() ^ u64::from(self.profile_complete)
+    }
+
     /// Whether everything that it says of itself has come.
     pub(crate) fn is_complete(&self) -> bool {
         self.channels.is_whole() && self.profile_complete
@@ -253,7 +259,7 @@ impl Peer {
             id,
             epoch: self.epoch,
             profile: Arc::clone(&self.profile),
-            channels: self.channels.names().to_vec(),
+            channels: self.channels.shared(),
             addr: self.paths.best().map(|path| path.addr),
             state,
             path: self.reach.path(now),
@@ -330,13 +336,33 @@ impl Peers {
         self.map.iter()
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (NodeId, &mut Peer)> {
-        self.map.iter_mut()
+    /// All of them in no order to be relied on, which is quicker.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
+        self.map.each()
+    }
+
+    /// See [`Peers::each`].
+    pub(crate) fn each_mut(&mut self) -> impl Iterator<Item = (NodeId, &mut Peer)> {
+        self.map.each_mut()
+    }
+
+    /// Reads what leads to a peer, see [`super::Engine::glance`].
+    pub(crate) fn glance(&self, step: usize, id: NodeId) -> u64 {
+        self.map.glance(step, id)
     }
 
     /// The peers behind an id, in the order of their ids.
     pub(crate) fn after(&self, id: Option<NodeId>) -> impl Iterator<Item = (NodeId, &Peer)> {
         self.map.after(id)
+    }
+
+    /// The same of some parts of the ids only, see [`bucket`].
+    pub(crate) fn after_in(
+        &self,
+        id: Option<NodeId>,
+        wanted: impl Fn(usize) -> bool,
+    ) -> impl Iterator<Item = (NodeId, &Peer)> {
+        self.map.after_in(id, wanted)
     }
 
     /// Takes up a peer that is not known; the caller has asked [`Peers::is_full`].
@@ -368,7 +394,7 @@ impl Peers {
     /// Everyone of whom others tell and who answers nothing, in the order of their ids: who has been
     /// asked in vain, and who was given up for it since this time.
     pub(crate) fn unheard(&self, since: Instant) -> Vec<(NodeId, PeerText)> {
-        let asked = self.iter().filter_map(|(id, peer)| match peer.standing {
+        let asked = self.each().filter_map(|(id, peer)| match peer.standing {
             Standing::Told { asked: 2.. } => Some((id, peer.profile.nick.clone())),
             _ => None,
         });

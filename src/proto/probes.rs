@@ -175,6 +175,11 @@ impl Probes {
         self.next = self.next.min(now + timing::CHECK_AFTER);
     }
 
+    /// When there is something to do if this node is awake.
+    pub(crate) fn first(&self) -> Instant {
+        self.next.min(self.look)
+    }
+
     /// When there is something to do at the latest.
     pub(crate) fn deadline(&self) -> Instant {
         self.next.min(self.look + timing::WATCH_SLACK)

@@ -242,6 +242,11 @@ impl Reach {
         self.copies_until().is_some_and(|until| now < until)
     }
 
+    /// Whether it is heard by multicast, and nothing speaks against its hearing this node so.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.deaf && self.heard().is_some() && self.met == Met::Openly && self.doubt.is_none()
+    }
+
     /// Whether it is sure that what goes to the group reaches the peer.
     pub(crate) fn is_sure(&self) -> bool {
         self.confirmed

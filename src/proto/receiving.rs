@@ -17,30 +17,32 @@ pub(super) struct Arrival<'a> {
 }
 
 impl Engine {
-    /// Routes a datagram to those it is about. What costs least to find out comes first.
+    /// Routes a datagram to those it is about. What costs least to find out comes first. Returns
+    /// whether nothing is due for it that was not before.
     pub(super) fn receive(
         &mut self,
         packet: &Packet,
         source: SocketAddr,
         link: LinkId,
         via: Hearing,
-    ) {
+    ) -> bool {
         self.counters.datagrams_in += 1;
         self.counters.bytes_in += packet.bytes().len() as u64;
         if packet.bytes().len() > limits::DATAGRAM {
             self.counters.too_long += 1;
-            return;
+            return false;
         }
         if self.guard.is_rude(source, self.now) {
             self.counters.rude_source += 1;
-            return;
+            return false;
         }
         let packet = match &self.config.secret {
             None => packet,
             Some(secret) => {
                 let Some(inner) = packet.open(secret) else {
                     self.counters.not_sealed += 1;
-                    return self.guard.note_bad(source, self.now);
+                    self.guard.note_bad(source, self.now);
+                    return false;
                 };
                 inner
             }
@@ -48,6 +50,9 @@ impl Engine {
         let arrival = Arrival { packet, source, link, via };
         match packet.datagram() {
             Err(error) => self.count_undecodable(error, source),
+            Ok(Datagram::Presence(presence)) if self.take_routine(&arrival, presence) => {
+                return true;
+            }
             Ok(Datagram::Presence(presence)) => self.on_presence(&arrival, presence),
             Ok(Datagram::Bye { from, n, visitor }) => self.on_bye(&arrival, *from, *n, *visitor),
             Ok(Datagram::Ask(ask)) => self.on_ask(&arrival, ask),
@@ -64,6 +69,7 @@ impl Engine {
             Ok(Datagram::Alive(alive)) => self.on_alive(&arrival, alive),
             Ok(Datagram::Suspect(suspect)) => self.on_suspect(&arrival, suspect),
         }
+        false
     }
 
     fn count_undecodable(&mut self, error: &DecodeError, source: SocketAddr) {

@@ -5,20 +5,25 @@
 //! So an entry survives at least as long as half the limit of others are used after it, and
 //! forgetting costs nothing per entry, however fast a stranger makes new ones.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash};
+
+/// Of thousands of entries one is found at once, where a tree would touch memory in a dozen places. The
+/// hash is the same in every run; whoever has many keys fall together makes each cost a few microseconds.
+type Map<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
 
 /// A bounded map, see the module's text.
 #[derive(Debug)]
 pub(crate) struct Recent<K, V> {
-    young: BTreeMap<K, V>,
-    old: BTreeMap<K, V>,
+    young: Map<K, V>,
+    old: Map<K, V>,
     half: usize,
 }
 
-impl<K: Ord + Clone, V> Recent<K, V> {
+impl<K: Hash + Eq + Clone, V> Recent<K, V> {
     /// A map of at most `limit` entries; at least 2.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { young: BTreeMap::new(), old: BTreeMap::new(), half: (limit / 2).max(1) }
+        Self { young: Map::default(), old: Map::default(), half: (limit / 2).max(1) }
     }
 
     /// Looks without counting it as use.

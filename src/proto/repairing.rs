@@ -281,7 +281,7 @@ impl Engine {
     /// Receipts for everything up to a number are asked for just now.
     pub(super) fn expect(&mut self, channel: &ChannelName, seq: u64, tickets: Vec<u64>) {
         // Where nothing was said there is nothing to confirm, for anybody.
-        let present = self.peers.iter().filter(|(_, peer)| seq > 0 && is_in(peer, channel));
+        let present = self.peers.each().filter(|(_, peer)| seq > 0 && is_in(peer, channel));
         let present: BTreeSet<NodeId> = present.map(|(id, _)| id).collect();
         let unheard = if seq > 0 { self.unheard() } else { Vec::new() };
         for ticket in tickets {

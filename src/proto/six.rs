@@ -45,6 +45,11 @@ impl Six {
         }
     }
 
+    /// Whether a peer needs it.
+    pub(crate) fn has(&self, id: NodeId) -> bool {
+        self.only.contains(&id)
+    }
+
     /// The peers that need it.
     pub(crate) fn peers(&self) -> impl Iterator<Item = NodeId> {
         self.only.iter().copied()

@@ -8,7 +8,7 @@ use super::event::{Event, Output, PeerState};
 use super::peers::Standing;
 use super::probes::Reason;
 use super::{ring, timing};
-use crate::values::{Instant, NodeId};
+use crate::values::{Instant, NodeId, order};
 
 /// What the review of a peer calls for.
 enum Finding {
@@ -18,6 +18,19 @@ enum Finding {
     Deaf(NodeId),
     Copies(NodeId),
     Path(NodeId),
+}
+
+impl Finding {
+    fn of(&self) -> NodeId {
+        match *self {
+            Self::Ask(id)
+            | Self::Check(id, _)
+            | Self::Forget(id)
+            | Self::Deaf(id)
+            | Self::Copies(id)
+            | Self::Path(id) => id,
+        }
+    }
 }
 
 impl Engine {
@@ -84,7 +97,7 @@ impl Engine {
         let hears_since = awake.max(self.contact.since());
         let multicast_counts = multicast && !self.contact.is_isolated(now);
         let (mut findings, mut next) = (Vec::new(), Instant::NEVER);
-        for (id, peer) in self.peers.iter_mut() {
+        for (id, peer) in self.peers.each_mut() {
             let silence = now.since(peer.heard.max(awake));
             let unfinished = visitor && !peer.is_complete();
             match &mut peer.standing {
@@ -134,6 +147,8 @@ impl Engine {
                 _ => (peer.heard + suspect).min(peer.reach.next(peer.since, size)),
             });
         }
+        // Whoever is found at the same time, the same comes of it wherever the table keeps them.
+        order::sort_by_key(&mut findings, Finding::of);
         (findings, next)
     }
 }

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use super::carry::LOOP;
 use super::host::{Node, NodeIndex, Run};
+use super::near;
 use super::queue::{Due, Entry};
 use super::world::World;
 use crate::proto::{Input, Output};
@@ -126,8 +127,12 @@ impl World {
     pub(super) fn look_ahead(&mut self, end: Instant) {
         let quickest = self.lans.iter().map(|lan| lan.faults.latency).min();
         let span = if self.neighbours { quickest.min(Some(LOOP)) } else { quickest };
-        let Some(span) = span.filter(|span| self.threads > 1 && !span.is_zero()) else { return };
+        let pays = self.threads > 1 || self.is_large();
+        let Some(span) = span.filter(|span| pays && !span.is_zero()) else { return };
         let Some(until) = self.queue.foresee(span, end) else { return };
+        if self.threads == 1 {
+            return;
+        }
         let entries = self.queue.foreseen();
         let mut places: Vec<(NodeIndex, usize)> = Vec::with_capacity(entries.len());
         places.extend(entries.iter().enumerate().filter_map(|(i, entry)| {
@@ -164,9 +169,20 @@ fn run_ahead(
     entries: &VecDeque<Entry>,
     until: Instant,
 ) {
-    for of_one in places.chunk_by(|(a, _), (b, _)| a == b) {
-        if let Some(run) = &mut nodes[of_one[0].0.0 - first].run {
-            run.run_ahead(of_one.iter().map(|(_, i)| &entries[*i]), until);
+    let mut each = places.chunk_by(|(a, _), (b, _)| a == b);
+    loop {
+        let next: Vec<_> = each.by_ref().take(near::AT_ONCE).collect();
+        if next.is_empty() {
+            return;
+        }
+        near::glance(next.iter().filter_map(|of_one| {
+            let (node, i) = of_one[0];
+            near::engine(&nodes[node.0 - first], &entries[i])
+        }));
+        for of_one in next {
+            if let Some(run) = &mut nodes[of_one[0].0.0 - first].run {
+                run.run_ahead(of_one.iter().map(|(_, i)| &entries[*i]), until);
+            }
         }
     }
 }

@@ -9,8 +9,8 @@ use super::queue::Due;
 use super::tally::Kind;
 use super::world::{GROUP, World};
 use crate::proto::{Destination, Input, Output};
-use crate::values::{Instant, LinkId};
-use crate::wire::{Hearing, Packet};
+use crate::values::{Instant, LinkId, NodeId};
+use crate::wire::{Datagram, Hearing, Packet};
 
 /// A datagram on its way to one node.
 #[derive(Clone, Debug)]
@@ -28,6 +28,12 @@ impl Delivery {
     /// The run of a node that is to receive it.
     pub(super) fn to(&self) -> (NodeIndex, u32) {
         (self.to, self.life)
+    }
+
+    /// Who has sent it.
+    pub(super) fn from(&self) -> Option<NodeId> {
+        let sender = self.packet.datagram().ok().and_then(Datagram::from);
+        sender.map(|sender| sender.id)
     }
 
     /// What it is to that one's engine.

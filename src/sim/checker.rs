@@ -86,6 +86,11 @@ impl Checker {
         &mut self.accounts[node.0]
     }
 
+    /// Reads what is noted of a node, see [`super::near`].
+    pub(super) fn glance(&self, node: NodeIndex) -> u64 {
+        self.accounts.get(node.0).map_or(0, |account| account.received)
+    }
+
     pub(super) fn started(&mut self, node: NodeIndex, id: NodeId, visitor: bool) {
         if visitor {
             self.visitors.insert(id);

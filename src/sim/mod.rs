@@ -9,7 +9,7 @@
 //! ```text
 //!   Swarm               what happens by chance       swarm.rs
 //!   Startup, Scenario   what happens by plan         startup.rs, scenario.rs, watch.rs, outcome.rs
-//!     └── World         hosts, nodes, time           world.rs, host.rs, queue.rs, carry.rs, ahead.rs, mishaps.rs, profiles.rs
+//!     └── World         hosts, nodes, time           world.rs, host.rs, queue.rs, carry.rs, ahead.rs, near.rs, mishaps.rs, profiles.rs
 //!           ├── Segment who receives what, and when  segment.rs
 //!           ├── Checker what must never happen       checker.rs, answers.rs
 //!           ├── Tally   what it cost                 tally.rs
@@ -23,6 +23,7 @@ mod checker;
 mod host;
 mod memory;
 mod mishaps;
+mod near;
 mod outcome;
 mod profiles;
 mod queue;

@@ -299,7 +299,7 @@ impl Swarm {
             if info.state != PeerState::Alive || !info.verified {
                 return Err(format!("{who} as {:?}, verified: {}", info.state, info.verified));
             }
-            let channels: SmallSet<ChannelName> = filled(info.channels);
+            let channels: SmallSet<ChannelName> = filled(info.channels.iter().cloned());
             if channels != self.channels[other.0] {
                 return Err(format!("{who} in {channels:?}"));
             }

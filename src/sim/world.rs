@@ -57,6 +57,8 @@ pub struct World {
     /// How many peers each node is to know, and when it knew them first.
     pub(super) census: Option<(usize, Vec<Option<Instant>>)>,
     pub(super) profiles: Profiles,
+    /// So many of the next things that happen have what they need near already.
+    pub(super) near: usize,
 }
 
 /// The group of all simulated nodes.
@@ -86,6 +88,7 @@ impl World {
             trace: None,
             quick: false,
             threads: 1,
+            near: 0,
             watch: None,
             census: None,
             profiles: Profiles::default(),
@@ -383,6 +386,7 @@ impl World {
     /// Does the next thing that is due up to `end`; `false` if there is none.
     fn step(&mut self, end: Instant) -> bool {
         self.look_ahead(end);
+        self.bring_near();
         let Some((at, due)) = self.queue.pop(end) else { return false };
         self.now = at;
         match due {

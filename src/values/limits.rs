@@ -41,8 +41,8 @@ pub const TAG_BYTES: usize = 256;
 /// Channels in which one node takes part. More are refused.
 pub const CHANNELS: usize = 128;
 
-/// Peers a node knows at most. Further ones are not taken up until others have gone. Each takes 144
-/// bytes of a table that is at most an eighth empty (1.6 MB for 10,000), and what it says of itself, which
+/// Peers a node knows at most. Further ones are not taken up until others have gone. Each takes 152
+/// bytes of a table that has little room to spare (1.6 MB for 10,000), and what it says of itself, which
 /// is estimated at some 250 more.
 pub const PEERS: usize = 16_384;
 

@@ -108,7 +108,7 @@ impl Payload {
 }
 
 /// Which of the two classes an entry belongs to, or that it is for one peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Body {
     /// Part of the author's log, signed.
     Say,

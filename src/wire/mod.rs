@@ -60,7 +60,7 @@ use crate::values::{Epoch, NodeId};
 pub const VERSION: u64 = 1;
 
 /// Who sent a datagram, in which of its runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sender {
     /// The node.
     pub id: NodeId,

@@ -88,7 +88,7 @@ impl Peer {
                 tags: filled(self.tags.into_iter().map(|(k, v)| (text(k), text(v)))),
                 services: filled(self.services.into_iter().map(|(k, v)| (text(k), v))),
             }),
-            channels: self.channels.iter().filter_map(|name| name.parse().ok()).collect(),
+            channels: Arc::new(self.channels.iter().filter_map(|name| name.parse().ok()).collect()),
             addr: self.addr.and_then(|addr| addr.parse().ok()),
             state: match self.state.as_str() {
                 "suspect" => PeerState::Suspect,

@@ -26,7 +26,7 @@ pub(crate) fn a_peer() -> PeerInfo {
             tags: [("role".into(), "web".into())].into(),
             services: [("http".into(), 80)].into(),
         }),
-        channels: vec!["lobby".parse().unwrap(), "ops".parse().unwrap()],
+        channels: Arc::new(vec!["lobby".parse().unwrap(), "ops".parse().unwrap()]),
         addr: Some("10.0.0.2:40000".parse().unwrap()),
         state: PeerState::Alive,
         path: Hearing::Multicast,
