@@ -358,6 +358,9 @@ impl Engine {
         for &(id, epoch, done) in logs.iter().filter(|(_, _, done)| *done <= u64::MAX / 2) {
             let name = LogName { channel: channel.clone(), author: Sender { id, epoch } };
             // Of an earlier run of its own, too: there may be something that nobody else was there to hear.
+            if id == self.id() && epoch < self.epoch() {
+                self.heads.resume(channel, (epoch, done), away);
+            }
             if name.author != self.sender() && self.logs.get(&name).is_none() {
                 self.logs.follow(&name, Log::new(done, Word::Authors, self.now), self.now);
             }
