@@ -330,9 +330,11 @@ impl Engine {
         let stands_in = if others_turn { self.any_listener(want) } else { None };
         let author = self.peers.get(want.author.id).filter(|p| p.epoch == want.author.epoch);
         let log = self.logs.get(&name);
+        // Who has started again is not where it was.
+        let may_pass = author.is_none() && !self.authors.is_over(want.author.id, want.author.epoch);
         let passing = log
             .and_then(|log| log.source)
-            .filter(|(_, _, at)| author.is_none() && self.now.since(*at) < timing::PASSING);
+            .filter(|(_, _, at)| may_pass && self.now.since(*at) < timing::PASSING);
         let holder = log.and_then(|log| log.holder).and_then(|id| self.peers.get(id));
         let in_vain = want.attempt >= timing::ALONE_AFTER;
         let alone = match (author, passing) {

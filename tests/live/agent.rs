@@ -161,6 +161,41 @@ fn what_an_agent_said_while_its_cable_was_out_is_heard_though_it_has_started_aga
     assert_eq!(listener.texts(), ["before", "alone", "alone still"]);
 }
 
+/// It had no time to note how far it had got, but its history has it.
+#[test]
+fn who_was_away_hears_in_order_what_an_agent_said_before_it_was_killed_and_since() {
+    let lab = lab_or_skip!(3);
+    let [ada, ben, carol] = [1, 2, 3].map(|i| lab.host(i));
+    let (killed, _others) = (ada.agent(&[]), [ben.agent(&[]), carol.agent(&[])]);
+    for host in [&ben, &carol] {
+        wait_for_peer(host, "host1");
+        wait_for_peer(&ada, host.nick());
+    }
+    let listener = carol.client(&["listen", "--json", "--events"]);
+    ready(&listener);
+    ada.ask_agent(&["say", "said 0"]).exits(0);
+    listener.wait_message("said 0");
+    lab.lan(&["link", "3", "unplug"]);
+    for n in 1..4 {
+        ada.ask_agent(&["say", &format!("said {n}")]).exits(0);
+    }
+    for host in [&ada, &ben] {
+        eventually("what was said to be kept", || (history(host, &[]).len() == 4).then_some(()));
+    }
+    killed.kill();
+    let _again = ada.agent(&[]);
+    wait_for_peer(&ada, "host2");
+    for n in 4..7 {
+        ada.ask_agent(&["say", &format!("said {n}")]).exits(0);
+    }
+    lab.lan(&["link", "3", "up"]);
+    for n in 1..7 {
+        listener.wait_message(&format!("said {n}"));
+    }
+    let all: Vec<String> = (0..7).map(|n| format!("said {n}")).collect();
+    assert_eq!(listener.texts(), all);
+}
+
 #[test]
 fn memberships_nick_tags_and_services_survive_a_restart() {
     let lab = lab_or_skip!(2);
