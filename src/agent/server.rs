@@ -216,6 +216,11 @@ impl Server {
             self.serve();
             self.conclude_due();
             self.confirm_due();
+            if self.saying.values().any(|waiting| !waiting.is_empty()) {
+                // Who hears that it is said may rely on its being kept.
+                let said = self.node.carry_out();
+                self.notices(said);
+            }
             self.flush();
             self.show_callers();
             self.log.alive(self.node.now());

@@ -203,7 +203,7 @@ pub(super) struct Say {
     #[arg(long, value_name = "N|P%|all", requires = "confirm")]
     pub(super) need: Option<Need>,
     /// How long to look for peers first, at most [default: 1s]; with --confirm, how long to wait for
-    /// receipts [default: 5s]
+    /// receipts of those who are heard: who is only told of is named at once [default: 5s]
     #[arg(long, value_name = "D", value_parser = duration::parse)]
     pub(super) wait: Option<Duration>,
 }

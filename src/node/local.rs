@@ -117,6 +117,13 @@ impl LocalNode {
         Ok(Turn { notices, ready: ready.collect() })
     }
 
+    /// Does what was asked of the node, as the next [`LocalNode::turn`] would at first; returns what it
+    /// tells of that.
+    pub fn carry_out(&mut self) -> Vec<Notice> {
+        self.driver.carry_out();
+        self.driver.notices.drain(..).collect()
+    }
+
     /// Watches a source of the program's own in the node's poll; [`LocalNode::turn`] tells by its
     /// `number` when it is ready. As with any edge-triggered source, it has to be drained then.
     ///
