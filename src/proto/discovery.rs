@@ -62,6 +62,8 @@ pub(crate) struct Pull {
     pub(crate) found: usize,
     /// Peers that are out of this node's reach, for want of a version of IP.
     pub(crate) far: u32,
+    /// One of those who were told of was given up here, and not heard since by the peer either.
+    pub(crate) doubtful: bool,
     /// Whom the peer says it knows, with its last page.
     pub(crate) told: Option<Summary>,
 }
@@ -404,6 +406,7 @@ impl Discovery {
             until,
             found: 0,
             far: 0,
+            doubtful: false,
             told: None,
         };
         self.pull = Some(pull);
@@ -440,7 +443,8 @@ impl Discovery {
     /// A pull has ended; whether with everything. `ours` is what is known now.
     pub(crate) fn end_pull(&mut self, whole: bool, ours: Summary, now: Instant) {
         let Some(pull) = self.pull.take() else { return };
-        if whole && pull.found == 0 {
+        // What is in doubt will be known at the next time.
+        if whole && pull.found == 0 && !pull.doubtful {
             if let Some(theirs) = pull.told {
                 self.compared.insert(pull.from, (theirs.digest, ours.digest, now));
             }

@@ -85,10 +85,15 @@ impl Engine {
     /// Seeds are for where multicast does not work: whoever is lost there is found again by
     /// nobody else. So a seed at which nobody is heard is asked for as long as this node lives.
     pub(super) fn ask_silent_seeds(&mut self) {
+        if self.peers.len() == 0 {
+            self.next_seeds = self.next_seeds.min(self.now + timing::SEED_RETRY_ALONE);
+        }
         if self.now < self.next_seeds || !self.config.discover || self.links.is_empty() {
             return;
         }
-        self.next_seeds = self.now + timing::SEED_RETRY;
+        let is_alone = self.peers.len() == 0;
+        let pause = if is_alone { timing::SEED_RETRY_ALONE } else { timing::SEED_RETRY };
+        self.next_seeds = self.now + pause;
         let heard = |seed: &SocketAddr| self.peers.each().any(|(_, p)| p.paths.has_ip(*seed));
         let silent: Vec<SocketAddr> =
             self.config.seeds.iter().filter(|seed| !heard(seed)).copied().collect();
@@ -358,6 +363,10 @@ impl Engine {
             told.epoch < gone.epoch || told.epoch == gone.epoch && still
         });
         if gone || age > self.told_patience() {
+            // Or it is there again, and the teller will soon have heard it.
+            if few && let Some(pull) = &mut self.discovery.pull {
+                pull.doubtful |= gone;
+            }
             return false;
         }
         let mut peer = Peer::new(told.epoch, Standing::Told { asked: 0 }, now);

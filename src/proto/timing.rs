@@ -181,8 +181,9 @@ pub(crate) const FLAP_QUIET: Duration = Duration::from_secs(10);
 /// asked while a cable is out is asked in vain.
 pub(crate) const FLAP_SETTLE: Duration = Duration::from_millis(300);
 
-/// A seed at which nobody is heard is asked this often.
+/// A seed at which nobody is heard is asked this often; and this often if nobody is known at all.
 pub(crate) const SEED_RETRY: Duration = Duration::from_secs(5);
+pub(crate) const SEED_RETRY_ALONE: Duration = Duration::from_secs(1);
 
 /// Two rosters whose difference could not be resolved are not compared again for this long.
 pub(crate) const COMPARE_AGAIN: Duration = Duration::from_secs(60);

@@ -388,3 +388,25 @@ fn where_the_group_answers_no_hint_is_tried() {
     assert!(spent.unicast(Kind::Hello).datagrams <= 3, "{:?}", spent.unicast(Kind::Hello));
     story.end();
 }
+
+/// Multicast does not reach it, nor others from it, and of what goes to one alone a part is lost.
+#[test]
+fn who_is_found_by_its_seed_only_is_found_again_soon_after_its_cable_was_out() {
+    for seed in 1..=40 {
+        let mut story = Story::with(2, Faults::losing(0.15), seed);
+        let (host, seeds) = (story.host(), vec![story.world.seed_address(story.hosts[0])]);
+        (story.world.host(host).deaf, story.world.host(host).mute) = (true, true);
+        story.start(host, Spec { seeds, ..Spec::default() });
+        story.world.run_for(secs(8));
+        story.world.cut(host, true);
+        story.world.run_for(secs(6));
+        assert!(!story.all_know_all(), "seed {seed}");
+        story.world.cut(host, false);
+        let (nodes, count) = (story.nodes.clone(), story.nodes.len() - 1);
+        let all = |world: &cooee::sim::World| {
+            nodes.iter().all(|&node| world.engine(node).is_some_and(|e| e.peer_count() == count))
+        };
+        story.world.run_until(secs(8), all).unwrap_or_else(|| panic!("seed {seed}: too late"));
+        story.end();
+    }
+}
