@@ -7,7 +7,7 @@ use super::server::Server;
 use crate::net::Clock;
 use crate::proto::{KeptLog, Past};
 use crate::values::{ChannelName, Epoch, NodeId, WallTime, limits};
-use crate::wire::{Datagram, Packet, Payload};
+use crate::wire::{Datagram, Earlier, Packet, Payload};
 
 /// Logs of a channel that a new run takes up where the last one had got to: those in which
 /// something was said last.
@@ -28,8 +28,22 @@ impl Server {
             .collect();
         if let Some(last) = self.history.arrived_last(channel) {
             let away = Clock::wall().0.saturating_sub(last.0);
-            self.node.resume(channel, logs, Duration::from_millis(away));
+            let said = self.said_last(channel, &logs);
+            self.node.resume(channel, logs, Duration::from_millis(away), said);
         }
+    }
+
+    /// The last that an earlier run of this agent said in a channel, of those logs. Of a long message the
+    /// last part does not tell when it was said.
+    fn said_last(&self, channel: &ChannelName, logs: &[(NodeId, Epoch, u64)]) -> Option<Earlier> {
+        let own = logs.iter().filter(|(author, ..)| *author == self.node.id());
+        let &(author, run, seq) = own.max_by_key(|(_, epoch, _)| *epoch)?;
+        let kept = self.history.entries(channel, author, run, seq, seq, 1).pop()?;
+        let packet = Packet::new(kept.bytes);
+        let Ok(Datagram::Entry(entry)) = packet.datagram() else { return None };
+        let Payload::Whole(contents) = &entry.payload else { return None };
+        let ago = Clock::wall().0.checked_sub(contents.last()?.at.0)?;
+        Some(Earlier { run, seq, ago: Duration::from_millis(ago) })
     }
 
     /// Up to where a log has been shown as well: of a long message that is not whole, nothing was.

@@ -11,7 +11,7 @@ use super::{Notice, Options, StartError, Stats, Stopped, start};
 use crate::net::{Interface, Usage};
 use crate::proto::{Command, Kept, KeptLog, Outgoing, PeerInfo};
 use crate::values::{ChannelName, Epoch, Instant, NodeId};
-use crate::wire::Profile;
+use crate::wire::{Earlier, Profile};
 
 /// A node that lives in the thread that uses it.
 ///
@@ -176,8 +176,9 @@ impl LocalNode {
         channel: &ChannelName,
         logs: Vec<(NodeId, Epoch, u64)>,
         away: Duration,
+        said: Option<Earlier>,
     ) {
-        self.driver.command(Command::Resume { channel: channel.clone(), logs, away });
+        self.driver.command(Command::Resume { channel: channel.clone(), logs, away, said });
     }
 
     /// Has so many of a channel's last messages fetched from others, though it was joined before;

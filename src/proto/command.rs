@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::kept::{Kept, KeptLog};
 use crate::values::{ChannelName, Epoch, Json, Level, NodeId, WallTime};
-use crate::wire::Profile;
+use crate::wire::{Earlier, Profile};
 
 /// What the node's user can ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub enum Command {
         logs: Vec<(NodeId, Epoch, u64)>,
         /// How long ago something came last: what was said since then was missed.
         away: Duration,
+        /// The last that this node said there itself, in an earlier run, as far as it was kept.
+        said: Option<Earlier>,
     },
     /// Has so many of a channel's last messages fetched from others, if that is more than were
     /// before; at most [`crate::values::limits::RECALL`].

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::timing;
-use crate::values::{Epoch, Instant};
+use crate::values::{ChannelName, Epoch, Instant, SmallSet};
 
 /// What a node knows of its contact with the others.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub(crate) struct Contact {
     /// When somebody was heard again after that, and when somebody was heard before it.
     returned: Option<Instant>,
     left: Instant,
-    /// Since then, one of the others has told what was said meanwhile.
-    compared: bool,
+    /// In these channels one of the others has told since then what was said meanwhile.
+    compared: SmallSet<ChannelName>,
 }
 
 impl Contact {
@@ -36,7 +36,7 @@ impl Contact {
             lost: false,
             returned: None,
             left: now,
-            compared: false,
+            compared: SmallSet::new(),
         }
     }
 
@@ -58,7 +58,8 @@ impl Contact {
         if isolated {
             self.since = now;
             if self.lost {
-                (self.returned, self.left, self.compared) = (Some(now), self.heard, false);
+                (self.returned, self.left) = (Some(now), self.heard);
+                self.compared = SmallSet::new();
             }
         }
         (self.heard, self.lost) = (now, false);
@@ -93,16 +94,21 @@ impl Contact {
         by_clock.min(now.since(self.left))
     }
 
-    /// Until when a node that was cut off compares what it has with the others, if it does.
-    pub(crate) fn compares_until(&self, now: Instant) -> Option<Instant> {
-        let until = self.returned.filter(|_| !self.compared).map(|at| at + timing::COMPARE);
+    /// Until when a node that was cut off compares what it has in a channel with the others, if it does.
+    pub(crate) fn compares_until(&self, channel: &ChannelName, now: Instant) -> Option<Instant> {
+        let until = self
+            .returned
+            .filter(|_| !self.compared.contains(channel))
+            .map(|at| at + timing::COMPARE);
         until.filter(|at| now < *at)
     }
 
-    /// One of the others has told all that it knows. `true` if that was waited for.
-    pub(crate) fn compared(&mut self, now: Instant) -> bool {
-        let waited = self.compares_until(now).is_some();
-        self.compared |= waited;
+    /// One of the others has told all that it knows of a channel. `true` if that was waited for.
+    pub(crate) fn compared(&mut self, channel: &ChannelName, now: Instant) -> bool {
+        let waited = self.compares_until(channel, now).is_some();
+        if waited {
+            self.compared.insert(channel.clone());
+        }
         waited
     }
 }
@@ -124,11 +130,11 @@ mod tests {
             contact.hear(later);
             assert!(!contact.is_isolated(later));
             assert_eq!(contact.since(), later);
-            assert_eq!(contact.compares_until(later).is_some(), cut_off);
+            assert_eq!(contact.compares_until(&ChannelName::lobby(), later).is_some(), cut_off);
             assert_eq!(contact.has_returned_within(timing::ISOLATED, later), cut_off);
             let end = later + timing::ISOLATED;
             assert!(!contact.has_returned_within(timing::ISOLATED, end));
-            assert_eq!(contact.compares_until(end), None);
+            assert_eq!(contact.compares_until(&ChannelName::lobby(), end), None);
         }
     }
 
@@ -141,8 +147,10 @@ mod tests {
             later = later + timing::ISOLATED * 2;
             contact.lose(later);
             contact.hear(later);
-            assert!(contact.compared(later) && !contact.compared(later));
-            assert_eq!(contact.compares_until(later), None);
+            let (lobby, ops) = (ChannelName::lobby(), "ops".parse().unwrap());
+            assert!(contact.compared(&lobby, later) && !contact.compared(&lobby, later));
+            assert_eq!(contact.compares_until(&lobby, later), None);
+            assert!(contact.compares_until(&ops, later).is_some());
         }
     }
 
@@ -173,6 +181,6 @@ mod tests {
         contact.lose(start);
         let later = start + timing::ISOLATED * 2;
         contact.hear(later);
-        assert_eq!(contact.compares_until(later), None);
+        assert_eq!(contact.compares_until(&ChannelName::lobby(), later), None);
     }
 }

@@ -356,7 +356,9 @@ impl Engine {
             Command::Leave(name) => self.leave(&name),
             Command::Found { ticket, entries } => self.found(ticket, &entries),
             Command::Recalled { ticket, logs } => self.recalled(ticket, &logs),
-            Command::Resume { channel, logs, away } => self.resume(&channel, &logs, away),
+            Command::Resume { channel, logs, away, said } => {
+                self.resume(&channel, &logs, away, said);
+            }
             Command::Recall { channel, last } => {
                 self.recalls.want(&channel, last.min(limits::RECALL), self.now);
             }

@@ -85,14 +85,13 @@ impl Engine {
     /// Seeds are for where multicast does not work: whoever is lost there is found again by
     /// nobody else. So a seed at which nobody is heard is asked for as long as this node lives.
     pub(super) fn ask_silent_seeds(&mut self) {
-        if self.peers.len() == 0 {
-            self.next_seeds = self.next_seeds.min(self.now + timing::SEED_RETRY_ALONE);
-        }
+        let is_alone = self.peers.len() == 0;
+        let pause = if is_alone { timing::SEED_RETRY_ALONE } else { timing::SEED_RETRY };
+        // Who has lost the last peer waits no longer than who never had one.
+        self.next_seeds = self.next_seeds.min(self.now + pause);
         if self.now < self.next_seeds || !self.config.discover || self.links.is_empty() {
             return;
         }
-        let is_alone = self.peers.len() == 0;
-        let pause = if is_alone { timing::SEED_RETRY_ALONE } else { timing::SEED_RETRY };
         self.next_seeds = self.now + pause;
         let heard = |seed: &SocketAddr| self.peers.each().any(|(_, p)| p.paths.has_ip(*seed));
         let silent: Vec<SocketAddr> =

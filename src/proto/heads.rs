@@ -4,10 +4,8 @@
 //! said again a few times ([`timing::remind`]), and with every announcement (RFC 5740 §5.1.2 flushes
 //! the end of a transmission for the same reason).
 
-use std::time::Duration;
-
 use super::timing;
-use crate::values::{ChannelName, Epoch, Instant, SmallMap, limits, order};
+use crate::values::{ChannelName, Instant, SmallMap, limits, order};
 use crate::wire::Earlier;
 
 #[derive(Clone, Copy, Debug)]
@@ -53,19 +51,15 @@ impl Heads {
         Some(Earlier { ago: earlier.ago + now.since(self.start), ..*earlier })
     }
 
-    /// In an earlier run this node has said something up to here, which its user has kept; that was so long
-    /// `ago` at least. A run that was killed may have left a lower number.
-    pub(crate) fn resume(
-        &mut self,
-        channel: &ChannelName,
-        (run, seq): (Epoch, u64),
-        ago: Duration,
-    ) {
+    /// What this node said last in an earlier run, as its user has kept it, seen from now. A run that was
+    /// killed may have left a lower number.
+    pub(crate) fn resume(&mut self, channel: &ChannelName, said: Earlier, now: Instant) {
         let known = self.earlier.get(channel);
-        let is_known = known.is_some_and(|earlier| (earlier.run, earlier.seq) >= (run, seq));
+        let is_known = known.is_some_and(|known| (known.run, known.seq) >= (said.run, said.seq));
         let has_room = known.is_some() || self.earlier.len() < limits::OWN_LOGS;
-        if !is_known && has_room && seq > 0 {
-            self.earlier.insert(channel.clone(), Earlier { run, seq, ago });
+        if !is_known && has_room {
+            let ago = said.ago.saturating_sub(now.since(self.start));
+            self.earlier.insert(channel.clone(), Earlier { ago, ..said });
         }
     }
 
@@ -190,18 +184,19 @@ mod tests {
     #[test]
     fn what_is_kept_of_earlier_runs_counts_if_it_goes_further_than_what_they_have_left() {
         let (lobby, start) = (ChannelName::lobby(), Instant::from_micros(1_000_000));
-        let ago = Duration::from_secs(9);
+        let ago = std::time::Duration::from_secs(9);
         let left = Earlier { run: 5, seq: 1, ago };
         for (kept, follows) in
             [((5, 4), (5, 4)), ((6, 1), (6, 1)), ((5, 1), (5, 1)), ((4, 9), (5, 1))]
         {
             let mut heads = Heads::new(vec![(lobby.clone(), left)], start);
-            heads.resume(&lobby, kept, Duration::ZERO);
+            heads.resume(&lobby, Earlier { run: kept.0, seq: kept.1, ago }, start);
             let earlier = heads.earlier(&lobby, start).unwrap();
             assert_eq!((earlier.run, earlier.seq), follows, "{kept:?}");
         }
         let mut heads = Heads::new(Vec::new(), start);
-        heads.resume(&lobby, (5, 3), ago);
-        assert_eq!(heads.earlier(&lobby, start), Some(Earlier { run: 5, seq: 3, ago }));
+        let (kept, later) = (Earlier { run: 5, seq: 3, ago }, start + ago / 9);
+        heads.resume(&lobby, kept, later);
+        assert_eq!(heads.earlier(&lobby, later), Some(kept));
     }
 }

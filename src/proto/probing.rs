@@ -278,8 +278,9 @@ impl Engine {
         }
         let (from, re) = (self.sender(), probe.nonce);
         let through = probe.on_behalf.map(|asker| (asker, self.was_probed_by(asker)));
-        let ago = own_word && timing::take_turns(self.size());
-        let ago = self.probes.asked_by_another(probe.from.id, self.now).filter(|_| ago);
+        let in_turn = own_word && timing::take_turns(self.size());
+        let ago =
+            if in_turn { self.probes.asked_by_another(probe.from.id, self.now) } else { None };
         let alive = Alive { from, re, stranger: !known, ago, through };
         self.reply(alive.encode(&self.config.identity), arrival.source, arrival.link);
         if probe.via.is_some() {

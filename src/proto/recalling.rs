@@ -15,7 +15,7 @@ use super::sending::destination;
 use super::{orphans, timing};
 use crate::values::{ChannelName, Epoch, NodeId, limits};
 use crate::wire::{
-    ChannelLogs, Datagram, LogsPage, Packet, Payload, Recall, Sender, Span, Stretch, Want,
+    ChannelLogs, Datagram, Earlier, LogsPage, Packet, Payload, Recall, Sender, Span, Stretch, Want,
     decode_content,
 };
 
@@ -197,7 +197,7 @@ impl Engine {
 
     /// Which runs there were is known now, of a peer that was not cut off: whatever waited for that begins.
     fn compared(&mut self, channel: &ChannelName) {
-        if self.contact.compared(self.now) {
+        if self.contact.compared(channel, self.now) {
             for name in self.logs.waiting(channel) {
                 self.show_waiting(&name);
             }
@@ -350,17 +350,18 @@ impl Engine {
         channel: &ChannelName,
         logs: &[(NodeId, Epoch, u64)],
         away: Duration,
+        said: Option<Earlier>,
     ) {
         if !self.channels.has(channel) {
             return;
         }
         self.recalls.resume(channel, away);
+        if let Some(said) = said.filter(|said| said.run < self.epoch()) {
+            self.heads.resume(channel, said, self.now);
+        }
         for &(id, epoch, done) in logs.iter().filter(|(_, _, done)| *done <= u64::MAX / 2) {
             let name = LogName { channel: channel.clone(), author: Sender { id, epoch } };
             // Of an earlier run of its own, too: there may be something that nobody else was there to hear.
-            if id == self.id() && epoch < self.epoch() {
-                self.heads.resume(channel, (epoch, done), away);
-            }
             if name.author != self.sender() && self.logs.get(&name).is_none() {
                 self.logs.follow(&name, Log::new(done, Word::Authors, self.now), self.now);
             }

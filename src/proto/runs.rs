@@ -43,7 +43,7 @@ impl Engine {
         }
         let now = self.now;
         // Who was cut off hears within this time which runs there were meanwhile.
-        let compares = self.contact.compares_until(now);
+        let compares = self.contact.compares_until(&name.channel, now);
         let wait = if self.logs.is_next_run(name) { compares } else { Some(Instant::NEVER) };
         let begins = self.logs.update(name, now, |log| log.begin(wait, now)).unwrap_or(false);
         if begins {

@@ -161,6 +161,21 @@ fn what_an_agent_said_while_its_cable_was_out_is_heard_though_it_has_started_aga
     assert_eq!(listener.texts(), ["before", "alone", "alone still"]);
 }
 
+#[test]
+fn what_an_agent_says_that_it_said_it_has_kept_though_it_is_killed_at_once() {
+    let lab = lab_or_skip!(1);
+    let host = lab.host(1);
+    for n in 0..10 {
+        let agent = host.agent(&[]);
+        host.ask_agent(&["say", &format!("said {n}")]).exits(0);
+        agent.kill();
+        agent.finish();
+    }
+    let _agent = host.agent(&[]);
+    let all: Vec<String> = (0..10).map(|n| format!("said {n}")).collect();
+    assert_eq!(texts(&history(&host, &[])), all);
+}
+
 /// It had no time to note how far it had got, but its history has it.
 #[test]
 fn who_was_away_hears_in_order_what_an_agent_said_before_it_was_killed_and_since() {

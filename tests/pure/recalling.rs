@@ -179,7 +179,7 @@ fn who_was_away_gets_what_strangers_have_said_meanwhile_as_news() {
         story.world.start(away);
         let logs = vec![(known, epoch, 1)];
         let away_for = story.world.now().since(gone) + secs(9);
-        let resume = Command::Resume { channel: lobby.clone(), logs, away: away_for };
+        let resume = Command::Resume { channel: lobby.clone(), logs, away: away_for, said: None };
         story.world.command(away, resume);
         let back = story.world.now();
         story.world.run_for(secs(6));
