@@ -61,7 +61,6 @@ mod flapping;
 mod flow;
 mod following;
 mod gaps;
-mod glance;
 mod greeting;
 mod guard;
 mod heads;

@@ -123,11 +123,6 @@ impl Orphans {
         }
     }
 
-    /// Reads what is looked at first, see [`super::Engine::glance`].
-    pub(crate) fn glance(&self) -> u64 {
-        self.channels.first().map_or(0, |(_, state)| state.suspect.is_some().into())
-    }
-
     pub(crate) fn next(&self) -> Instant {
         let times = self.channels.values().map(|state| {
             let first = state.suspect.map_or(Instant::NEVER, |(_, _, at)| at);

@@ -141,31 +141,6 @@ impl PeerTable {
         wanted.flat_map(move |(part, keys)| &keys[rest(part)..]).map(|key| self.at(*key))
     }
 
-    /// Reads what leads to a peer, step by step, see [`super::Engine::glance`]. No step waits for what
-    /// it reads itself.
-    pub(crate) fn glance(&self, step: usize, id: NodeId) -> u64 {
-        let (part, wanted) = (&self.parts[bucket(id)], share(id));
-        if step == 0 {
-            return part.len() as u64;
-        }
-        let at = guess(part, wanted);
-        if step == 1 {
-            // Where it is, or on the next line of memory.
-            let key = |at: usize| part.get(at).map_or(0, |key| key.share);
-            return (key(at.saturating_sub(4)) ^ key(at + 4)).into();
-        }
-        let from = at.saturating_sub(STEPS);
-        let found = part[from..].iter().take(2 * STEPS).find(|key| key.share >= wanted);
-        let found = found.filter(|key| key.share == wanted);
-        // Who is not known comes behind the last.
-        let place = found.map_or(self.len.saturating_sub(1), |key| key.place as usize);
-        let Some(block) = self.blocks.get(place / BLOCK) else { return 0 };
-        match step {
-            2 => block.len() as u64,
-            _ => block.get(place % BLOCK).map_or(0, |(id, peer)| peer.glance() ^ mark(*id)),
-        }
-    }
-
     fn entry(&mut self, key: Key) -> &mut (NodeId, Peer) {
         let place = key.place as usize;
         &mut self.blocks[place / BLOCK][place % BLOCK]

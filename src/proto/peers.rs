@@ -243,12 +243,6 @@ impl Peer {
         self.channels.restart();
     }
 
-    /// Reads it, see [`super::Engine::glance`].
-    pub(crate) fn glance(&self) -> u64 {
-        let first = self.epoch ^ u64::from(self.rtt) ^ u64::from(self.announced);
-        first ^ self.heard.as_micros() ^ self.since.as_micros() ^ u64::from(self.profile_complete)
-    }
-
     /// Whether everything that it says of itself has come.
     pub(crate) fn is_complete(&self) -> bool {
         self.channels.is_whole() && self.profile_complete
@@ -344,11 +338,6 @@ impl Peers {
     /// See [`Peers::each`].
     pub(crate) fn each_mut(&mut self) -> impl Iterator<Item = (NodeId, &mut Peer)> {
         self.map.each_mut()
-    }
-
-    /// Reads what leads to a peer, see [`super::Engine::glance`].
-    pub(crate) fn glance(&self, step: usize, id: NodeId) -> u64 {
-        self.map.glance(step, id)
     }
 
     /// The peers behind an id, in the order of their ids.

@@ -254,11 +254,6 @@ impl Recalls {
         }
     }
 
-    /// Reads what is looked at first, see [`super::Engine::glance`].
-    pub(crate) fn glance(&self) -> u64 {
-        self.0.first().map_or(0, |(_, joined)| joined.at.as_micros() ^ joined.next.as_micros())
-    }
-
     /// Whether this node has been alone until now, see [`Recalls::met`].
     pub(crate) fn has_waited(&self, now: Instant) -> bool {
         self.0.values().any(|joined| joined.is_alone(now) && joined.met.is_none())

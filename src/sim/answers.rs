@@ -116,6 +116,18 @@ impl Answers {
         }
     }
 
+    /// Whether a packet may prove where it came from, as far as it can be seen without knowing more.
+    pub(super) fn may_prove(opened: &Packet) -> bool {
+        match opened.datagram() {
+            Ok(Datagram::Presence(presence)) => match presence.kind {
+                PresenceKind::Hello => presence.token.is_some(),
+                PresenceKind::Here => presence.re.is_some(),
+            },
+            Ok(Datagram::Roster(_) | Datagram::Ask(_) | Datagram::Recall(_)) => true,
+            _ => false,
+        }
+    }
+
     fn asked(&self, nonce: u64, node: NodeIndex) -> bool {
         self.questions.get(&nonce).is_some_and(|&(asker, _)| asker == Some(node))
     }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::host::{HostId, NodeIndex, loses_next};
 use super::queue::Due;
+use super::segment::Draw;
 use super::tally::Kind;
 use super::world::{GROUP, World};
 use crate::proto::{Destination, Input, Output};
-use crate::values::{Instant, LinkId, NodeId};
-use crate::wire::{Datagram, Hearing, Packet};
+use crate::values::{Instant, LinkId};
+use crate::wire::{Hearing, Packet};
 
 /// A datagram on its way to one node.
 #[derive(Clone, Debug)]
@@ -25,17 +26,6 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// The run of a node that is to receive it.
-    pub(super) fn to(&self) -> (NodeIndex, u32) {
-        (self.to, self.life)
-    }
-
-    /// Who has sent it.
-    pub(super) fn from(&self) -> Option<NodeId> {
-        let sender = self.packet.datagram().ok().and_then(Datagram::from);
-        sender.map(|sender| sender.id)
-    }
-
     /// What it is to that one's engine.
     pub(super) fn input(&self) -> Input<'_> {
         let (source, link, via) = (SocketAddr::V4(self.source), self.link, self.via);
@@ -99,7 +89,14 @@ pub(super) const LOOP: Duration = Duration::from_micros(20);
 impl World {
     pub(super) fn carry_out(&mut self, node: NodeIndex, output: Output) {
         match output {
-            Output::Send { bytes, to } => self.send(node, bytes, to),
+            Output::Send { bytes, to } => {
+                let packet = if self.quick {
+                    self.profiles.vouch(bytes)
+                } else {
+                    Arc::new(Packet::new(bytes))
+                };
+                self.send(node, &packet, to, false);
+            }
             Output::Join(group) => self.join(node, group),
             Output::Leave(group) => {
                 for lan in &mut self.lans {
@@ -124,22 +121,21 @@ impl World {
         }
     }
 
-    fn send(&mut self, node: NodeIndex, bytes: Arc<[u8]>, to: Destination) {
+    /// `heard`: the node has heard itself already.
+    pub(super) fn send(
+        &mut self,
+        node: NodeIndex,
+        packet: &Arc<Packet>,
+        to: Destination,
+        heard: bool,
+    ) {
         if let Some(record) = &mut self.record {
-            record.push(Arc::clone(&bytes));
+            record.push(Arc::clone(packet.bytes()));
         }
-        let packet = if self.quick {
-            let mut packet = Packet::vouched(bytes);
-            self.profiles.share(&mut packet);
-            packet
-        } else {
-            Packet::new(bytes)
-        };
-        let packet = Arc::new(packet);
-        let opened = self.opened(node, &packet);
+        let opened = self.opened(node, packet);
         let kind = Kind::of(opened);
         self.tally.sent(kind, packet.bytes().len(), matches!(to, Destination::Group(..)));
-        self.checker.sent(node, self.now, &packet, opened, to);
+        self.checker.sent(node, self.now, packet, opened, to);
         self.watch_sent(node, to);
         if let Some(trace) = &mut self.trace {
             trace.sent(self.now, node, opened, to);
@@ -150,13 +146,13 @@ impl World {
             Destination::Group(group, _) => {
                 for i in 0..self.hosts[host.0].interfaces.len() {
                     let source = SocketAddrV4::new(self.hosts[host.0].interfaces[i].ip, port);
-                    self.multicast((host, i), source, group, &packet);
+                    self.multicast((host, i), (source, group), packet, heard);
                 }
             }
             Destination::Address(to, link) => {
                 if let Some(i) = self.route(host, to.ip(), link) {
                     let source = SocketAddrV4::new(self.hosts[host.0].interfaces[i].ip, port);
-                    self.unicast((host, i), source, to, &packet);
+                    self.unicast((host, i), source, to, packet);
                 }
             }
         }
@@ -174,14 +170,15 @@ impl World {
     fn multicast(
         &mut self,
         (host, i): (HostId, usize),
-        source: SocketAddrV4,
-        group: SocketAddrV4,
+        (source, group): (SocketAddrV4, SocketAddrV4),
         packet: &Arc<Packet>,
+        heard: bool,
     ) {
         let from = &mut self.hosts[host.0];
         let interface = from.interfaces[i];
         let (mute, side) =
             (from.mute || !interface.up || loses_next(&mut from.lose_out), from.side);
+        let mut draw = Draw::of(&mut self.rng, self.quick);
         let lan = &self.lans[interface.lan.0];
         let (now, faults) = (self.now, lan.faults);
         let members = lan.members(*group.ip());
@@ -196,7 +193,7 @@ impl World {
                 Arrival { at: now + after, order: 0, to: member.node.0 as u32, life, link }
             };
             if (at, member.interface) == (host, i) {
-                arrivals.push(delivery(LOOP));
+                arrivals.extend((!heard).then(|| delivery(LOOP)));
                 continue;
             }
             let up = receiver.interfaces[member.interface].up;
@@ -205,7 +202,7 @@ impl World {
             {
                 continue;
             }
-            let fate = faults.fate(receiver.input_loss, &mut self.rng);
+            let fate = faults.fate(receiver.input_loss, &mut draw);
             arrivals.extend(fate.into_iter().flatten().map(delivery));
             let receiver = &mut self.hosts[at.0];
             if loses_next(&mut receiver.lose_in) {
@@ -213,6 +210,10 @@ impl World {
             }
         }
         let packet = Arc::clone(packet);
+        if self.quick {
+            let to = arrivals.iter().map(|a| (NodeIndex(a.to as usize), a.at, a.link));
+            return self.post.send(packet, (source, Hearing::Multicast), to);
+        }
         self.queue.push_round(Round { arrivals, done: 0, source, packet, first: 0 });
     }
 
@@ -238,7 +239,8 @@ impl World {
         } else if receiver.unheard.contains(&host) {
             [None; 2]
         } else if near.up && far.up && near.lan == far.lan && from.side == receiver.side {
-            self.lans[near.lan.0].faults.fate(receiver.input_loss, &mut self.rng)
+            let mut draw = Draw::of(&mut self.rng, self.quick);
+            self.lans[near.lan.0].faults.fate(receiver.input_loss, &mut draw)
         } else {
             [None; 2]
         };
@@ -249,7 +251,11 @@ impl World {
         });
         let Some(node) = node else { return };
         let life = self.nodes[node.0].life;
-        let (link, via) = (far.link, Hearing::Unicast);
+        let (link, via, now) = (far.link, Hearing::Unicast, self.now);
+        if self.quick {
+            let to = fate.into_iter().flatten().map(|after| (node, now + after, link));
+            return self.post.send(Arc::clone(packet), (source, via), to);
+        }
         for after in fate.into_iter().flatten() {
             let packet = Arc::clone(packet);
             let delivery = Delivery { to: node, life, link, via, source, packet };

@@ -72,7 +72,7 @@ impl Checker {
         }
     }
 
-    fn find(&mut self, now: Instant, node: NodeIndex, what: &str) {
+    pub(super) fn find(&mut self, now: Instant, node: NodeIndex, what: &str) {
         if self.findings.len() < FINDINGS {
             let at = now.as_micros() as f64 / 1e6;
             self.findings.push(format!("at {at:.6} s, node {}: {what}", node.0));
@@ -84,11 +84,6 @@ impl Checker {
             self.accounts.resize_with(node.0 + 1, Account::default);
         }
         &mut self.accounts[node.0]
-    }
-
-    /// Reads what is noted of a node, see [`super::near`].
-    pub(super) fn glance(&self, node: NodeIndex) -> u64 {
-        self.accounts.get(node.0).map_or(0, |account| account.received)
     }
 
     pub(super) fn started(&mut self, node: NodeIndex, id: NodeId, visitor: bool) {
@@ -152,10 +147,20 @@ impl Checker {
         opened: &Packet,
         source: SocketAddr,
     ) {
-        self.answers.received(node, opened, source);
+        self.prove(node, opened, source);
+        self.count(node, 1, packet.bytes().len() as u64);
+    }
+
+    /// So many datagrams, of so many bytes, have reached a node.
+    pub(super) fn count(&mut self, node: NodeIndex, datagrams: u64, bytes: u64) {
         let account = self.account(node);
-        account.received += 1;
-        account.received_bytes += packet.bytes().len() as u64;
+        account.received += datagrams;
+        account.received_bytes += bytes;
+    }
+
+    /// What has reached a node may prove where it came from.
+    pub(super) fn prove(&mut self, node: NodeIndex, opened: &Packet, source: SocketAddr) {
+        self.answers.received(node, opened, source);
     }
 
     /// An engine is woken because it wanted to be.
@@ -173,11 +178,8 @@ impl Checker {
 
     /// An engine has been drained.
     pub(super) fn drained(&mut self, node: NodeIndex, now: Instant, wake: Instant, outputs: usize) {
-        if wake <= now {
-            self.find(now, node, &format!("wants to be woken at {wake:?}"));
-        }
-        if outputs > OUTPUTS {
-            self.find(now, node, &format!("{outputs} outputs for one input"));
+        if let Some(what) = finds_in_drain(now, wake, outputs) {
+            self.find(now, node, &what);
         }
     }
 
@@ -327,6 +329,14 @@ impl Checker {
 /// Counters that a single datagram can raise by more than one, or none raises.
 const NOT_OF_ONE_DATAGRAM: [&str; 7] =
     ["datagrams_in", "datagrams_out", "bytes_in", "bytes_out", "repairs", "repeats", "given_up"];
+
+/// What is wrong with an engine that has been drained, if anything is.
+pub(super) fn finds_in_drain(now: Instant, wake: Instant, outputs: usize) -> Option<String> {
+    if wake <= now {
+        return Some(format!("wants to be woken at {wake:?}"));
+    }
+    (outputs > OUTPUTS).then(|| format!("{outputs} outputs for one input"))
+}
 
 fn hash(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();

@@ -1,9 +1,7 @@
 //! Hosts, and what runs on them.
 
-use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::ahead::Done;
 use super::memory::Said;
 use super::segment::LanId;
 use crate::proto::{Engine, Event};
@@ -107,8 +105,6 @@ pub(super) struct Run {
     pub(super) wake: Instant,
     /// The earliest of the wake-ups in the queue.
     pub(super) queued: Instant,
-    /// What it has done already about what is about to happen.
-    pub(super) ahead: VecDeque<Done>,
 }
 
 /// A node, whether it runs or not.
@@ -130,4 +126,6 @@ pub(super) struct Node {
     /// What it keeps from one run to the next.
     pub(super) said: Said,
     pub(super) events: Vec<(Instant, Event)>,
+    /// When it first knew as many as [`super::World::begin_census`] wants.
+    pub(super) complete: Option<Instant>,
 }

@@ -12,6 +12,7 @@ impl World {
         self.remember(node, false);
         if self.nodes[node.0].run.take().is_some() {
             self.checker.ended(node);
+            self.post.end(node);
             for lan in &mut self.lans {
                 lan.leave_all(node);
             }

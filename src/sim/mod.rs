@@ -9,22 +9,21 @@
 //! ```text
 //!   Swarm               what happens by chance       swarm.rs
 //!   Startup, Scenario   what happens by plan         startup.rs, scenario.rs, watch.rs, outcome.rs
-//!     └── World         hosts, nodes, time           world.rs, host.rs, queue.rs, carry.rs, ahead.rs, near.rs, mishaps.rs, profiles.rs
+//!     └── World         hosts, nodes, time           world.rs, host.rs, queue.rs, carry.rs, mishaps.rs; of thousands windows.rs, post.rs, profiles.rs
 //!           ├── Segment who receives what, and when  segment.rs
 //!           ├── Checker what must never happen       checker.rs, answers.rs
 //!           ├── Tally   what it cost                 tally.rs
 //!           └── Trace   what happened, to be read    trace.rs
 //! ```
 
-mod ahead;
 mod answers;
 mod carry;
 mod checker;
 mod host;
 mod memory;
 mod mishaps;
-mod near;
 mod outcome;
+mod post;
 mod profiles;
 mod queue;
 mod scenario;
@@ -34,6 +33,7 @@ mod swarm;
 mod tally;
 mod trace;
 mod watch;
+mod windows;
 mod world;
 
 pub use checker::Checker;

@@ -4,9 +4,8 @@
 //! as small as the number of datagrams that are on their way.
 
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
-use std::collections::{BinaryHeap, VecDeque};
-use std::time::Duration;
 
 use super::carry::{Delivery, Round};
 use super::host::NodeIndex;
@@ -21,23 +20,12 @@ pub(super) enum Due {
     Start(NodeIndex),
 }
 
-impl Due {
-    /// The run of a node to which it is due.
-    pub(super) fn to(&self) -> Option<(NodeIndex, u32)> {
-        match self {
-            Self::Delivery(delivery) => Some(delivery.to()),
-            Self::Wake { node, life } => Some((*node, *life)),
-            Self::Round(_) | Self::Start(_) => None,
-        }
-    }
-}
-
 /// An entry of the queue. Those of the same time keep the order in which they were put there.
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) at: Instant,
+struct Entry {
+    at: Instant,
     number: u64,
-    pub(super) due: Due,
+    due: Due,
 }
 
 impl PartialEq for Entry {
@@ -64,9 +52,6 @@ impl Ord for Entry {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     heap: BinaryHeap<Reverse<Entry>>,
-    /// What was taken off the heap already, in order; and up to when that is all there was.
-    foreseen: VecDeque<Entry>,
-    until: Instant,
     number: u64,
 }
 
@@ -89,38 +74,12 @@ impl Queue {
 
     /// The next thing, if it is due up to `end`. Of a round that is its next delivery.
     pub(super) fn pop(&mut self, end: Instant) -> Option<(Instant, Due)> {
-        let top = self.heap.peek().map(|Reverse(entry)| entry);
-        let entry = match self.foreseen.front() {
-            Some(entry) if entry.at > end => return None,
-            Some(entry) if top.is_none_or(|top| entry < top) => self.foreseen.pop_front(),
-            _ => self.take(end),
-        };
-        entry.map(|entry| (entry.at, entry.due))
+        self.take(end).map(|entry| (entry.at, entry.due))
     }
 
-    /// Takes what is due up to `end`, and less than `span` after the first, off the heap, for
-    /// [`Queue::foreseen`]. Returns the end of that time, if it has not been foreseen before.
-    pub(super) fn foresee(&mut self, span: Duration, end: Instant) -> Option<Instant> {
-        let Reverse(first) = self.heap.peek()?;
-        if !self.foreseen.is_empty() || first.at <= self.until || first.at > end {
-            return None;
-        }
-        self.until = end.min(first.at + span - Duration::from_micros(1));
-        while let Some(Reverse(top)) = self.heap.peek() {
-            if matches!(top.due, Due::Start(_)) {
-                // What starts may be the cause of anything.
-                self.until = self.until.min(top.at - Duration::from_micros(1));
-                break;
-            }
-            let Some(entry) = self.take(self.until) else { break };
-            self.foreseen.push_back(entry);
-        }
-        Some(self.until)
-    }
-
-    /// What was foreseen and has not been popped.
-    pub(super) fn foreseen(&self) -> &VecDeque<Entry> {
-        &self.foreseen
+    /// When the next thing is due.
+    pub(super) fn next(&self) -> Instant {
+        self.heap.peek().map_or(Instant::NEVER, |Reverse(entry)| entry.at)
     }
 
     fn take(&mut self, end: Instant) -> Option<Entry> {

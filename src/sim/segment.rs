@@ -49,23 +49,67 @@ impl Faults {
 
     /// When a datagram sent just now arrives at one receiver: never, once or twice. `extra` is the
     /// receiver's own loss.
-    pub(super) fn fate(&self, extra: f64, rng: &mut Rng) -> [Option<Duration>; 2] {
-        if rng.chance(self.loss) || extra > 0.0 && rng.chance(extra) {
+    pub(super) fn fate(&self, extra: f64, draw: &mut Draw<'_>) -> [Option<Duration>; 2] {
+        if draw.chance(self.loss) || extra > 0.0 && draw.chance(extra) {
             return [None; 2];
         }
-        let first = Some(self.delay(rng));
-        let again = self.duplicates > 0.0 && rng.chance(self.duplicates);
-        [first, again.then(|| self.delay(rng))]
+        let first = Some(self.delay(draw));
+        let again = self.duplicates > 0.0 && draw.chance(self.duplicates);
+        [first, again.then(|| self.delay(draw))]
     }
 
-    fn delay(&self, rng: &mut Rng) -> Duration {
-        let held_up = if self.reordering > 0.0 && rng.chance(self.reordering) {
-            rng.up_to(self.hold_up)
+    fn delay(&self, draw: &mut Draw<'_>) -> Duration {
+        let held_up = if self.reordering > 0.0 && draw.chance(self.reordering) {
+            draw.up_to(self.hold_up)
         } else {
             Duration::ZERO
         };
-        self.latency + rng.up_to(self.jitter) + held_up
+        self.latency + draw.up_to(self.jitter) + held_up
     }
+}
+
+/// What the fates of one datagram are drawn from.
+#[derive(Debug)]
+pub(super) enum Draw<'a> {
+    /// The world's own generator.
+    Each(&'a mut Rng),
+    /// A number from it, and what follows from that: where one datagram has thousands of fates, which is
+    /// quicker.
+    Follow(u64),
+}
+
+impl<'a> Draw<'a> {
+    pub(super) fn of(rng: &'a mut Rng, quick: bool) -> Self {
+        if quick { Self::Follow(rng.u64()) } else { Self::Each(rng) }
+    }
+
+    fn chance(&mut self, probability: f64) -> bool {
+        match self {
+            Self::Each(rng) => rng.chance(probability),
+            Self::Follow(state) => {
+                probability > 0.0
+                    && ((split_mix(state) >> 11) as f64) < probability * (1_u64 << 53) as f64
+            }
+        }
+    }
+
+    fn up_to(&mut self, end: Duration) -> Duration {
+        match self {
+            Self::Each(rng) => rng.up_to(end),
+            Self::Follow(state) => {
+                let micros = u128::from(split_mix(state)) * (end.as_micros() + 1);
+                Duration::from_micros((micros >> 64) as u64)
+            }
+        }
+    }
+}
+
+/// Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators" (2014).
+fn split_mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 /// A node's membership of a group on one of its host's interfaces.
@@ -167,13 +211,19 @@ mod tests {
 
     #[test]
     fn each_receiver_has_a_fate_of_its_own() {
-        let mut rng = Rng::from_number(1);
         let faults = Faults { duplicates: 0.1, ..Faults::losing(0.2) };
-        let fates: Vec<_> = (0..10_000).map(|_| faults.fate(0.0, &mut rng)).collect();
-        let lost = fates.iter().filter(|fate| fate[0].is_none()).count();
-        let twice = fates.iter().filter(|fate| fate[1].is_some()).count();
-        assert!((1_800..2_200).contains(&lost), "{lost}");
-        assert!((700..900).contains(&twice), "{twice}");
+        let mut rng = Rng::from_number(1);
+        for quick in [false, true] {
+            let mut draw = Draw::of(&mut rng, quick);
+            let fates: Vec<_> = (0..10_000).map(|_| faults.fate(0.0, &mut draw)).collect();
+            let lost = fates.iter().filter(|fate| fate[0].is_none()).count();
+            let twice = fates.iter().filter(|fate| fate[1].is_some()).count();
+            let late = fates.iter().flatten().flatten();
+            let late = late.filter(|after| **after > faults.latency + faults.jitter / 2).count();
+            assert!((1_800..2_200).contains(&lost), "{lost}");
+            assert!((700..900).contains(&twice), "{twice}");
+            assert!((4_100..4_700).contains(&late), "{late}");
+        }
     }
 
     #[test]

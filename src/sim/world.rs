@@ -1,21 +1,20 @@
 //! The world: hosts, the nodes on them, and time.
 
-use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ahead::Done;
 use super::checker::Checker;
 use super::host::{Host, HostId, Interface, Node, NodeIndex, Run, Spec};
 use super::memory::Said;
+use super::post::Post;
 use super::profiles::Profiles;
 use super::queue::{Due, Queue};
 use super::segment::{Faults, LanId, Segment};
 use super::tally::Tally;
 use super::trace::Trace;
 use super::watch::Watch;
-use crate::proto::{Command, Config, Engine, Event, Input, Outgoing};
+use crate::proto::{Command, Config, Engine, Event, Input, Outgoing, Output};
 use crate::values::{
     Attachment, ChannelName, Epoch, Group, Instant, Level, LinkId, NodeId, PeerText, Rng, SmallMap,
     WallTime,
@@ -32,8 +31,8 @@ pub struct World {
     pub(super) nodes: Vec<Node>,
     pub(super) by_ip: SmallMap<Ipv4Addr, (HostId, usize)>,
     pub(super) queue: Queue,
-    /// Whether a host has several nodes, which hear each other sooner than others do.
-    pub(super) neighbours: bool,
+    /// What is on its way, where [`World::quick`] is set.
+    pub(super) post: Post,
     starts: u16,
     secret: Option<Secret>,
     /// What must never happen.
@@ -46,19 +45,18 @@ pub struct World {
     pub record: Option<Vec<Arc<[u8]>>>,
     /// Written if set.
     pub trace: Option<Trace>,
-    /// For worlds of thousands, set before the first node is added: nothing is signed, and what a
-    /// node sends is taken for its own, and what is told of a peer is kept once for all. Nor does the
-    /// checker keep lists of who is known to whom.
+    /// For worlds of thousands with one node to a host, set before the first node is added: nothing is signed, and
+    /// what a node sends is taken for its own, and what is told of a peer is kept once for all. Nor does
+    /// the checker keep lists of who is known to whom. Time passes in windows (`windows.rs`).
     pub quick: bool,
-    /// How many threads do the engines' work. Nothing but the time that it takes depends on it.
+    /// How many threads do the engines' work where [`World::quick`] is set. Nothing but the time that it
+    /// takes depends on it.
     pub threads: usize,
     /// What a scenario counts.
     pub(super) watch: Option<Watch>,
-    /// How many peers each node is to know, and when it knew them first.
-    pub(super) census: Option<(usize, Vec<Option<Instant>>)>,
+    /// How many peers each node is to know.
+    pub(super) census: Option<usize>,
     pub(super) profiles: Profiles,
-    /// So many of the next things that happen have what they need near already.
-    pub(super) near: usize,
 }
 
 /// The group of all simulated nodes.
@@ -78,7 +76,7 @@ impl World {
             nodes: Vec::new(),
             by_ip: SmallMap::new(),
             queue: Queue::default(),
-            neighbours: false,
+            post: Post::default(),
             starts: 0,
             secret: None,
             checker: Checker::default(),
@@ -88,7 +86,6 @@ impl World {
             trace: None,
             quick: false,
             threads: 1,
-            near: 0,
             watch: None,
             census: None,
             profiles: Profiles::default(),
@@ -147,10 +144,11 @@ impl World {
         let id = Identity::from_secret(key).id();
         let (run, life, events, clock) = (None, 0, Vec::new(), 0);
         let (started, frozen, said) = (Instant::ZERO, Instant::ZERO, Said::default());
+        let complete = None;
         let node_state =
-            Node { host, id, key, spec, run, life, started, frozen, clock, said, events };
+            Node { host, id, key, spec, run, life, started, frozen, clock, said, events, complete };
         self.nodes.push(node_state);
-        self.neighbours |= !self.hosts[host.0].nodes.is_empty();
+        self.post.add();
         self.hosts[host.0].nodes.push(node);
         node
     }
@@ -196,8 +194,7 @@ impl World {
             randomness,
         };
         let engine = Box::new(Engine::new(config, self.now));
-        let (wake, queued, ahead) = (Instant::NEVER, Instant::NEVER, VecDeque::new());
-        state.run = Some(Run { engine, port, wake, queued, ahead });
+        state.run = Some(Run { engine, port, wake: Instant::NEVER, queued: Instant::NEVER });
         self.checker.quick = self.quick;
         self.checker.started(node, state.id, spec.visitor);
         for channel in spec.channels.clone() {
@@ -232,12 +229,15 @@ impl World {
 
     /// From now on, notes when each node first knows `peers` peers.
     pub fn begin_census(&mut self, peers: usize) {
-        self.census = Some((peers, Vec::new()));
+        self.census = Some(peers);
+        for node in &mut self.nodes {
+            node.complete = None;
+        }
     }
 
-    /// When each node knew enough first, see [`World::begin_census`].
-    pub fn census(&self) -> &[Option<Instant>] {
-        self.census.as_ref().map_or(&[], |(_, times)| times)
+    /// When each node that has known enough first did, see [`World::begin_census`].
+    pub fn census(&self) -> impl Iterator<Item = Instant> {
+        self.nodes.iter().filter_map(|node| node.complete)
     }
 
     /// Has the checker look at every node.
@@ -362,7 +362,11 @@ impl World {
 
     /// Lets time pass up to `end`.
     pub fn run_to(&mut self, end: Instant) {
-        while self.step(end) {}
+        if self.quick {
+            self.run_windows(end);
+        } else {
+            while self.step(end) {}
+        }
         self.now = self.now.max(end);
     }
 
@@ -385,8 +389,6 @@ impl World {
 
     /// Does the next thing that is due up to `end`; `false` if there is none.
     fn step(&mut self, end: Instant) -> bool {
-        self.look_ahead(end);
-        self.bring_near();
         let Some((at, due)) = self.queue.pop(end) else { return false };
         self.now = at;
         match due {
@@ -440,23 +442,27 @@ impl World {
     /// Gives an engine an input and does what it wants done.
     pub(super) fn input(&mut self, node: NodeIndex, input: Input<'_>) {
         let Some(run) = &mut self.nodes[node.0].run else { return };
-        let Done { outputs, wake, peers, .. } = run.react(self.now, input);
+        run.engine.handle(self.now, input);
+        let mut outputs = Vec::new();
+        let wake = loop {
+            match run.engine.poll() {
+                Output::Wake(at) => break at,
+                output => outputs.push(output),
+            }
+        };
         run.wake = wake;
+        let peers = run.engine.peer_count();
         self.checker.drained(node, self.now, wake, outputs.len());
-        self.note_census(node, peers);
+        if self.census == Some(peers) {
+            self.nodes[node.0].complete.get_or_insert(self.now);
+        }
         for output in outputs {
             self.carry_out(node, output);
         }
-        self.queue_wake(node);
-    }
-
-    fn note_census(&mut self, node: NodeIndex, peers: usize) {
-        let Some((wanted, times)) = &mut self.census else { return };
-        if times.len() <= node.0 {
-            times.resize(node.0 + 1, None);
-        }
-        if times[node.0].is_none() && peers == *wanted {
-            times[node.0] = Some(self.now);
+        if self.quick {
+            self.post.plan(node, wake);
+        } else {
+            self.queue_wake(node);
         }
     }
 
