@@ -104,8 +104,7 @@ impl Engine {
         let watches = ring::watched(&self.peers, self.id()).any(|watched| watched == id);
         let asks_already = self.probes.get(id).is_some();
         self.begin_check(id, if watches { Reason::Watch } else { Reason::Accused });
-        let Some(check) = self.probes.get_mut(id) else { return };
-        check.suspicion.get_or_insert_with(|| Suspicion::new(now)).accuse(by, host);
+        self.probes.accuse(id, by, host, now);
         if !watches && !asks_already {
             let wait = if few { timing::CHECK_AFTER } else { timing::CHECK_AFTER_OTHERS };
             let later = self.rng.up_to(timing::CHECK_AFTER);

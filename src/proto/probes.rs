@@ -1,7 +1,7 @@
 //! Whom this node asks whether it is there, and when next: who was silent for too long, and who is said to be dead.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::health::Health;
@@ -9,7 +9,7 @@ use super::recent::Recent;
 use super::suspicion::Suspicion;
 use super::timing;
 use super::turns::Turns;
-use crate::values::{Instant, LinkId, NodeId, limits};
+use crate::values::{Instant, LinkId, NodeId, limits, order};
 
 /// Why a peer is asked; the later ones count more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,8 +54,10 @@ pub(crate) struct PassedOn {
 pub(crate) struct Probes {
     pub(crate) health: Health,
     checks: BTreeMap<NodeId, Check>,
-    /// When the first of them is due, or before that.
-    next: Instant,
+    /// When each of them is due. When a LAN falls apart there are thousands.
+    timers: BTreeSet<(Instant, NodeId)>,
+    /// How many of them each peer accuses; who accuses nobody is not in it.
+    accusers: BTreeMap<NodeId, usize>,
     /// When those whom this node watches are looked at again; later by the slack unless it is awake.
     pub(crate) look: Instant,
     /// Who has asked this node itself, and when last.
@@ -71,7 +73,8 @@ impl Probes {
         Self {
             health: Health::new(now),
             checks: BTreeMap::new(),
-            next: Instant::NEVER,
+            timers: BTreeSet::new(),
+            accusers: BTreeMap::new(),
             look: Instant::NEVER,
             probers: Recent::new(limits::PASSED_ON),
             turns: Turns::default(),
@@ -99,42 +102,55 @@ impl Probes {
 
     /// Begins to ask a peer that is not being asked; the caller has asked [`Probes::is_full`].
     pub(crate) fn begin(&mut self, id: NodeId, check: Check) {
-        debug_assert!(!self.is_full());
-        self.next = self.next.min(check.next);
+        debug_assert!(!self.is_full() && check.suspicion.is_none());
+        self.timers.insert((check.next, id));
         self.checks.insert(id, check);
     }
 
     /// A peer is asked no more. Whom this node watches is looked at again.
     pub(crate) fn end(&mut self, id: NodeId, now: Instant) -> Option<Check> {
-        let check = self.checks.remove(&id);
-        if check.is_some() {
-            self.look = self.look.min(now);
+        let check = self.checks.remove(&id)?;
+        self.timers.remove(&(check.next, id));
+        for accuser in check.suspicion.iter().flat_map(Suspicion::accusers) {
+            if let Some(accused) = self.accusers.get_mut(&accuser) {
+                *accused -= 1;
+                if *accused == 0 {
+                    self.accusers.remove(&accuser);
+                }
+            }
         }
-        check
+        self.look = self.look.min(now);
+        Some(check)
     }
 
     /// A peer is to be asked at this time.
     pub(crate) fn plan(&mut self, id: NodeId, at: Instant) {
         if let Some(check) = self.checks.get_mut(&id) {
+            self.timers.remove(&(check.next, id));
+            self.timers.insert((at, id));
             check.next = at;
-            self.next = self.next.min(at);
         }
     }
 
-    /// Who is to be asked now.
+    /// Who is to be asked now, in the order of their ids; each is to be planned anew, or ended.
     pub(crate) fn due(&self, now: Instant) -> Vec<NodeId> {
-        if now < self.next {
-            return Vec::new();
-        }
-        self.checks.iter().filter(|(_, check)| check.next <= now).map(|(id, _)| *id).collect()
+        let due = self.timers.iter().take_while(|(at, _)| *at <= now);
+        let mut due: Vec<NodeId> = due.map(|(_, id)| *id).collect();
+        order::sort_by_key(&mut due, |id| *id);
+        due
     }
 
-    /// All who were due have been asked.
-    pub(crate) fn reckon(&mut self, now: Instant) {
-        if now >= self.next {
-            self.next =
-                self.checks.values().map(|check| check.next).min().unwrap_or(Instant::NEVER);
+    /// A peer that is being asked is accused by another, at an address where that counts.
+    pub(crate) fn accuse(&mut self, id: NodeId, by: NodeId, host: Option<IpAddr>, now: Instant) {
+        let Some(check) = self.checks.get_mut(&id) else { return };
+        if check.suspicion.get_or_insert_with(|| Suspicion::new(now)).accuse(by, host) {
+            *self.accusers.entry(by).or_default() += 1;
         }
+    }
+
+    /// How many a peer accuses.
+    pub(crate) fn accused_by(&self, id: NodeId) -> usize {
+        self.accusers.get(&id).copied().unwrap_or(0)
     }
 
     /// The peer that is being asked through others with this number, one of whom is `relay`.
@@ -149,12 +165,6 @@ impl Probes {
         others.map(|(_, at)| now.since(*at)).min()
     }
 
-    /// How many a peer accuses.
-    pub(crate) fn accused_by(&self, id: NodeId) -> usize {
-        let suspicions = self.checks.values().filter_map(|check| check.suspicion.as_ref());
-        suspicions.filter(|suspicion| suspicion.is_by(id)).count()
-    }
-
     /// Whether one who asks through others may be asked itself now; counts it if so.
     pub(crate) fn allows_question(&mut self, now: Instant) -> bool {
         let allowed = self.may_question <= now;
@@ -166,23 +176,28 @@ impl Probes {
 
     /// This node stood still: whatever it was about to find of others it finds anew.
     pub(crate) fn forgive(&mut self, now: Instant) {
-        for check in self.checks.values_mut() {
+        self.timers.clear();
+        for (&id, check) in &mut self.checks {
             (check.asked, check.next) = (0, now + timing::CHECK_AFTER);
+            self.timers.insert((check.next, id));
             if let Some(suspicion) = &mut check.suspicion {
                 suspicion.restart(now);
             }
         }
-        self.next = self.next.min(now + timing::CHECK_AFTER);
+    }
+
+    fn next(&self) -> Instant {
+        self.timers.first().map_or(Instant::NEVER, |(at, _)| *at)
     }
 
     /// When there is something to do if this node is awake.
     pub(crate) fn first(&self) -> Instant {
-        self.next.min(self.look)
+        self.next().min(self.look)
     }
 
     /// When there is something to do at the latest.
     pub(crate) fn deadline(&self) -> Instant {
-        self.next.min(self.look + timing::WATCH_SLACK)
+        self.next().min(self.look + timing::WATCH_SLACK)
     }
 }
 
@@ -221,7 +236,6 @@ mod tests {
         assert_eq!(probes.deadline(), at(20));
         assert_eq!((probes.due(at(19)), probes.due(at(25))), (vec![], vec![id(2)]));
         probes.plan(id(2), at(50));
-        probes.reckon(at(25));
         assert_eq!(probes.deadline(), at(30));
         probes.end(id(1), at(26));
         assert_eq!(probes.look, at(26), "it is looked whom else there is to watch");
@@ -239,12 +253,29 @@ mod tests {
     #[test]
     fn who_stood_still_begins_anew_to_ask() {
         let mut probes = Probes::new(at(0));
-        let suspicion = Some(Suspicion::new(at(5)));
-        probes.begin(id(1), Check { suspicion, ..check(at(30)) });
+        probes.begin(id(1), check(at(30)));
+        probes.accuse(id(1), id(7), None, at(5));
         probes.forgive(at(5_000));
+        assert_eq!(probes.due(at(30)), []);
         let check = probes.get(id(1)).unwrap();
         assert_eq!((check.asked, check.next), (0, at(5_000) + timing::CHECK_AFTER));
         let time = timing::suspicion(0, 10);
         assert_eq!(check.suspicion.as_ref().unwrap().until(10, 1), at(5_000) + time);
+    }
+
+    #[test]
+    fn it_is_counted_how_many_each_accuses_as_long_as_they_are_asked() {
+        let mut probes = Probes::new(at(0));
+        for n in [1, 2] {
+            probes.begin(id(n), check(at(30)));
+            probes.accuse(id(n), id(7), None, at(5));
+            probes.accuse(id(n), id(7), None, at(6));
+        }
+        probes.accuse(id(3), id(7), None, at(5));
+        assert_eq!((probes.accused_by(id(7)), probes.accused_by(id(1))), (2, 0));
+        probes.end(id(1), at(7));
+        assert_eq!(probes.accused_by(id(7)), 1);
+        probes.end(id(2), at(7));
+        assert!(probes.accusers.is_empty() && probes.timers.is_empty());
     }
 }

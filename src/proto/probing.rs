@@ -34,7 +34,6 @@ impl Engine {
         for id in self.probes.due(self.now) {
             self.check(id);
         }
-        self.probes.reckon(self.now);
     }
 
     /// Looks whether those whom this node watches have been silent for too long.

@@ -26,11 +26,14 @@ impl Suspicion {
         Self { since: now, accusers: Vec::new(), own: None }
     }
 
-    /// One accuses it, at an address where that counts.
-    pub(crate) fn accuse(&mut self, by: NodeId, host: Option<IpAddr>) {
-        if !self.is_by(by) && self.accusers.len() < timing::WATCHERS {
+    /// One accuses it, at an address where that counts; `true` if it is one more.
+    pub(crate) fn accuse(&mut self, by: NodeId, host: Option<IpAddr>) -> bool {
+        let counts =
+            !self.accusers().any(|accuser| accuser == by) && self.accusers.len() < timing::WATCHERS;
+        if counts {
             self.accusers.push((by, host));
         }
+        counts
     }
 
     /// This node accuses it.
@@ -52,9 +55,9 @@ impl Suspicion {
         due
     }
 
-    /// Whether this peer is among the accusers.
-    pub(crate) fn is_by(&self, id: NodeId) -> bool {
-        self.accusers.iter().any(|(accuser, _)| *accuser == id)
+    /// Who accuses it but this node.
+    pub(crate) fn accusers(&self) -> impl Iterator<Item = NodeId> {
+        self.accusers.iter().map(|(accuser, _)| *accuser)
     }
 
     /// How many hosts say so, this one included.
