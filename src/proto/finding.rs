@@ -255,7 +255,8 @@ impl Engine {
     /// What to tell of a peer to somebody at `arrival`, if it can be reached from there.
     fn told(&self, id: NodeId, peer: &Peer, arrival: &Arrival<'_>) -> Option<Told> {
         let age = self.now.since(peer.heard);
-        if matches!(peer.standing, Standing::Told { .. }) && age > self.told_patience() {
+        let patience = timing::told_patience(self.size());
+        if matches!(peer.standing, Standing::Told { .. }) && age > patience {
             return None;
         }
         // What was heard on another link is out of the asker's reach; so is an address of this
@@ -292,10 +293,11 @@ impl Engine {
         }
         let mut found = 0;
         let far = page.peers.iter().filter(|told| !self.reaches(told.addr, arrival.link)).count();
-        // Whether they are few is for the teller to say: it knows more than we do.
-        let few = self.peers.len().max(page.summary.count as usize) <= timing::FEW;
+        // How many they are is for the teller to say: it knows more than we do.
+        let told_size = (page.summary.count as usize).min(limits::PEERS);
+        let size = self.peers.len().max(told_size);
         for told in &page.peers {
-            found += usize::from(self.hear_of(told, arrival.link, few));
+            found += usize::from(self.hear_of(told, arrival.link, size));
         }
         let (now, ours) = (self.now, self.summary());
         let Some(pull) = &mut self.discovery.pull else { return };
@@ -324,11 +326,6 @@ impl Engine {
         self.discovery.heard(from, (page.summary, ours), true, now, &mut self.rng);
     }
 
-    /// A peer that is only told of and was heard by nobody for so long is not told on.
-    pub(super) fn told_patience(&self) -> Duration {
-        timing::TOLD_FORGET.max(timing::suspect(self.size()))
-    }
-
     /// Who is told of by others and answers nothing. One that was given up is told of again, if it is
     /// at all, when the rosters are compared the next time; until then it is taken for one still.
     pub(super) fn unheard(&self) -> Vec<(NodeId, PeerText)> {
@@ -341,8 +338,9 @@ impl Engine {
         at.map_or(addr.is_ipv4(), |at| at.carries(addr.ip()))
     }
 
-    /// Takes up a peer from hearsay, if it is news; `true` if so.
-    fn hear_of(&mut self, told: &Told, link: LinkId, few: bool) -> bool {
+    /// Takes up a peer of a group of `size` from hearsay, if it is news; `true` if so.
+    fn hear_of(&mut self, told: &Told, link: LinkId, size: usize) -> bool {
+        let few = size <= timing::FEW;
         let is_known = told.id == self.id() || self.peers.get(told.id).is_some();
         if is_known || !self.reaches(told.addr, link) || told.addr.ip().is_multicast() {
             return false;
@@ -361,7 +359,7 @@ impl Engine {
             };
             told.epoch < gone.epoch || told.epoch == gone.epoch && still
         });
-        if gone || age > self.told_patience() {
+        if gone || age > timing::told_patience(size) {
             // Or it is there again, and the teller will soon have heard it.
             if few && let Some(pull) = &mut self.discovery.pull {
                 pull.doubtful |= gone;

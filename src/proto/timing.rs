@@ -88,8 +88,9 @@ pub(crate) const TOLD_TRIES: u8 = 6;
 /// for this long. Its own word brings it back at any time.
 pub(crate) const TOLD_AGAIN: Duration = Duration::from_secs(10);
 
-/// A peer that was told of, was not asked and is heard by nobody is forgotten after this time.
-pub(crate) const TOLD_FORGET: Duration = Duration::from_secs(30);
+/// A peer that was told of, was not asked and is heard by nobody is forgotten after this time, or later
+/// where everybody announces itself seldom ([`told_patience`]).
+const TOLD_FORGET: Duration = Duration::from_secs(30);
 
 /// So many others watch each node.
 pub(crate) const WATCHERS: usize = 3;
@@ -391,6 +392,11 @@ pub(crate) fn remind(reminded: usize, size: usize) -> Option<Duration> {
 /// which may be a tenth late. If it does not answer at once, it is suspect.
 pub(crate) fn suspect(size: usize) -> Duration {
     announce(size) * 33 / 10
+}
+
+/// One of whom others only tell is not told on when nobody has heard it for so long.
+pub(crate) fn told_patience(size: usize) -> Duration {
+    TOLD_FORGET.max(suspect(size))
 }
 
 /// A silence after which the watcher of this rank asks a peer.

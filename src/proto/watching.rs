@@ -103,7 +103,7 @@ impl Engine {
             match &mut peer.standing {
                 Standing::Told { asked } => {
                     // Nobody vouches for it any more; in large groups it is asked once, late.
-                    let patience = timing::TOLD_FORGET.max(suspect);
+                    let patience = timing::told_patience(size);
                     if silence > patience * 2 {
                         findings.push(Finding::Forget(id));
                     } else if silence > patience && !asking.contains_key(&id) {

@@ -101,3 +101,21 @@ fn joining_ten_thousand_takes_less_than_two_thousand_datagrams_hardly_any_of_the
     assert!(known.iter().all(|&count| count == known[0] && count + 9 > all), "{known:?}");
     story.end();
 }
+
+#[test]
+fn who_joins_a_large_group_takes_whoever_was_heard_as_long_ago_as_is_usual_there() {
+    let mut story = crowd();
+    // Longer than one who knows nobody would wait to hear somebody again.
+    story.world.run_for(secs(60));
+    let host = story.host();
+    let seeds = story.hosts[..2].iter().map(|&host| story.world.seed_address(host)).collect();
+    let before = story.world.tally;
+    let newcomer = story.start(host, Spec { seeds, ..Spec::default() });
+    story.world.run_for(secs(2));
+    // (A few of those who only ever announced themselves are found dead.)
+    let known = story.known(story.nodes[0]);
+    assert!(known > 9_900 && story.known(newcomer).abs_diff(known) < 9, "{known}");
+    let pages = (story.world.tally - before).unicast(Kind::Roster).datagrams;
+    assert!(pages < 1_900, "each is told once, and no more than that: {pages} pages");
+    story.end();
+}
