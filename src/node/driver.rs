@@ -50,8 +50,8 @@ const LOOK_ANYWAY: Duration = Duration::from_secs(30);
 /// carrier and addresses one after the other.
 const CHANGES_SETTLE: Duration = Duration::from_millis(100);
 
-/// A link that failed works again when nothing has failed there for so long: where only multicast is
-/// refused, every other datagram goes out.
+/// A link that failed works again when nothing has failed there for so long, though nothing has changed: where only
+/// multicast is refused, every other datagram goes out.
 const LINK_WORKS: Duration = Duration::from_secs(10);
 
 /// Dropped datagrams are reported this often.
@@ -99,8 +99,8 @@ pub(super) struct Driver {
     pub(super) foreign: Vec<Event>,
     /// Sockets that had more than one turn's worth.
     busy: SmallSet<Token>,
-    /// Links that failed, and when they did so last.
-    failing: SmallMap<LinkId, Instant>,
+    /// Links that failed, and when they did so last; `None` if something has changed there since.
+    failing: SmallMap<LinkId, Option<Instant>>,
     /// Links without a carrier at the last look: the cable is out.
     idle: SmallSet<LinkId>,
     reported_drops: u64,
@@ -363,8 +363,10 @@ impl Driver {
         let sent = self.sockets.send(queue);
         let failed: SmallSet<LinkId> = sent.failures.iter().filter_map(|f| f.link).collect();
         for link in tried.into_iter().filter(|link| !failed.contains(link)) {
-            let since = self.failing.get(&link).map(|&last| self.clock.now().since(last));
-            if since.is_some_and(|since| since >= LINK_WORKS)
+            let works = |last: Option<Instant>| {
+                last.is_none_or(|last| self.clock.now().since(last) >= LINK_WORKS)
+            };
+            if self.failing.get(&link).copied().is_some_and(works)
                 && let Some(name) = self.name(link)
             {
                 self.failing.remove(&link);
@@ -389,7 +391,7 @@ impl Driver {
             {
                 continue;
             }
-            if self.failing.insert(link, self.clock.now()).is_none() {
+            if self.failing.insert(link, Some(self.clock.now())).is_none() {
                 let name = self.name(link).unwrap_or_else(|| link.to_string());
                 let why = failure.why();
                 self.notices.push_back(Notice::LinkDown { name, why });
@@ -415,6 +417,10 @@ impl Driver {
             Ok(false) => return,
             Ok(true) => {}
             Err(_) => self.changes = None,
+        }
+        // An address that was missing may be there again.
+        for (_, last) in &mut self.failing {
+            *last = None;
         }
         self.next_look = self.next_look.min(self.clock.now() + CHANGES_SETTLE);
     }
@@ -445,14 +451,19 @@ impl Driver {
             self.wanted.is_empty() && all.iter().any(|i| i.link == link.id && i.loopback)
         };
         for gone in before.iter().filter(|old| !links.iter().any(|new| new.id == old.id)) {
-            self.failing.remove(&gone.id);
-            if stands_in(gone) {
+            if self.failing.remove(&gone.id).is_some() || stands_in(gone) {
                 continue;
             }
             let why = "the interface is gone, down or without address".to_owned();
             self.notices.push_back(Notice::LinkDown { name: gone.name.clone(), why });
         }
         let mut failures = self.sockets.set_links(&links);
+        for changed in links.iter().filter(|new| !before.contains(new)) {
+            // What failed was sent from an address that it has no more.
+            if let Some(last) = self.failing.get_mut(&changed.id) {
+                *last = None;
+            }
+        }
         let is_new = |link: &&Link| !before.iter().any(|old| old.id == link.id);
         for new in links.iter().filter(is_new).filter(|link| !stands_in(link)) {
             self.notices.push_back(Notice::LinkUp { name: new.name.clone() });

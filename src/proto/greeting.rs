@@ -11,6 +11,7 @@ use super::event::{Destination, Event, Output, PeerState};
 use super::peers::{Peer, Standing};
 use super::reach::Heard;
 use super::receiving::Arrival;
+use super::timing;
 use crate::values::{Instant, NodeId, PeerText, order};
 use crate::wire::{Hearing, Presence, PresenceKind, Profile, Sender};
 
@@ -87,14 +88,23 @@ impl Engine {
             PresenceKind::Here if presence.nonce.is_some() => {
                 self.answer_at_once(arrival, presence);
             }
-            PresenceKind::Here => self.prefer_four(arrival, presence.from.id),
+            PresenceKind::Here => self.prove_better_path(arrival, presence.from.id),
         }
     }
 
-    /// A peer that has been reached by IPv6 is heard by IPv4: that is the better path once it is proven.
-    fn prefer_four(&mut self, arrival: &Arrival<'_>, id: NodeId) {
-        let best = self.peers.get(id).and_then(|peer| peer.paths.best());
-        if arrival.source.is_ipv4() && best.is_some_and(|path| path.addr.is_ipv6()) {
+    /// A peer is heard where it would be reached better, once that is proven: by IPv4, though it has been reached by
+    /// IPv6; or where it is now, and no more where it was. Of many, some find that out: the others have hardly
+    /// anything to send to it, and it could claim to be somewhere else.
+    fn prove_better_path(&mut self, arrival: &Arrival<'_>, id: NodeId) {
+        let (now, size) = (self.now, self.size());
+        let Some(peer) = self.peers.get(id) else { return };
+        let Some(best) = peer.paths.best() else { return };
+        let by_four = arrival.source.is_ipv4() && best.addr.is_ipv6();
+        let moved = arrival.source.is_ipv4() == best.addr.is_ipv4()
+            && best.proven
+            && !peer.paths.is_proven(arrival.source)
+            && now.since(best.heard) > timing::announce(size);
+        if by_four || moved && answers::is_chosen(size, 0, &mut self.rng) {
             let to = Destination::Address(arrival.source, Some(arrival.link));
             self.ask_peer_at(id, vec![to]);
         }

@@ -41,6 +41,16 @@ impl World {
         }
     }
 
+    /// A host gets another address on each of its links, of which its nodes are not told.
+    pub fn readdress(&mut self, host: HostId) {
+        for i in 0..self.hosts[host.0].interfaces.len() {
+            let interface = &mut self.hosts[host.0].interfaces[i];
+            self.by_ip.remove(&interface.ip);
+            interface.ip = self.lans[interface.lan.0].attach();
+            self.by_ip.insert(interface.ip, (host, i));
+        }
+    }
+
     /// The switches forget which groups a host has joined, until it joins anew.
     pub fn forget_memberships(&mut self, host: HostId) {
         for &node in &self.hosts[host.0].nodes {

@@ -67,3 +67,26 @@ fn what_happens_to_a_link_is_seen_at_once() {
     let down = eth0();
     assert!(down["used"] == false && down["why"].as_str().unwrap().contains("ip link set eth0 up"));
 }
+
+#[test]
+fn a_link_that_loses_its_address_is_told_to_be_down_once_and_to_be_up_when_it_has_one() {
+    let lab = lab_or_skip!(1);
+    let host = lab.host(1);
+    let _agent = host.agent(&[]);
+    let listener = host.client(&["listen", "--json", "--events"]);
+    let links = || {
+        let is_link = |line: &Value| line["event"] == "link";
+        let states = listener.json_so_far(is_link).into_iter();
+        states.map(|line| line["state"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    ip(&host, "addr flush dev eth0");
+    // Whoever speaks now can't send it.
+    host.ask_agent(&["say", "into the void"]);
+    let used = || by_name(&host.ask_agent(&["links", "--json"]))["eth0"]["used"] == true;
+    eventually("it is not used", || (!used()).then_some(()));
+    eventually("it is told", || (!links().is_empty()).then_some(()));
+    ip(&host, "addr add 10.77.0.9/16 dev eth0");
+    eventually("it is used", || used().then_some(()));
+    eventually("it is told", || (links().last().unwrap() == "up").then_some(()));
+    assert_eq!(links(), ["down", "up"]);
+}

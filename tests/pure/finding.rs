@@ -410,3 +410,23 @@ fn who_is_found_by_its_seed_only_is_found_again_soon_after_its_cable_was_out() {
         story.end();
     }
 }
+
+#[test]
+fn who_announces_itself_from_another_address_is_to_be_reached_there_and_no_more_where_it_was() {
+    let mut story = Story::of(12);
+    story.world.run_for(secs(10));
+    let moved = story.nodes[1];
+    let id = story.world.id(moved);
+    story.world.readdress(story.hosts[1]);
+    story.world.run_for(secs(10));
+    let own = story.world.address(moved);
+    for (ticket, node) in story.live().into_iter().filter(|&node| node != moved).enumerate() {
+        let mut peers = story.world.engine(node).unwrap().peers();
+        assert_eq!(peers.find(|peer| peer.id == id).map(|peer| peer.addr), Some(own));
+        drop(peers);
+        story.world.tell(node, id, "where you are now", ticket as u64);
+    }
+    story.world.run_for(secs(1));
+    assert_eq!(story.world.heard(moved, "where you are now"), 11);
+    story.end();
+}
