@@ -74,6 +74,7 @@ fn a_link_that_loses_its_address_is_told_to_be_down_once_and_to_be_up_when_it_ha
     let host = lab.host(1);
     let _agent = host.agent(&[]);
     let listener = host.client(&["listen", "--json", "--events"]);
+    listener.wait_for_complaint("that it listens", |line| line.contains("listening"));
     let links = || {
         let is_link = |line: &Value| line["event"] == "link";
         let states = listener.json_so_far(is_link).into_iter();
