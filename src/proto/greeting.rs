@@ -94,16 +94,18 @@ impl Engine {
 
     /// A peer is heard where it would be reached better, once that is proven: by IPv4, though it has been reached by
     /// IPv6; or where it is now, and no more where it was. Of many, some find that out: the others have hardly
-    /// anything to send to it, and it could claim to be somewhere else.
+    /// anything to send to it. It could claim to be somewhere else, so it is asked no more often than it announces itself.
     fn prove_better_path(&mut self, arrival: &Arrival<'_>, id: NodeId) {
         let (now, size) = (self.now, self.size());
         let Some(peer) = self.peers.get(id) else { return };
         let Some(best) = peer.paths.best() else { return };
         let by_four = arrival.source.is_ipv4() && best.addr.is_ipv6();
+        let before = now - timing::announce(size);
         let moved = arrival.source.is_ipv4() == best.addr.is_ipv4()
             && best.proven
             && !peer.paths.is_proven(arrival.source)
-            && now.since(best.heard) > timing::announce(size);
+            && best.heard < before
+            && !peer.was_asked_since(before);
         if by_four || moved && answers::is_chosen(size, 0, &mut self.rng) {
             let to = Destination::Address(arrival.source, Some(arrival.link));
             self.ask_peer_at(id, vec![to]);

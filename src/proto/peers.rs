@@ -107,6 +107,12 @@ impl Peer {
         asked.find(|(asked, _)| *asked == nonce).map(|(_, at)| *at)
     }
 
+    /// Whether it was asked since this time, with whatever number.
+    pub(crate) fn was_asked_since(&self, since: Instant) -> bool {
+        let last = self.dealings.as_ref().and_then(|dealings| dealings.nonces[0]);
+        last.is_some_and(|(_, at)| at > since)
+    }
+
     pub(crate) fn new(epoch: Epoch, standing: Standing, now: Instant) -> Self {
         Self {
             epoch,
@@ -486,5 +492,15 @@ mod tests {
         peers.remove(id(1), Instant::ZERO);
         assert!(peers.is_stale(from(5), 6) && peers.is_stale(from(5), 7));
         assert!(!peers.is_stale(from(5), 8) && !peers.is_stale(from(6), 1));
+    }
+
+    #[test]
+    fn it_is_known_whether_a_peer_was_asked_of_late() {
+        let at = |millis: u64| Instant::from_micros(millis * 1_000);
+        let mut peer = Peer::new(1, Standing::Alive, at(0));
+        assert!(!peer.was_asked_since(at(0)));
+        peer.ask(7, at(10));
+        peer.ask(8, at(20));
+        assert!(peer.was_asked_since(at(15)) && !peer.was_asked_since(at(20)));
     }
 }

@@ -16,7 +16,8 @@
 //!   world             └─▶ b, d     └─┴─▶ a, c …   what was sent arrives in a later window
 //! ```
 //!
-//! Each host has one node here, and nobody stands still or keeps a secret.
+//! Each host has one node here, which is a member of all groups that it sends to; and nobody stands still or
+//! keeps a secret.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
