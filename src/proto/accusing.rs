@@ -11,6 +11,7 @@ use super::event::{Event, PeerState};
 use super::peers::{Peer, Standing};
 use super::probes::Reason;
 use super::receiving::Arrival;
+use super::sending::destination;
 use super::suspicion::Suspicion;
 use super::{ring, timing};
 use crate::values::{NodeId, limits};
@@ -34,11 +35,34 @@ impl Engine {
         if !watches || self.config.visitor || self.contact.is_isolated(self.now) {
             return;
         }
-        let Some(peer) = self.peers.get(id) else { return };
-        let of = crate::wire::Sender { id, epoch: peer.epoch };
+        if let Some(bytes) = self.accusation(id) {
+            self.broadcast(bytes.clone(), None);
+            self.tell_accused(id, bytes);
+        }
+    }
+
+    /// An accused peer has answered this node, and may not know of what it has to refute: the others don't know that
+    /// it has answered.
+    pub(super) fn clear(&mut self, id: NodeId) {
+        let accused = self.probes.get(id).and_then(|check| check.suspicion.as_ref());
+        if accused.is_some_and(Suspicion::is_own)
+            && let Some(bytes) = self.accusation(id)
+        {
+            self.tell_accused(id, bytes);
+        }
+    }
+
+    fn accusation(&mut self, id: NodeId) -> Option<Vec<u8>> {
+        let of = crate::wire::Sender { id, epoch: self.peers.get(id)?.epoch };
         self.announcements += 1;
         let suspect = Suspect { from: self.sender(), n: self.announcements, of };
-        self.broadcast(suspect.encode(&self.config.identity), None);
+        Some(suspect.encode(&self.config.identity))
+    }
+
+    fn tell_accused(&mut self, id: NodeId, accusation: Vec<u8>) {
+        if let Some(to) = self.peers.get(id).and_then(destination) {
+            self.transmit(accusation, to);
+        }
     }
 
     /// Tells the user that a peer is suspect, once.

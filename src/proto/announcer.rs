@@ -10,8 +10,8 @@ pub(crate) struct Announcer {
     next: Instant,
     /// What this node says of itself has changed since the last announcement.
     changed: bool,
-    /// The next announcement is to be followed by another one.
-    twice: bool,
+    /// So many announcements are to follow the next one soon.
+    repeats: u8,
 }
 
 impl Announcer {
@@ -21,7 +21,7 @@ impl Announcer {
             last: now,
             next: if active { now } else { Instant::NEVER },
             changed: false,
-            twice: false,
+            repeats: 0,
         }
     }
 
@@ -41,7 +41,8 @@ impl Announcer {
             let interval = timing::announce(size);
             // Nine to eleven tenths, so that nodes that started together drift apart.
             self.next = now + interval * 9 / 10 + rng.up_to(interval / 5);
-            if std::mem::take(&mut self.twice) {
+            if self.repeats > 0 {
+                self.repeats -= 1;
                 self.next = now + timing::CHANGE_SPACING;
             }
         }
@@ -59,9 +60,9 @@ impl Announcer {
         self.sooner(now.max(self.last + timing::CHANGE_SPACING));
     }
 
-    /// Others say that this node is dead: it announces itself, and again, as one may be lost.
+    /// Others say that this node is dead: it announces itself, and twice again, as any may be lost.
     pub(crate) fn refute(&mut self, now: Instant) {
-        self.twice = self.is_active();
+        self.repeats = if self.is_active() { timing::REFUTE_AGAIN } else { 0 };
         self.changed(now);
     }
 
@@ -110,6 +111,21 @@ mod tests {
         announcer.changed(now);
         assert_eq!(announcer.next(), now + timing::CHANGE_SPACING);
         assert_eq!(announcer.age(now), Duration::ZERO);
+    }
+
+    #[test]
+    fn who_refutes_announces_itself_three_times_in_a_row() {
+        let mut rng = Rng::from_number(1);
+        let mut now = Instant::ZERO + Duration::from_secs(100);
+        let mut announcer = Announcer::new(now, true);
+        announcer.done(now, 1_000, &mut rng);
+        announcer.refute(now);
+        for _ in 0..3 {
+            assert_eq!(announcer.next(), now + timing::CHANGE_SPACING);
+            now = announcer.next();
+            announcer.done(now, 1_000, &mut rng);
+        }
+        assert!(announcer.next() > now + Duration::from_secs(10));
     }
 
     #[test]

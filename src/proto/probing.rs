@@ -117,7 +117,7 @@ impl Engine {
         let one_way = peer.contact(timing::suspect(size), now) != Contact::Both;
         let (wait, silence) = (timing::probe_again(peer.rtt()), self.silence(peer));
         let factor = self.probes.health.factor();
-        let few = self.probes.len() <= timing::FEW;
+        let few = self.probes.len() <= timing::ACCUSED_AT_ONCE;
         let Some(check) = self.probes.get_mut(id) else { return };
         // Who heard nothing of it for that long may be sure.
         let factor = if check.reason == Reason::Silence { 1 } else { factor };
@@ -332,6 +332,7 @@ impl Engine {
                 if let Some(peer) = self.peers.get_mut(id) {
                     peer.hear_through_another(heard, now);
                 }
+                self.clear(id);
                 self.end_check(id);
             }
             Some((to, _)) => {
@@ -376,6 +377,7 @@ impl Engine {
             self.probes.health.mend();
         }
         self.hear_somebody();
+        self.clear(id);
         self.end_check(id);
         if alive.stranger {
             // It has given this node up, and may not hear it announce itself.

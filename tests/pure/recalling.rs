@@ -303,7 +303,7 @@ fn what_was_said_before_anybody_came_does_not_hold_up_what_was_said_since_and_ch
             story.world.run_for(ms(50));
             story.world.say(speaker, text);
             let heard = |world: &World| to.iter().all(|&node| world.heard(node, text) == 1);
-            story.world.run_until(secs(3), heard).expect("those who are there to hear it");
+            story.world.run_until(secs(10), heard).expect("those who are there to hear it");
             story.world.stop(speaker);
         };
         let first = story.nodes[0];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddrV4;
 
 use cooee::proto::{Contact, Event, PeerState};
-use cooee::sim::{Faults, Kind, NodeIndex};
+use cooee::sim::{Faults, Kind, NodeIndex, World};
 use cooee::values::NodeId;
 use cooee::wire::{Datagram, Hearing, Identity, Packet, Sender, Suspect};
 
@@ -45,7 +45,7 @@ fn until_forgotten(story: &mut Story, gone: usize) -> std::time::Duration {
     let gone = story.nodes[gone];
     let id = story.world.id(gone);
     let others: Vec<NodeIndex> = story.live().into_iter().filter(|&node| node != gone).collect();
-    let none = |world: &cooee::sim::World| others.iter().all(|&node| !world.knows(node, id));
+    let none = |world: &World| others.iter().all(|&node| !world.knows(node, id));
     story.world.run_until(secs(20), none).expect("them to notice")
 }
 
@@ -123,6 +123,56 @@ fn a_crash_of_many_at_once_is_known_as_soon() {
     });
     assert!(took.is_some_and(|took| took < ms(5_500)), "{took:?}");
     story.end();
+}
+
+/// What three watchers say once each would be missed by three of these.
+#[test]
+fn a_crash_of_many_at_once_is_known_as_soon_to_all_though_a_fifth_is_lost() {
+    let mut story = Story::quietly(400, 7);
+    story.world.lan(story.lan).faults = Faults::losing(0.2);
+    for n in (0..400).step_by(8) {
+        story.world.crash(story.nodes[n]);
+    }
+    let took = story.world.run_until(secs(20), |world| {
+        let knows = |node| world.engine(node).map_or(0, cooee::proto::Engine::peer_count);
+        world.running().all(|node| knows(node) == 349)
+    });
+    assert!(took.is_some_and(|took| took < secs(6)), "{took:?}");
+    story.end();
+}
+
+/// Else the others don't know that it has answered the one who accused it, and would all ask it; and believe two.
+#[test]
+fn who_is_accused_and_has_missed_it_is_told_so_by_the_accuser_alone() {
+    let mut told_alone = 0;
+    for seed in 1..=10 {
+        let mut story = Story::quietly(100, seed);
+        let accused = story.nodes[1];
+        story.world.host(story.hosts[1]).deaf = true;
+        story.world.cut(story.hosts[1], true);
+        let others: Vec<NodeIndex> =
+            story.live().into_iter().filter(|&node| node != accused).collect();
+        let is_suspect = |world: &World| {
+            let mut events = others.iter().flat_map(|&node| world.events(node));
+            events.any(|(_, event)| suspect(event).is_some())
+        };
+        story.world.run_until(secs(5), is_suspect).expect("somebody to accuse it");
+        story.world.cut(story.hosts[1], false);
+        let before = story.world.tally;
+        story.world.run_for(ms(1_500));
+        let sent = story.world.tally - before;
+        // Beside the copy of each that goes to all.
+        told_alone +=
+            sent.unicast(Kind::Suspect).datagrams - sent.multicast(Kind::Suspect).datagrams;
+        assert_eq!(told(&story, dead), [], "seed {seed}");
+        let is_alive = |&node: &NodeIndex| {
+            story.peer(node, accused).is_some_and(|peer| peer.state == PeerState::Alive)
+        };
+        assert!(others.iter().all(is_alive), "seed {seed}");
+        story.end();
+    }
+    // In some it announces itself before it is asked again.
+    assert!((4..=20).contains(&told_alone), "{told_alone} times");
 }
 
 #[test]
