@@ -60,6 +60,11 @@ impl Facts {
                 env.push(("COOEE_WAS", safe(was)));
                 env
             }
+            Notice::Event(Event::Moved { peer, was }) => {
+                let mut env = of_peer(event("moved"), peer);
+                env.push(("COOEE_WAS", was.to_string()));
+                env
+            }
             Notice::Event(Event::Cloned { addr, nick, .. }) => {
                 let mut env = event("cloned");
                 env.push(("COOEE_FROM_NICK", safe(nick)));

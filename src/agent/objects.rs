@@ -7,7 +7,7 @@ pub(crate) mod read;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -136,6 +136,7 @@ enum Happened<'a> {
     Path { peer: Peer<'a> },
     Status { peer: Peer<'a> },
     Renamed { peer: Peer<'a>, was: &'a str },
+    Moved { peer: Peer<'a>, was: SocketAddr },
     Gap { channel: &'a str, peer: Author<'a>, count: u64 },
     Settled { complete: bool },
     Link { name: &'a str, state: &'static str, why: Option<&'a str> },
@@ -235,6 +236,9 @@ pub(crate) fn notice(notice: &Notice, clocks: Clocks) -> Option<String> {
         Notice::Event(Event::Status(p)) => Happened::Status { peer: peer(p) },
         Notice::Event(Event::Renamed { peer: p, was }) => {
             Happened::Renamed { peer: peer(p), was: was.raw() }
+        }
+        Notice::Event(Event::Moved { peer: p, was }) => {
+            Happened::Moved { peer: peer(p), was: *was }
         }
         Notice::Event(Event::Settled { complete }) => Happened::Settled { complete: *complete },
         Notice::Event(Event::Cloned { addr, nick, superseded }) => Happened::Cloned {

@@ -213,7 +213,8 @@ fn subject(notice: &Notice) -> Option<&PeerInfo> {
             | Event::Dead(peer)
             | Event::Path(peer)
             | Event::Status(peer)
-            | Event::Renamed { peer, .. },
+            | Event::Renamed { peer, .. }
+            | Event::Moved { peer, .. },
         ) => Some(peer),
         _ => None,
     }

@@ -289,7 +289,8 @@ fn of_event(event: &Event) -> usize {
         | Event::Alive(one)
         | Event::Dead(one)
         | Event::Path(one)
-        | Event::Status(one) => peer(one),
+        | Event::Status(one)
+        | Event::Moved { peer: one, .. } => peer(one),
         Event::Renamed { peer: one, was } => peer(one) + was.raw().len(),
         Event::Gap { nick, .. } | Event::Cloned { nick, .. } => nick.raw().len(),
         Event::Fetch { .. }

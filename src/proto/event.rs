@@ -133,6 +133,14 @@ pub enum Event {
     /// Multicast between a peer and this node does not get through any more, or it does again: its
     /// `path` has changed.
     Path(PeerInfo),
+    /// A peer is to be reached at another address of the same link, and no more at the one it had. Of a large group,
+    /// only those who have to do with it find that out.
+    Moved {
+        /// The peer, with its new address.
+        peer: PeerInfo,
+        /// The address it had.
+        was: SocketAddr,
+    },
     /// A peer has a new nick.
     Renamed {
         /// The peer, with its new nick.

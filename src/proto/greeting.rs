@@ -1,6 +1,7 @@
 //! The engine's way with announcements: others' are believed, answered and compared with what is
 //! known; its own go out in time.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::answers;
@@ -240,14 +241,14 @@ impl Engine {
             Some((at, asked)) => (Some(at), asked == Asked::Seeds),
             None => (None, false),
         };
-        let has_four = self.has_four(arrival.link);
+        let (has_four, mut moved) = (self.has_four(arrival.link), None);
         let Some(peer) = self.peers.get_mut(id) else { return };
         let asked_it = peer.asked(re);
         if asked_it.is_some() {
             peer.hear_answer(now);
         }
         if let Some(asked) = asked_it.or(asked_all) {
-            peer.paths.prove(arrival.link, arrival.source, now);
+            moved = peer.paths.prove(arrival.link, arrival.source, now);
             let held = std::time::Duration::from_micros(presence.held.into());
             let rtt = now.since(asked).saturating_sub(held);
             peer.note_rtt(rtt);
@@ -260,9 +261,20 @@ impl Engine {
         if presence.has_ipv4 && has_four && by_six {
             self.discovery.missed(now);
         }
+        self.tell_move(id, moved);
         if asked_all.is_some() {
             self.discovery.group_answered |= !seed;
             self.discovery.answered();
+        }
+    }
+
+    /// Tells the user that a peer is not where it was, if so.
+    pub(super) fn tell_move(&mut self, id: NodeId, was: Option<SocketAddr>) {
+        if let Some(was) = was
+            && let Some(peer) = self.peers.get(id)
+        {
+            let peer = peer.info(id, peer.state(), self.size(), self.now);
+            self.event(Event::Moved { peer, was });
         }
     }
 

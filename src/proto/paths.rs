@@ -89,8 +89,19 @@ impl Paths {
         }
     }
 
-    /// The peer has shown that what is sent to `addr` reaches it.
-    pub(crate) fn prove(&mut self, link: LinkId, addr: SocketAddr, now: Instant) {
+    /// The peer has shown that what is sent to `addr` reaches it. If that is news, and where it was reached until now is
+    /// an address of the same kind on that link, it has moved: returns the address it had.
+    pub(crate) fn prove(
+        &mut self,
+        link: LinkId,
+        addr: SocketAddr,
+        now: Instant,
+    ) -> Option<SocketAddr> {
+        let was = self.best().filter(|best| {
+            let likewise = best.link == Some(link) && kind(best.addr) == kind(addr);
+            best.proven && likewise && best.addr.ip() != addr.ip()
+        });
+        let was = was.filter(|_| !self.is_proven(addr));
         self.heard(Some(link), addr, now);
         match self {
             Self::None => {}
@@ -104,6 +115,8 @@ impl Paths {
                 }
             }
         }
+        let best = self.best().map(|best| best.addr);
+        was.filter(|_| best == Some(addr)).map(|was| was.addr)
     }
 
     /// The peer has given a token over this path.
@@ -185,6 +198,12 @@ impl Paths {
     }
 }
 
+/// Addresses of which a host usually has one on each link.
+fn kind(addr: SocketAddr) -> (bool, bool) {
+    let is_local = matches!(addr, SocketAddr::V6(addr) if addr.ip().is_unicast_link_local());
+    (addr.is_ipv4(), is_local)
+}
+
 /// An only path. When another one is heard, it is heard later than this one.
 fn only(link: Option<LinkId>, addr: SocketAddrV4, proven: bool) -> Path {
     Path { link, addr: addr.into(), proven, heard: Instant::ZERO, token: None }
@@ -233,6 +252,22 @@ mod tests {
         assert_eq!(paths.best().unwrap().addr, addr(1));
         assert_eq!(paths.iter().count(), limits::PATHS);
         assert!(paths.has(LinkId(2), addr(99)) && !paths.has(LinkId(2), addr(50)));
+    }
+
+    #[test]
+    fn a_peer_has_moved_when_it_is_at_another_address_of_the_same_kind_on_the_same_link() {
+        let host = |n: u8| SocketAddr::from(([10, 0, 0, n], 7));
+        let six = SocketAddr::from((Ipv6Addr::LOCALHOST, 7));
+        let now = Instant::from_micros(100_000_000);
+        let mut paths = Paths::default();
+        let mut prove =
+            |link, addr, after| paths.prove(LinkId(link), addr, now + Duration::from_secs(after));
+        assert_eq!(prove(3, host(1), 0), None, "it is new");
+        assert_eq!(prove(3, six, 1), None, "the other version of IP");
+        assert_eq!(prove(4, host(2), 2), None, "another link");
+        assert_eq!(prove(4, host(3), 3), Some(host(2)));
+        assert_eq!(prove(4, host(3), 4), None, "it is there already");
+        assert_eq!(prove(4, host(2), 5), None, "it was there before, and may have both");
     }
 
     #[test]

@@ -42,7 +42,8 @@ impl Engine {
         // Who is not known here could be told which logs there are, but gets nothing of them: it asks
         // somebody else. Its token shows that it is where it asks from.
         let Some(peer) = self.peers.get_mut(recall.from.id) else { return };
-        peer.paths.prove(arrival.link, arrival.source, self.now);
+        let was = peer.paths.prove(arrival.link, arrival.source, self.now);
+        self.tell_move(recall.from.id, was);
         self.review_versions(recall.from.id);
         let since = self.now - Duration::from_millis(recall.since);
         let rows = if recall.own {

@@ -207,7 +207,10 @@ impl Checker {
                 let new = self.account(node).ended.insert((*ticket, *from));
                 (!new).then(|| format!("{from:?} has answered for the last time twice"))
             }
-            Event::Renamed { peer, .. } | Event::Status(peer) | Event::Path(peer) => {
+            Event::Renamed { peer, .. }
+            | Event::Moved { peer, .. }
+            | Event::Status(peer)
+            | Event::Path(peer) => {
                 let present = self.account(node).present.contains_key(&peer.id);
                 (!present && !self.quick)
                     .then(|| format!("news of {:?}, who is not there", peer.id))

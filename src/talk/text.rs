@@ -181,6 +181,10 @@ impl Style {
                 Event::Renamed { peer, was } => {
                     format!("{} is now {}", self.nick(was, Some(&peer.id)), who(peer))
                 }
+                Event::Moved { peer, was } => {
+                    let now = peer.addr.map(|addr| addr.ip().to_string()).unwrap_or_default();
+                    format!("{} has moved to {now} (it was at {})", who(peer), was.ip())
+                }
                 Event::Status(peer) => match &peer.profile.away {
                     Some(away) => format!("{} is away: {}", who(peer), away.escaped()),
                     None => format!("{} is here{}", who(peer), labels(&peer.profile)),
@@ -332,6 +336,8 @@ mod tests {
         assert_eq!(says(Event::Joined(peer.clone())).unwrap(), "ada joined (10.0.0.2)");
         assert_eq!(says(Event::Left(peer.clone())).unwrap(), "ada left");
         assert_eq!(says(Event::Status(peer.clone())).unwrap(), "ada is here: role=web, http=80");
+        let moved = Event::Moved { peer: peer.clone(), was: ([10, 0, 0, 9], 7).into() };
+        assert_eq!(says(moved).unwrap(), "ada has moved to 10.0.0.2 (it was at 10.0.0.9)");
         let renamed = Event::Renamed { peer, was: "bob".into() };
         assert_eq!(says(renamed).unwrap(), "bob is now ada");
         assert_eq!(says(Event::Settled { complete: true }), None);

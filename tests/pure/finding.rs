@@ -417,6 +417,7 @@ fn who_announces_itself_from_another_address_is_to_be_reached_there_and_no_more_
     story.world.run_for(secs(10));
     let moved = story.nodes[1];
     let id = story.world.id(moved);
+    let was = story.world.address(moved);
     story.world.readdress(story.hosts[1]);
     story.world.run_for(secs(10));
     let own = story.world.address(moved);
@@ -424,6 +425,8 @@ fn who_announces_itself_from_another_address_is_to_be_reached_there_and_no_more_
         let mut peers = story.world.engine(node).unwrap().peers();
         assert_eq!(peers.find(|peer| peer.id == id).map(|peer| peer.addr), Some(own));
         drop(peers);
+        let is_move = |event: &Event| matches!(event, Event::Moved { peer, was: from } if peer.id == id && was == Some(*from));
+        assert_eq!(story.count(node, is_move), 1, "its user is told once");
         story.world.tell(node, id, "where you are now", ticket as u64);
     }
     story.world.run_for(secs(1));

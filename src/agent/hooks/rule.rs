@@ -68,6 +68,8 @@ pub(crate) enum Trigger {
     Path,
     /// A peer has a new nick.
     Renamed,
+    /// A peer has another address.
+    Moved,
     /// A peer is away or back, or has other tags or services.
     Status,
     /// A link of this host came or went.
@@ -78,7 +80,7 @@ pub(crate) enum Trigger {
 
 impl Trigger {
     /// All of them.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Message,
         Self::Joined,
         Self::Left,
@@ -87,6 +89,7 @@ impl Trigger {
         Self::Dead,
         Self::Path,
         Self::Renamed,
+        Self::Moved,
         Self::Status,
         Self::Link,
         Self::Cloned,
@@ -103,6 +106,7 @@ impl Trigger {
             Self::Dead => "dead",
             Self::Path => "path",
             Self::Renamed => "renamed",
+            Self::Moved => "moved",
             Self::Status => "status",
             Self::Link => "link",
             Self::Cloned => "cloned",
@@ -122,7 +126,7 @@ impl Trigger {
         const PEER: &[&str] = &["from", "nick", "host", "addr", "state", "away", "verified"];
         let (more, one): (&[&str], &[&str]) = match self {
             Self::Message => (MESSAGE, &[]),
-            Self::Renamed => (PEER, &["was"]),
+            Self::Renamed | Self::Moved => (PEER, &["was"]),
             Self::Link => (&["link", "state", "why"], &[]),
             Self::Cloned => (&["addr", "nick"], &[]),
             _ => (PEER, &[]),
@@ -309,6 +313,7 @@ impl Hook {
             Notice::Event(Event::Path(peer)) => (Trigger::Path, self.wants_peer(peer)),
             Notice::Event(Event::Status(peer)) => (Trigger::Status, self.wants_peer(peer)),
             Notice::Event(Event::Renamed { peer, .. }) => (Trigger::Renamed, self.wants_peer(peer)),
+            Notice::Event(Event::Moved { peer, .. }) => (Trigger::Moved, self.wants_peer(peer)),
             Notice::LinkUp { .. } | Notice::LinkDown { .. } => (Trigger::Link, true),
             Notice::Event(Event::Cloned { .. }) => (Trigger::Cloned, true),
             _ => return None,

@@ -142,6 +142,7 @@ impl Happened {
             "path" => Event::Path(peer(self.peer)?),
             "status" => Event::Status(peer(self.peer)?),
             "renamed" => Event::Renamed { peer: peer(self.peer)?, was: PeerText::new(self.was?) },
+            "moved" => Event::Moved { peer: peer(self.peer)?, was: self.was?.parse().ok()? },
             "gap" => {
                 let of: Author = serde_json::from_slice(self.peer?.get().as_bytes()).ok()?;
                 Event::Gap {
@@ -210,7 +211,8 @@ mod tests {
         for happened in [
             Notice::Event(Event::Joined(known.clone())),
             Notice::Event(Event::Dead(known.clone())),
-            Notice::Event(Event::Renamed { peer: known, was: "bob\u{202e}".into() }),
+            Notice::Event(Event::Renamed { peer: known.clone(), was: "bob\u{202e}".into() }),
+            Notice::Event(Event::Moved { peer: known, was: ([10, 0, 0, 9], 7).into() }),
             Notice::Event(Event::Settled { complete: true }),
             Notice::LinkDown { name: "eth0".into(), why: "no \"carrier\"".into() },
             Notice::LinkUp { name: "eth0".into() },

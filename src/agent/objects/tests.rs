@@ -94,6 +94,10 @@ fn events_are_objects_with_the_peer_in_them() {
     }
     let renamed = text(Event::Renamed { peer: a_peer(), was: "bob".into() }).unwrap();
     assert!(renamed.starts_with(r#"{"event":"renamed","#) && renamed.ends_with(r#","was":"bob"}"#));
+    let moved = text(Event::Moved { peer: a_peer(), was: ([10, 0, 0, 9], 7).into() }).unwrap();
+    assert!(
+        moved.starts_with(r#"{"event":"moved","#) && moved.ends_with(r#","was":"10.0.0.9:7"}"#)
+    );
     let down = Notice::LinkDown { name: "eth0".into(), why: "gone".into() };
     let down = notice(&down, clocks()).unwrap();
     assert_eq!(down, r#"{"event":"link","name":"eth0","state":"down","why":"gone"}"#);

@@ -252,6 +252,7 @@ impl Chat<'_> {
                 | Event::Left(_)
                 | Event::Dead(_)
                 | Event::Renamed { .. }
+                | Event::Moved { .. }
                 | Event::Status(_),
             ) if self.quiet => Ok(()),
             _ if !is_news && !json => Ok(()),

@@ -40,6 +40,7 @@ fn everything() -> Vec<(Trigger, Notice)> {
         (Trigger::Dead, event(Event::Dead(peer()))),
         (Trigger::Path, event(Event::Path(peer()))),
         (Trigger::Renamed, event(Event::Renamed { peer: peer(), was: "bob".into() })),
+        (Trigger::Moved, event(Event::Moved { peer: peer(), was: "10.0.0.9:7".parse().unwrap() })),
         (Trigger::Status, event(Event::Status(peer()))),
         (Trigger::Link, Notice::LinkDown { name: "eth0".into(), why: "no cable".into() }),
         (
