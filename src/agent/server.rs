@@ -39,6 +39,9 @@ const TURN: Duration = Duration::from_secs(1);
 /// The same while there is nobody to look after.
 const IDLE_TURN: Duration = Duration::from_secs(10);
 
+/// Whoever is here has answered by then; or nobody is.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// Numbers of the sources in the poll: these, then the clients.
 const LISTENER: usize = 0;
 const SIGNALS: usize = 1;
@@ -71,6 +74,9 @@ pub(crate) struct Server {
     pub(super) busy: SmallSet<usize>,
     /// With whom the next turn begins.
     pub(super) next: usize,
+    /// It knows who is here, as far as it can be known so soon: before that nobody is let in, who would be told that
+    /// nobody is.
+    pub(super) looked: bool,
     /// Somebody waits to be let in, for whom there was no open file left.
     pub(super) crowded: bool,
     /// How many, the agent itself included, want to be in a channel.
@@ -161,6 +167,7 @@ impl Server {
             free: Vec::new(),
             busy: SmallSet::new(),
             next: 0,
+            looked: false,
             crowded: false,
             members: SmallMap::new(),
             saying: SmallMap::new(),
@@ -197,7 +204,8 @@ impl Server {
                 break ended;
             }
             let hurry = !self.busy.is_empty() && !self.node.is_congested();
-            let idle = self.sessions.is_empty() && self.gateway.is_none() && !self.crowded;
+            let idle =
+                self.sessions.is_empty() && self.gateway.is_none() && !self.crowded && self.looked;
             let nap = if idle { IDLE_TURN } else { TURN }.min(self.log.nap());
             let due = self.asking.next().min(self.confirming.next()).min(self.looking_back.next());
             let patience =
@@ -206,7 +214,11 @@ impl Server {
             for guest in turn.ready {
                 self.take_in(guest)?;
             }
-            if self.crowded {
+            let settled = |notice: &Notice| matches!(notice, Notice::Event(Event::Settled { .. }));
+            let looked = self.looked;
+            self.looked |=
+                turn.notices.iter().any(settled) || self.node.now().since(self.started) >= LOOK;
+            if self.crowded || self.looked && !looked {
                 self.accept()?;
             }
             self.catch_up();
@@ -263,7 +275,8 @@ impl Server {
 
     fn take_in(&mut self, guest: Guest) -> Result<(), AgentError> {
         match guest.number {
-            LISTENER => self.accept(),
+            LISTENER if self.looked => self.accept(),
+            LISTENER => Ok(()), // they wait
             SIGNALS => {
                 let (stop, reload) = self.signals.take();
                 if stop {
