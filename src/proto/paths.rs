@@ -90,7 +90,7 @@ impl Paths {
     }
 
     /// The peer has shown that what is sent to `addr` reaches it. If that is news, and where it was reached until now is
-    /// an address of the same kind on that link, it has moved: returns the address it had.
+    /// an address of the same kind on that link, it has moved: forgets and returns the address it had.
     pub(crate) fn prove(
         &mut self,
         link: LinkId,
@@ -115,8 +115,11 @@ impl Paths {
                 }
             }
         }
-        let best = self.best().map(|best| best.addr);
-        was.filter(|_| best == Some(addr)).map(|was| was.addr)
+        let was = was?.addr;
+        if let Self::Some(list) = self {
+            list.0.retain(|path| path.link != Some(link) || path.addr != was);
+        }
+        Some(was)
     }
 
     /// The peer has given a token over this path.
@@ -267,7 +270,8 @@ mod tests {
         assert_eq!(prove(4, host(2), 2), None, "another link");
         assert_eq!(prove(4, host(3), 3), Some(host(2)));
         assert_eq!(prove(4, host(3), 4), None, "it is there already");
-        assert_eq!(prove(4, host(2), 5), None, "it was there before, and may have both");
+        assert_eq!(prove(4, host(2), 5), Some(host(3)), "and back again");
+        assert!(paths.has(LinkId(3), host(1)) && !paths.has(LinkId(4), host(3)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use unicode_width::UnicodeWidthChar;
 
 use crate::node::Notice;
-use crate::proto::{Event, Message, PeerInfo};
+use crate::proto::{Contact, Event, Message, PeerInfo};
 use crate::values::{Escaped, Level, NodeId, PeerText, WallTime};
 use crate::wire::{Hearing, Profile};
 
@@ -171,6 +171,15 @@ impl Style {
                 Event::Suspect(peer) => format!("{} does not answer", who(peer)),
                 Event::Alive(peer) => format!("{} answers again", who(peer)),
                 Event::Dead(peer) => format!("{} is gone without a word", who(peer)),
+                Event::Path(peer) if peer.contact == Contact::Inbound => {
+                    format!("{} is heard here, and does not hear this host", who(peer))
+                }
+                Event::Path(peer) if peer.contact == Contact::Outbound => {
+                    format!("{} hears this host, and is not heard here", who(peer))
+                }
+                Event::Path(peer) if peer.contact == Contact::Neither => {
+                    format!("{} and this host do not hear each other; others hear both", who(peer))
+                }
                 Event::Path(peer) => {
                     let through = match peer.path {
                         Hearing::Unicast => "does not get through; unicast does",
@@ -336,6 +345,9 @@ mod tests {
         assert_eq!(says(Event::Joined(peer.clone())).unwrap(), "ada joined (10.0.0.2)");
         assert_eq!(says(Event::Left(peer.clone())).unwrap(), "ada left");
         assert_eq!(says(Event::Status(peer.clone())).unwrap(), "ada is here: role=web, http=80");
+        let path = |contact| says(Event::Path(PeerInfo { contact, ..peer.clone() })).unwrap();
+        assert!(path(Contact::Both).starts_with("multicast between here and ada gets through"));
+        assert_eq!(path(Contact::Inbound), "ada is heard here, and does not hear this host");
         let moved = Event::Moved { peer: peer.clone(), was: ([10, 0, 0, 9], 7).into() };
         assert_eq!(says(moved).unwrap(), "ada has moved to 10.0.0.2 (it was at 10.0.0.9)");
         let renamed = Event::Renamed { peer, was: "bob".into() };
