@@ -454,7 +454,11 @@ impl Driver {
             if self.failing.remove(&gone.id).is_some() || stands_in(gone) {
                 continue;
             }
-            let why = "the interface is gone, down or without address".to_owned();
+            let mut uses = all.iter().zip(net::usage(&all, &self.wanted));
+            let why = match uses.find(|(interface, _)| interface.link == gone.id) {
+                Some((_, usage)) => usage.why(&gone.name),
+                None => "the interface is gone".to_owned(),
+            };
             self.notices.push_back(Notice::LinkDown { name: gone.name.clone(), why });
         }
         let mut failures = self.sockets.set_links(&links);
