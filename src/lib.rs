@@ -6,30 +6,136 @@
 //!
 //! # A first program
 //!
+//! It says hello to everybody and prints who comes and what is said. Run it on two hosts, or twice on
+//! one; there is nothing to configure.
+//!
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use cooee::node::{Node, Notice, Options};
-//! use cooee::proto::{Event, Outgoing};
-//! use cooee::values::{ChannelName, Level};
+//! use cooee::{ChannelName, Event, Node, Notice, Options};
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let lobby = ChannelName::lobby();
-//! let (node, notices) =
-//!     Node::start(Options { channels: vec![lobby.clone()], ..Options::default() })?;
-//! let text = "hello, everybody".to_owned();
-//! node.say(&lobby, Outgoing { at: node.wall(), text, data: None, level: Level::Info })?;
-//! while let Some(notice) = notices.next(Duration::from_secs(60))? {
-//!     match notice {
-//!         Notice::Event(Event::Joined(peer)) => println!("{} came", peer.profile.nick.escaped()),
-//!         Notice::Event(Event::Message(message)) => println!("{}", message.text.escaped()),
-//!         _ => {}
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let lobby = ChannelName::lobby();
+//!     let options = Options { channels: vec![lobby.clone()], ..Options::named("ada") };
+//!     let (node, notices) = Node::start(options)?;
+//!     node.say(&lobby, "hello, everybody")?;
+//!     while let Some(notice) = notices.next(Duration::MAX)? {
+//!         match notice {
+//!             Notice::Event(Event::Joined(peer)) => {
+//!                 println!("{} came", peer.profile.nick.escaped());
+//!             }
+//!             Notice::Event(Event::Message(message)) => {
+//!                 println!("{}: {}", message.nick.escaped(), message.text.escaped());
+//!             }
+//!             _ => {} // there is much more that one can hear of, see `Event`
+//!         }
 //!     }
+//!     Ok(())
 //! }
-//! node.stop(); // says goodbye
+//! ```
+//!
+//! - [`Node::start`] opens the sockets and starts a thread in which the node lives. It returns the
+//!   handle, and [`Notices`]: what happens from then on, in order. When the handle is dropped the node
+//!   says goodbye.
+//! - What others wrote is a [`PeerText`], which can't be printed by oversight: `.escaped()` is for
+//!   terminals and logs, `.raw()` for programs.
+//! - What is said in a channel arrives at all who are in it, once and in each author's order, though
+//!   the network loses some of it.
+//!
+//! # Saying and hearing
+//!
+//! Two nodes on this host's loopback, so that it runs anywhere (and as a test of this page).
+//! [`Node::join`] and [`Node::leave`] are for channels later on, [`Node::subscribe`] gives
+//! another thread notices of its own, [`Node::peers`] lists who is there.
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use cooee::{ChannelName, Event, Json, Node, Notice, Options, Outgoing};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let patience = Duration::from_secs(30);
+//! # let here = |nick| -> Result<Options, Box<dyn std::error::Error>> {
+//! #     Ok(Options { group: "239.255.77.1:26701".parse()?, ..Options::named(nick).on_loopback() })
+//! # };
+//! let kitchen: ChannelName = "kitchen".parse()?;
+//! let (ada, _) = Node::start(here("ada")?)?;
+//! let (ben, heard) = Node::start(Options { channels: vec![kitchen.clone()], ..here("ben")? })?;
+//!
+//! // Ada waits until somebody is in the kitchen: who comes later hears only what is said later.
+//! let listener = ada.wait_for_peer(patience, |peer| peer.is_in(&kitchen))?;
+//! assert_eq!(listener.map(|peer| peer.id), Some(ben.id()));
+//! let tea = Outgoing::new("tea is ready").with_data(Json::parse(r#"{"cups":3}"#)?);
+//! ada.say(&kitchen, tea)?;
+//!
+//! let message = loop {
+//!     match heard.next(patience)? {
+//!         Some(Notice::Event(Event::Message(message))) => break message,
+//!         Some(_) => {}
+//!         None => panic!("nothing was said"),
+//!     }
+//! };
+//! assert_eq!((message.text.raw(), message.from), ("tea is ready", Some(ada.id())));
+//! assert!(message.verified, "it bears ada's signature");
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Asking and answering
+//!
+//! A service is a node that says so in its profile and answers questions. Who needs it looks for it
+//! by name, wherever it is. Questions and answers go to one node alone, encrypted, and are repeated
+//! until they arrive.
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use cooee::{ChannelName, Event, Node, Notice, Options};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let patience = Duration::from_secs(30);
+//! # let here = |nick| -> Result<Options, Box<dyn std::error::Error>> {
+//! #     Ok(Options { group: "239.255.77.2:26702".parse()?, ..Options::named(nick).on_loopback() })
+//! # };
+//! let mut options = here("library")?;
+//! options.profile.services.insert("loans".into(), 0); // a port, if it had one of its own
+//! let (library, questions) = Node::start(options)?;
+//! library.set_answering(true)?;
+//! let desk = std::thread::spawn(move || {
+//!     // Until the node stops; `Ok(None)` would be a timeout, which here never comes.
+//!     while let Ok(Some(notice)) = questions.next(Duration::MAX) {
+//!         if let Notice::Event(Event::Question(question)) = notice {
+//!             let answer = match question.text.raw() {
+//!                 "Emma" => "on the shelf",
+//!                 _ => "never heard of it",
+//!             };
+//!             if library.answer(question.number, answer, None, true).is_err() {
+//!                 return;
+//!             }
+//! #           if answer == "never heard of it" { return }
+//!         }
+//!     }
+//! });
+//!
+//! let (reader, _) = Node::start(Options { visitor: true, ..here("reader")? })?;
+//! let found = reader.wait_for_peer(patience, |peer| peer.offers("loans"))?;
+//! let library = found.ok_or("there is no library here")?.id;
+//! let answer = reader.ask_one(library, "Emma", patience)?;
+//! assert_eq!(answer.text.raw(), "on the shelf");
+//! # reader.ask_one(library, "?", patience)?;
+//! # desk.join().unwrap();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Node::ask_many`] asks everyone; [`Node::ask`] waits for nobody and has the answers come as
+//! events. [`Node::tell`] sends one peer something and tells when it is there, [`Node::confirm`] tells
+//! who has what was said, [`Node::cast`] is for readings at high rates that nobody will miss.
+//!
+//! # Larger programs
+//!
+//! [`examples/hello.rs`] is the smallest. [`examples/box_office`] sells the seats of a theatre: a
+//! service that is found by itself, keeps what it sold in a database, tells all screens of each
+//! change, and can be killed at any moment.
+//!
+//! [`examples/hello.rs`]: https://docs.rs/crate/cooee/latest/source/examples/hello.rs
+//! [`examples/box_office`]: https://docs.rs/crate/cooee/latest/source/examples/box_office/
 //!
 //! # The floors
 //!
@@ -59,3 +165,11 @@ pub mod sim;
 mod talk;
 pub mod values;
 pub mod wire;
+
+// What a program needs that has a node, in one line.
+pub use node::{LocalNode, NoAnswer, Node, Notice, Notices, Options, StartError, Stopped};
+pub use proto::{
+    Answer, AnswerEnd, Event, Message, Outgoing, PeerInfo, PeerState, Question, Refusal, TellError,
+};
+pub use values::{ChannelName, Escaped, Group, Json, JsonError, Level, NodeId, PeerText};
+pub use wire::Profile;

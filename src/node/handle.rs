@@ -126,28 +126,28 @@ impl Node {
     }
 
     /// Says something in a channel, joined or not. Waits while the node has too much to send.
-    pub fn say(&self, channel: &ChannelName, what: Outgoing) -> Result<(), Stopped> {
-        self.command(Command::Say(channel.clone(), what))
+    pub fn say(&self, channel: &ChannelName, what: impl Into<Outgoing>) -> Result<(), Stopped> {
+        self.command(Command::Say(channel.clone(), what.into()))
     }
 
     /// As [`Node::say`], best effort and unsigned.
-    pub fn cast(&self, channel: &ChannelName, what: Outgoing) -> Result<(), Stopped> {
-        self.command(Command::Cast(channel.clone(), what))
+    pub fn cast(&self, channel: &ChannelName, what: impl Into<Outgoing>) -> Result<(), Stopped> {
+        self.command(Command::Cast(channel.clone(), what.into()))
     }
 
     /// Tells one peer; returns the ticket of the [`crate::proto::Event::Told`] or
     /// [`crate::proto::Event::NotTold`] to come.
-    pub fn tell(&self, to: NodeId, what: Outgoing) -> Result<u64, Stopped> {
+    pub fn tell(&self, to: NodeId, what: impl Into<Outgoing>) -> Result<u64, Stopped> {
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed) + 1;
-        self.command(Command::Tell { to, what, ticket })?;
+        self.command(Command::Tell { to, what: what.into(), ticket })?;
         Ok(ticket)
     }
 
     /// Puts a question to these peers; returns the ticket of the [`crate::proto::Event::Answer`]s
     /// to come, and of one [`crate::proto::Event::AnswerEnd`] for each of them.
-    pub fn ask(&self, to: Vec<NodeId>, what: Outgoing) -> Result<u64, Stopped> {
+    pub fn ask(&self, to: Vec<NodeId>, what: impl Into<Outgoing>) -> Result<u64, Stopped> {
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed) + 1;
-        self.command(Command::Ask { to, what, ticket })?;
+        self.command(Command::Ask { to, what: what.into(), ticket })?;
         Ok(ticket)
     }
 
@@ -176,11 +176,11 @@ impl Node {
     pub fn answer(
         &self,
         question: u64,
-        what: Outgoing,
+        what: impl Into<Outgoing>,
         exit: Option<i32>,
         last: bool,
     ) -> Result<(), Stopped> {
-        self.command(Command::Answer { question, what: Some(what), exit, last })
+        self.command(Command::Answer { question, what: Some(what.into()), exit, last })
     }
 
     /// Gives no answer to a question, or no further one.

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 
+use super::StartError;
 use crate::net::{Clock, entropy};
-use crate::values::Epoch;
+use crate::values::{Epoch, NodeId};
 use crate::wire::Identity;
 
 /// Nodes of one user on one host that keep their identities.
@@ -58,22 +59,69 @@ fn from_folder(folder: &Path, name: Option<&str>) -> io::Result<Kept> {
     create_private(folder)?;
     let numbers = (0..SLOTS).map(|number| number.to_string());
     for slot in name.map(str::to_owned).into_iter().chain(numbers) {
-        let path = folder.join(format!("key.{slot}"));
-        must_be_a_file(&path)?;
-        let mut file = private().create(true).open(path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => continue,
-            Err(TryLockError::Error(error)) => return Err(error),
+        if let Some(kept) = take(folder, &slot, true)? {
+            return Ok(kept);
         }
-        let mut warnings = Vec::new();
-        let secret = read_or_make(&mut file, &slot, &mut warnings)?;
-        let epoch = next_epoch(&folder.join(format!("epoch.{slot}")))?;
-        let identity = Identity::from_secret(secret);
-        let spoken = Some(folder.join(format!("spoken.{slot}")));
-        return Ok(Kept { identity, epoch, warnings, lock: Some(file), spoken });
     }
     Err(io::Error::other(format!("all of its {SLOTS} keys are in use")))
+}
+
+/// The identity in one key file; `None` if another node has it. A damaged one is replaced if `renew`.
+fn take(folder: &Path, slot: &str, renew: bool) -> io::Result<Option<Kept>> {
+    let path = folder.join(format!("key.{slot}"));
+    must_be_a_file(&path)?;
+    let mut file = private().create(true).open(path)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    let mut warnings = Vec::new();
+    let secret = read_or_make(&mut file, slot, renew, &mut warnings)?;
+    let epoch = next_epoch(&folder.join(format!("epoch.{slot}")))?;
+    let identity = Identity::from_secret(secret);
+    let spoken = Some(folder.join(format!("spoken.{slot}")));
+    Ok(Some(Kept { identity, epoch, warnings, lock: Some(file), spoken }))
+}
+
+/// The identity of that `name` in `folder`, and no other.
+pub(super) fn load_same(folder: Option<&Path>, name: Option<&str>) -> Result<Kept, StartError> {
+    let (folder, key) = whose(folder, name)?;
+    let taken = create_private(folder).and_then(|()| take(folder, key, false));
+    let (key, folder) = (key.to_owned(), folder.to_owned());
+    match taken {
+        Ok(Some(kept)) => Ok(kept),
+        Ok(None) => Err(StartError::KeyInUse { key, folder }),
+        Err(error) => Err(StartError::Key { key, folder, error }),
+    }
+}
+
+/// The id that belongs to the key of that name, which is made if there is none.
+pub(super) fn id_of(folder: Option<&Path>, name: Option<&str>) -> Result<NodeId, StartError> {
+    let (folder, key) = whose(folder, name)?;
+    // Read as it stands, since the node whose key it is may hold the lock.
+    let text = fs::read(folder.join(format!("key.{key}"))).unwrap_or_default();
+    match secret_in(&text) {
+        Some(secret) => Ok(Identity::from_secret(secret).id()),
+        None => Ok(load_same(Some(folder), Some(key))?.identity.id()),
+    }
+}
+
+fn whose<'a>(
+    folder: Option<&'a Path>,
+    name: Option<&'a str>,
+) -> Result<(&'a Path, &'a str), StartError> {
+    let (key, path) = (name.unwrap_or_default(), folder.unwrap_or(Path::new("")));
+    if let (Some(folder), Some(name)) = (folder, name) {
+        return Ok((folder, name));
+    }
+    let error = io::Error::other("who is to be the same needs a folder and a key with a name");
+    Err(StartError::Key { key: key.to_owned(), folder: path.to_owned(), error })
+}
+
+/// The secret that a key file's bytes are.
+fn secret_in(text: &[u8]) -> Option<[u8; 32]> {
+    HEXLOWER.decode(text.trim_ascii_end()).ok()?.try_into().ok()
 }
 
 /// Gives the node of that name another identity, from its next start on.
@@ -136,7 +184,12 @@ pub(crate) fn create_private(folder: &Path) -> io::Result<()> {
 }
 
 /// The secret in a key file that this process has locked; a new one if there is none.
-fn read_or_make(file: &mut File, slot: &str, warnings: &mut Vec<String>) -> io::Result<[u8; 32]> {
+fn read_or_make(
+    file: &mut File,
+    slot: &str,
+    renew: bool,
+    warnings: &mut Vec<String>,
+) -> io::Result<[u8; 32]> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -149,15 +202,16 @@ fn read_or_make(file: &mut File, slot: &str, warnings: &mut Vec<String>) -> io::
             ));
         }
     }
-    let mut text = String::new();
-    // A file that is not text is as good as one with the wrong text.
-    let readable = file.read_to_string(&mut text).is_ok();
-    if let Ok(bytes) = HEXLOWER.decode(text.trim_end().as_bytes())
-        && let Ok(secret) = bytes.try_into()
-    {
+    let mut text = Vec::new();
+    // A file that can't be read is as good as one with the wrong text.
+    let readable = file.read_to_end(&mut text).is_ok();
+    if let Some(secret) = secret_in(&text) {
         return Ok(secret);
     }
     if !readable || !text.is_empty() {
+        if !renew {
+            return Err(io::Error::other("it is damaged; put a copy of it back"));
+        }
         warnings.push(format!(
             "key.{slot} in the state folder was damaged: this node has a new identity"
         ));
@@ -248,6 +302,27 @@ mod tests {
         let kept = load(Some(&folder), None).unwrap();
         assert!(kept.warnings[0].contains("could be read by other users"));
         assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn who_is_to_be_the_same_is_nobody_else_though_its_key_is_in_use_or_damaged() {
+        let folder = folder("same");
+        let same = || load_same(Some(&folder), Some("office"));
+        let id = || id_of(Some(&folder), Some("office")).unwrap();
+        let first_seen = id();
+        let running = same().unwrap();
+        assert_eq!(running.identity.id(), first_seen);
+        assert_eq!(id(), first_seen, "it can be told while the node runs");
+        assert!(matches!(same(), Err(StartError::KeyInUse { .. })));
+        drop(running);
+        assert_eq!(same().unwrap().identity.id(), first_seen);
+        fs::write(folder.join("key.office"), "rubbish").unwrap();
+        assert!(matches!(same(), Err(StartError::Key { .. })));
+        assert_eq!(fs::read_to_string(folder.join("key.office")).unwrap(), "rubbish");
+        for (folder, name) in [(None, Some("office")), (Some(&*folder), None)] {
+            assert!(matches!(load_same(folder, name), Err(StartError::Key { .. })));
+        }
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -203,30 +203,30 @@ impl LocalNode {
     }
 
     /// Says something in a channel, joined or not.
-    pub fn say(&mut self, channel: &ChannelName, what: Outgoing) {
-        self.driver.command(Command::Say(channel.clone(), what));
+    pub fn say(&mut self, channel: &ChannelName, what: impl Into<Outgoing>) {
+        self.driver.command(Command::Say(channel.clone(), what.into()));
     }
 
     /// As [`LocalNode::say`], best effort and unsigned.
-    pub fn cast(&mut self, channel: &ChannelName, what: Outgoing) {
-        self.driver.command(Command::Cast(channel.clone(), what));
+    pub fn cast(&mut self, channel: &ChannelName, what: impl Into<Outgoing>) {
+        self.driver.command(Command::Cast(channel.clone(), what.into()));
     }
 
     /// Tells one peer; returns the ticket of the [`crate::proto::Event::Told`] or
     /// [`crate::proto::Event::NotTold`] to come.
-    pub fn tell(&mut self, to: NodeId, what: Outgoing) -> u64 {
+    pub fn tell(&mut self, to: NodeId, what: impl Into<Outgoing>) -> u64 {
         self.tickets += 1;
         let ticket = self.tickets;
-        self.driver.command(Command::Tell { to, what, ticket });
+        self.driver.command(Command::Tell { to, what: what.into(), ticket });
         ticket
     }
 
     /// Puts a question to these peers; returns the ticket of the [`crate::proto::Event::Answer`]s
     /// to come, and of one [`crate::proto::Event::AnswerEnd`] for each of them.
-    pub fn ask(&mut self, to: Vec<NodeId>, what: Outgoing) -> u64 {
+    pub fn ask(&mut self, to: Vec<NodeId>, what: impl Into<Outgoing>) -> u64 {
         self.tickets += 1;
         let ticket = self.tickets;
-        self.driver.command(Command::Ask { to, what, ticket });
+        self.driver.command(Command::Ask { to, what: what.into(), ticket });
         ticket
     }
 
@@ -253,8 +253,14 @@ impl LocalNode {
 
     /// Answers a question; `last`: and gives no further answer to it. `exit` is the exit code of
     /// the command that gave the answer, if one did.
-    pub fn answer(&mut self, question: u64, what: Outgoing, exit: Option<i32>, last: bool) {
-        self.driver.command(Command::Answer { question, what: Some(what), exit, last });
+    pub fn answer(
+        &mut self,
+        question: u64,
+        what: impl Into<Outgoing>,
+        exit: Option<i32>,
+        last: bool,
+    ) {
+        self.driver.command(Command::Answer { question, what: Some(what.into()), exit, last });
     }
 
     /// Gives no answer to a question, or no further one.

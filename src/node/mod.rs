@@ -18,10 +18,13 @@ mod local;
 mod memory;
 mod notices;
 mod options;
+mod saying;
 mod spoken;
 mod start;
+mod waiting;
 
 use std::io;
+use std::path::PathBuf;
 
 pub use driver::Stats;
 pub use handle::Node;
@@ -32,6 +35,7 @@ pub use local::{Guest, LocalNode, Turn};
 pub(crate) use notices::{Feeder, feed};
 pub use notices::{Notice, Notices};
 pub use options::Options;
+pub use waiting::NoAnswer;
 
 use crate::net::{LinkError, OpenError};
 
@@ -44,6 +48,25 @@ pub enum StartError {
     /// The sockets can't be opened. The user's to mend.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The key that is to be this node's is another's at this moment; only where [`Options::same`]
+    /// asks for it.
+    #[error("key.{key} in {} is in use by another node that runs; stop that one, or wait for its end", .folder.display())]
+    KeyInUse {
+        /// The key's name.
+        key: String,
+        /// Where it is.
+        folder: PathBuf,
+    },
+    /// The key that is to be this node's can't be had; only where [`Options::same`] asks for it.
+    #[error("key.{key} in {} can't be used: {error}", .folder.display())]
+    Key {
+        /// The key's name.
+        key: String,
+        /// Where it should be.
+        folder: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
     /// The system refused something else.
     #[error("the system refused {what}: {error}")]
     System {

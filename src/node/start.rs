@@ -39,8 +39,12 @@ pub(super) fn prepare(options: Options) -> Result<Ready, StartError> {
     let waker = Waker::new(poll.registry(), driver::WAKER).map_err(system("a waker"))?;
     sockets.register(poll.registry(), driver::SOCKETS).map_err(system("to watch the sockets"))?;
     sockets.set_links(&links); // no group is joined yet, so nothing can fail
-    let kept = identity::load(options.state_dir.as_deref(), options.key.as_deref())
-        .map_err(system("randomness"))?;
+    let (folder, key) = (options.state_dir.as_deref(), options.key.as_deref());
+    let kept = if options.same {
+        identity::load_same(folder, key)?
+    } else {
+        identity::load(folder, key).map_err(system("randomness"))?
+    };
     let (id, epoch) = (kept.identity.id(), kept.epoch);
     let clock = Clock::new();
     let secret = secret(&options)?;

@@ -362,6 +362,18 @@ pub struct PeerInfo {
     pub verified: bool,
 }
 
+impl PeerInfo {
+    /// Whether it offers a service of this name, see [`Profile::services`].
+    pub fn offers(&self, service: &str) -> bool {
+        self.profile.services.keys().any(|name| name.raw() == service)
+    }
+
+    /// Whether it takes part in a channel.
+    pub fn is_in(&self, channel: &ChannelName) -> bool {
+        self.channels.contains(channel)
+    }
+}
+
 /// Which ways datagrams get through between a peer and this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contact {

@@ -15,7 +15,7 @@ use super::peers::Peer;
 use super::receiving::Arrival;
 use super::sending::destination;
 use super::timing;
-use crate::values::{ChannelName, Instant, NodeId, PeerText, limits};
+use crate::values::{ChannelName, Instant, NodeId, PeerText};
 use crate::wire::{
     Ack, Body, Content, Entry, Hearing, Inside, Matter, Payload, Span, Tell, decode_content,
     open_direct, seal_direct, split,
@@ -483,10 +483,7 @@ impl Engine {
 }
 
 pub(super) fn check(what: &Outgoing) -> Result<(), Refusal> {
-    if what.text.len() > limits::TEXT {
-        return Err(Refusal::TextTooLong(what.text.len()));
-    }
-    Ok(())
+    what.check()
 }
 
 pub(super) fn content(what: Outgoing) -> Content {

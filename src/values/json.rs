@@ -3,6 +3,8 @@
 //! The text is always valid, compact (one line) and of bounded depth. It is not taken apart into
 //! numbers and maps, so whatever its author wrote comes out with the same digits and order.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::limits;
@@ -17,6 +19,9 @@ pub enum JsonError {
     /// Not JSON at all.
     #[error("not valid JSON: {0}")]
     Syntax(String),
+    /// JSON, but of something else than what was to be read.
+    #[error("not the JSON that was expected: {0}")]
+    Other(String),
     /// Arrays and objects inside each other beyond [`limits::DATA_DEPTH`].
     #[error("nested deeper than {} levels", limits::DATA_DEPTH)]
     TooDeep,
@@ -31,6 +36,23 @@ impl Json {
         let raw: &RawValue = serde_json::from_slice(text.as_bytes())
             .map_err(|e| JsonError::Syntax(e.to_string()))?;
         Self::from_raw(raw)
+    }
+
+    /// A value of the program's own as JSON.
+    ///
+    /// # Errors
+    /// It can't be written as JSON, or is too long or too deep.
+    pub fn of(value: &impl Serialize) -> Result<Self, JsonError> {
+        let raw = serde_json::value::to_raw_value(value);
+        Self::from_raw(&*raw.map_err(|e| JsonError::Syntax(e.to_string()))?)
+    }
+
+    /// The JSON as a value of the program's own.
+    ///
+    /// # Errors
+    /// It is the JSON of something else.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
+        serde_json::from_slice(self.0.as_bytes()).map_err(|e| JsonError::Other(e.to_string()))
     }
 
     pub(crate) fn from_raw(raw: &RawValue) -> Result<Self, JsonError> {
@@ -75,6 +97,15 @@ mod tests {
         let json =
             Json::parse(" { \"b\" : [ 1e400, \"a \\\" b\\\\\" ] ,\n\t\"a\": null } ").unwrap();
         assert_eq!(json.as_str(), r#"{"b":[1e400,"a \" b\\"],"a":null}"#);
+    }
+
+    #[test]
+    fn a_programs_own_values_go_in_and_come_out_again() {
+        let json = Json::of(&(1, "a\"b", [true])).unwrap();
+        assert_eq!(json.as_str(), r#"[1,"a\"b",[true]]"#);
+        assert_eq!(json.read(), Ok((1, "a\"b".to_owned(), vec![true])));
+        assert!(matches!(json.read::<u8>(), Err(JsonError::Other(_))));
+        assert_eq!(Json::of(&"1".repeat(limits::DATA)), Err(JsonError::TooLong));
     }
 
     #[test]
