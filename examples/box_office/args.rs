@@ -1,0 +1,145 @@
+//! What was typed, and the node's settings that come of it.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use cooee::values::duration;
+use cooee::{Group, NodeId, Options};
+use etcetera::BaseStrategy;
+
+use crate::failure::Failure;
+use crate::words::Night;
+
+/// Sells the seats of a theatre to everyone on the LAN, each seat once.
+#[derive(Debug, Parser)]
+#[command(name = "box_office", max_term_width = 100, after_help = EXITS)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXITS: &str = "Exit codes:
+  0  done
+  1  the answer is no: the seat is taken, no office is here
+  2  wrong usage
+  3  the network or the system refused";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Be the office: sell what FILE says until Ctrl-C
+    Serve(Serve),
+    /// Show what is on, and where it is sold
+    Shows,
+    /// Show the seats of one night
+    Seats(Seats),
+    /// Keep seats for a few minutes; all of them or none
+    Hold(Order),
+    /// Buy seats that are free or held by you; all of them or none
+    ///
+    /// Without a seat: all that you hold. With - instead: each line of standard input is a booking of
+    /// its own.
+    Book(Order),
+    /// Give seats back, held or bought; without a seat: all of yours that night
+    Cancel(Order),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Serve {
+    /// The shows, dates and seats, as TOML
+    pub(crate) file: PathBuf,
+    /// The folder of the office's key and database [default: FILE with the ending .office]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) office_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Seats {
+    #[command(flatten)]
+    pub(crate) night: Night,
+    /// Stay, and show each change at once
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Order {
+    #[command(flatten)]
+    pub(crate) night: Night,
+    /// Seats, such as B7
+    pub(crate) seats: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// Print JSON, one object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// How long to look for the office, and to wait for its answer
+    #[arg(long, global = true, value_name = "D", default_value = "10s", value_parser = duration::parse)]
+    pub(crate) wait: Duration,
+    /// Buy only from the office with this id, which `shows --json` prints
+    #[arg(long, global = true, value_name = "ID", env = "BOX_OFFICE")]
+    pub(crate) office: Option<NodeId>,
+    /// Which buyer to be, for a user who is several
+    #[arg(long = "as", global = true, value_name = "NAME", env = "BOX_OFFICE_AS", default_value = "buyer", value_parser = name)]
+    pub(crate) buyer: String,
+    /// The folder of the buyers' keys [default: box-office where the user's programs keep state]
+    #[arg(long, global = true, value_name = "DIR", env = "BOX_OFFICE_STATE")]
+    pub(crate) state: Option<PathBuf>,
+    /// The multicast address and port that all share
+    #[arg(long, global = true, value_name = "ADDR[:PORT]", env = "COOEE_GROUP", default_value_t)]
+    group: Group,
+    /// Use just this interface (repeatable)
+    #[arg(long, global = true, value_name = "NAME|ADDR", env = "COOEE_IFACE")]
+    iface: Vec<String>,
+    /// Ask this host by unicast too, where multicast is filtered (repeatable)
+    #[arg(long, global = true, value_name = "HOST:PORT", env = "COOEE_PEER", value_parser = address)]
+    peer: Vec<SocketAddr>,
+}
+
+impl Globals {
+    /// The settings of a node that is nobody in particular.
+    pub(crate) fn node(&self, nick: &str) -> Options {
+        Options {
+            group: self.group,
+            interfaces: self.iface.clone(),
+            seeds: self.peer.clone(),
+            ..Options::named(nick)
+        }
+    }
+
+    /// The settings of the buyer's node. Its key is who holds and owns seats: the same for every
+    /// command of this user, and nobody else's. It comes, asks and goes, so it is a visitor.
+    pub(crate) fn buyer(&self) -> Result<Options, Failure> {
+        let usual = || Some(etcetera::choose_base_strategy().ok()?.state_dir()?.join("box-office"));
+        let folder = self.state.clone().or_else(usual).ok_or_else(|| {
+            Failure::Refused("there is no home to keep the buyer's key in; give --state DIR".into())
+        })?;
+        Ok(Options {
+            state_dir: Some(folder),
+            key: Some(self.buyer.clone()),
+            same: true,
+            visitor: true,
+            ..self.node(&self.buyer)
+        })
+    }
+}
+
+/// A name that is part of a file's.
+fn name(text: &str) -> Result<String, String> {
+    let is_good = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    match text.chars().all(is_good) && (1..=32).contains(&text.len()) {
+        true => Ok(text.to_owned()),
+        false => Err("use up to 32 letters, digits, - and _".to_owned()),
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let found = text.to_socket_addrs().map_err(|error| error.to_string())?.next();
+    found.ok_or_else(|| "no address has this name".to_owned())
+}

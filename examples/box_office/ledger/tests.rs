@@ -1,0 +1,183 @@
+use super::*;
+use crate::seating::Seating;
+
+const ADA: NodeId = NodeId([1; 32]);
+const BEN: NodeId = NodeId([2; 32]);
+const OFFICE: NodeId = NodeId([9; 32]);
+const RULES: Rules = Rules { hold: Duration::from_secs(60), most: 3 };
+
+struct Rig {
+    ledger: Ledger,
+    show: Show,
+    orders: u32,
+    now: i64,
+}
+
+/// A database in a folder of the test's own.
+fn file(name: &str) -> std::path::PathBuf {
+    let path = std::env::temp_dir().join(format!("box-office-{}-{name}", std::process::id()));
+    for ending in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
+    }
+    path
+}
+
+fn rig() -> Rig {
+    let picture = "A oooo".to_owned();
+    let seating = Seating::parse(&picture).unwrap();
+    let (name, title, dates) = ("hamlet".to_owned(), "Hamlet".to_owned(), vec!["today".to_owned()]);
+    let show = Show { name, title, dates, picture, seating };
+    Rig {
+        ledger: Ledger::open(Path::new(":memory:"), OFFICE).unwrap(),
+        show,
+        orders: 0,
+        now: 1_000,
+    }
+}
+
+impl Rig {
+    fn night() -> Night {
+        Night { show: "hamlet".into(), date: "today".into() }
+    }
+
+    fn order(&mut self, number: &str, buyer: NodeId, deed: Deed, seats: &[&str]) -> Outcome {
+        let seats = seats.iter().map(|&seat| seat.to_owned()).collect();
+        let order = Order { deed, night: Self::night(), seats, number: number.to_owned() };
+        self.ledger.order(&self.show, &order, buyer, &RULES, self.now).unwrap()
+    }
+
+    /// Under a new number.
+    fn new_order(&mut self, buyer: NodeId, deed: Deed, seats: &[&str]) -> Result<Vec<String>, No> {
+        self.orders += 1;
+        let number = self.orders.to_string();
+        self.order(&number, buyer, deed, seats).answer.map(|done| done.seats)
+    }
+
+    fn taken(&self) -> Vec<(String, State)> {
+        let taken = self.ledger.taken(&Self::night()).unwrap();
+        taken.into_iter().map(|place| (place.seat, place.state)).collect()
+    }
+}
+
+fn seats(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+#[test]
+fn of_two_buyers_for_one_seat_the_first_gets_it() {
+    let mut rig = rig();
+    assert_eq!(rig.new_order(ADA, Deed::Book, &["A1"]), Ok(seats(&["A1"])));
+    assert_eq!(rig.new_order(BEN, Deed::Book, &["A1"]), Err(No::Taken { seats: seats(&["A1"]) }));
+    assert_eq!(rig.new_order(BEN, Deed::Hold, &["A1"]), Err(No::Taken { seats: seats(&["A1"]) }));
+    assert_eq!(
+        rig.new_order(BEN, Deed::Cancel, &["A1"]),
+        Err(No::NotYours { seats: seats(&["A1"]) })
+    );
+    assert_eq!(rig.taken(), [("A1".to_owned(), State::Sold)]);
+}
+
+#[test]
+fn who_holds_books_and_nobody_else_until_the_hold_ends_by_itself() {
+    let mut rig = rig();
+    assert!(rig.new_order(ADA, Deed::Hold, &["A1", "A2"]).is_ok());
+    rig.now += 59_999;
+    assert!(rig.new_order(BEN, Deed::Book, &["A2"]).is_err());
+    assert_eq!(rig.new_order(ADA, Deed::Book, &["A1"]), Ok(seats(&["A1"])));
+    rig.now += 1;
+    let news = rig.ledger.expire(&rig.show, rig.now).unwrap().unwrap();
+    assert_eq!(news.changes, [free("today".into(), "A2".into())]);
+    assert_eq!(rig.ledger.expire(&rig.show, rig.now).unwrap(), None);
+    assert_eq!(rig.new_order(BEN, Deed::Book, &["A2"]), Ok(seats(&["A2"])));
+    assert_eq!(rig.taken().len(), 2, "what is sold does not end");
+}
+
+#[test]
+fn a_hold_that_is_over_is_free_for_the_next_order_though_nobody_has_looked() {
+    let mut rig = rig();
+    assert!(rig.new_order(ADA, Deed::Hold, &["A1", "A2"]).is_ok());
+    rig.now += 60_000;
+    let Outcome { answer, news } = rig.order("x", BEN, Deed::Book, &["A1"]);
+    assert!(answer.is_ok());
+    let told: Vec<_> = news.unwrap().changes.into_iter().map(|p| (p.seat, p.state)).collect();
+    let a1 = |state| ("A1".to_owned(), state);
+    assert!(told.starts_with(&[a1(State::Free)]) && told.ends_with(&[a1(State::Sold)]), "{told:?}");
+}
+
+#[test]
+fn an_order_is_all_or_nothing() {
+    let mut rig = rig();
+    assert!(rig.new_order(ADA, Deed::Book, &["A2"]).is_ok());
+    let no = rig.new_order(BEN, Deed::Book, &["A1", "A2", "A3"]);
+    assert_eq!(no, Err(No::Taken { seats: seats(&["A2"]) }));
+    assert_eq!(rig.taken().len(), 1);
+    let no = rig.new_order(BEN, Deed::Book, &["A1", "Z1"]);
+    assert_eq!(no, Err(No::NoSuchSeat { seats: seats(&["Z1"]) }));
+    assert_eq!(rig.taken().len(), 1);
+}
+
+#[test]
+fn the_same_number_is_told_the_same_and_nothing_is_done_twice() {
+    let mut rig = rig();
+    let first = rig.order("7", ADA, Deed::Book, &["A1"]);
+    assert_eq!(first.news.as_ref().map(|news| news.version), Some(1));
+    assert!(rig.new_order(ADA, Deed::Cancel, &["A1"]).is_ok());
+    // It comes again, late: the seat was given back since, and is not bought anew.
+    let again = rig.order("7", ADA, Deed::Book, &["A1"]);
+    assert_eq!((again.answer, again.news), (first.answer, None));
+    assert_eq!(rig.taken(), []);
+    // The number is the buyer's own: another one may have the same.
+    assert!(rig.order("7", BEN, Deed::Book, &["A1"]).news.is_some());
+    rig.ledger.forget(rig.now).unwrap();
+    assert_eq!(rig.order("7", BEN, Deed::Book, &["A1"]).news, None);
+}
+
+#[test]
+fn without_seats_an_order_is_about_all_of_the_buyers_own() {
+    let mut rig = rig();
+    assert_eq!(rig.new_order(ADA, Deed::Book, &[]), Err(No::Nothing));
+    assert!(rig.new_order(ADA, Deed::Hold, &["A1", "A2"]).is_ok());
+    assert!(rig.new_order(BEN, Deed::Book, &["A3"]).is_ok());
+    assert_eq!(rig.new_order(ADA, Deed::Book, &[]), Ok(seats(&["A1", "A2"])));
+    assert_eq!(rig.new_order(ADA, Deed::Cancel, &[]), Ok(seats(&["A1", "A2"])));
+    assert_eq!(rig.taken(), [("A3".to_owned(), State::Sold)]);
+}
+
+#[test]
+fn nobody_holds_the_whole_house_and_holding_again_is_no_more_seats() {
+    let mut rig = rig();
+    assert!(rig.new_order(ADA, Deed::Hold, &["A1", "A2", "A3"]).is_ok());
+    assert!(rig.new_order(ADA, Deed::Hold, &["A3", "A1"]).is_ok());
+    assert_eq!(rig.new_order(ADA, Deed::Hold, &["A4"]), Err(No::TooMany { most: 3 }));
+    assert_eq!(rig.new_order(ADA, Deed::Book, &["A3"]), Ok(seats(&["A3"])));
+    assert!(rig.new_order(ADA, Deed::Hold, &["A4"]).is_ok());
+}
+
+#[test]
+fn each_change_has_the_next_number_and_a_refusal_has_none() {
+    let mut rig = rig();
+    let mut version = |buyer, deed, seat| {
+        rig.orders += 1;
+        let number = rig.orders.to_string();
+        rig.order(&number, buyer, deed, &[seat]).news.map(|news| news.version)
+    };
+    assert_eq!(version(ADA, Deed::Hold, "A1"), Some(1));
+    assert_eq!(version(BEN, Deed::Book, "A1"), None);
+    assert_eq!(version(ADA, Deed::Book, "A1"), Some(2));
+    assert_eq!(version(ADA, Deed::Book, "A1"), None, "it was hers");
+    assert_eq!(version(ADA, Deed::Cancel, "A1"), Some(3));
+    assert_eq!(rig.ledger.version("hamlet"), Ok(3));
+}
+
+#[test]
+fn what_was_sold_is_there_after_a_restart_and_only_one_office_has_it() {
+    let (path, mut rig) = (file("restart"), rig());
+    rig.ledger = Ledger::open(&path, OFFICE).unwrap();
+    assert!(rig.new_order(ADA, Deed::Book, &["A1"]).is_ok());
+    assert!(matches!(Ledger::open(&path, OFFICE), Err(OpenError::InUse)));
+    rig.ledger = Ledger::open(Path::new(":memory:"), OFFICE).unwrap();
+    assert!(matches!(Ledger::open(&path, BEN), Err(OpenError::OfAnother(_))));
+    rig.ledger = Ledger::open(&path, OFFICE).unwrap();
+    assert_eq!(rig.taken(), [("A1".to_owned(), State::Sold)]);
+    assert_eq!(rig.order("1", ADA, Deed::Book, &["A1"]).news, None, "its answer is remembered");
+    assert_eq!(rig.ledger.version("hamlet"), Ok(1));
+}

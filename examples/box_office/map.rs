@@ -1,0 +1,235 @@
+//! What a viewer knows of one night, change by change, and the picture of it.
+
+use std::collections::BTreeMap;
+
+use cooee::Escaped;
+
+use crate::seating::Seating;
+use crate::words::{News, Night, Place, Snapshot, State};
+
+/// The seats of one night.
+#[derive(Clone, Debug)]
+pub(crate) struct Map {
+    pub(crate) night: Night,
+    pub(crate) title: String,
+    pub(crate) seating: Seating,
+    /// The number of the show's last change that is in it.
+    pub(crate) version: i64,
+    /// The seats that are not free.
+    taken: BTreeMap<String, Place>,
+}
+
+/// What a change was to the map.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It came next; these seats of this night have changed.
+    Next(Vec<Place>),
+    /// It was known.
+    Known,
+    /// Something before it is missing: only the whole map helps.
+    Gap,
+}
+
+impl Map {
+    /// The map as the office gives it; `None` if it draws no seats that can be read.
+    pub(crate) fn new(night: Night, from: Snapshot) -> Option<Self> {
+        let seating = Seating::parse(&from.seating).ok()?;
+        let taken = from.taken.into_iter().map(|place| (place.seat.clone(), place)).collect();
+        Some(Self { night, title: from.title, seating, version: from.version, taken })
+    }
+
+    /// Takes in what was said in the show's channel.
+    pub(crate) fn apply(&mut self, news: &News) -> Step {
+        if news.version <= self.version {
+            return Step::Known;
+        }
+        if news.version > self.version + 1 || news.changes.is_empty() {
+            return Step::Gap;
+        }
+        self.version = news.version;
+        let here = |place: &&Place| place.date == self.night.date;
+        let changed: Vec<Place> = news.changes.iter().filter(here).cloned().collect();
+        for place in &changed {
+            self.set(place.clone());
+        }
+        Step::Next(changed)
+    }
+
+    /// Becomes the newer map; which seats have changed by that.
+    pub(crate) fn replace(&mut self, newer: Self) -> Vec<Place> {
+        let seats: Vec<String> = newer.seating.seats().map(str::to_owned).collect();
+        let changed = seats.iter().filter(|seat| self.place(seat) != newer.place(seat));
+        let changed = changed.map(|seat| newer.place(seat)).collect();
+        *self = newer;
+        changed
+    }
+
+    fn set(&mut self, place: Place) {
+        match place.state {
+            State::Free => drop(self.taken.remove(&place.seat)),
+            State::Held | State::Sold => drop(self.taken.insert(place.seat.clone(), place)),
+        }
+    }
+
+    /// What a seat is.
+    pub(crate) fn place(&self, seat: &str) -> Place {
+        self.taken.get(seat).cloned().unwrap_or_else(|| Place {
+            date: self.night.date.clone(),
+            seat: seat.to_owned(),
+            state: State::Free,
+            mark: String::new(),
+        })
+    }
+
+    /// The picture, line by line: a free seat is its number, so that people see what to type. `mine`
+    /// is the mark of who looks.
+    pub(crate) fn picture(&self, mine: &str, colour: bool) -> Vec<String> {
+        let widest = self.seating.rows.iter().map(|row| row.places.len()).max().unwrap_or(0);
+        let (show, date) = (&self.night.show, &self.night.date);
+        let heading = format!("{}  ({show}) on {date}", Escaped::of(&self.title));
+        let mut lines = vec![heading, String::new()];
+        lines.push(format!("    {:─^width$}", " stage ", width = (widest * 3).max(9)));
+        let mut counts = [0; Look::ALL.len()];
+        for row in &self.seating.rows {
+            let mut line = format!("{:<3} ", row.name);
+            for seat in &row.places {
+                let Some(seat) = seat else {
+                    line.push_str("   ");
+                    continue;
+                };
+                let look = Look::of(&self.place(seat), mine);
+                counts[look as usize] += 1;
+                line.push_str(&look.draw(seat.trim_start_matches(row.name.as_str()), colour));
+            }
+            lines.push(line.trim_end().to_owned());
+        }
+        let legend = Look::ALL.into_iter().zip(counts);
+        let legend: Vec<String> = legend
+            .filter(|(look, count)| *count > 0 || *look == Look::Free)
+            .map(|(look, count)| {
+                format!("{} {} {count}", look.draw("n", colour).trim(), look.word())
+            })
+            .collect();
+        lines.extend([String::new(), legend.join("   ")]);
+        lines
+    }
+}
+
+/// How a seat looks to somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    Free,
+    Held,
+    Sold,
+    Mine,
+    HeldByMe,
+}
+
+impl Look {
+    const ALL: [Self; 5] = [Self::Free, Self::Held, Self::Sold, Self::Mine, Self::HeldByMe];
+
+    fn of(place: &Place, mine: &str) -> Self {
+        let is_mine = !mine.is_empty() && place.mark == mine;
+        match (place.state, is_mine) {
+            (State::Free, _) => Self::Free,
+            (State::Held, false) => Self::Held,
+            (State::Sold, false) => Self::Sold,
+            (State::Held, true) => Self::HeldByMe,
+            (State::Sold, true) => Self::Mine,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Held => "held",
+            Self::Sold => "sold",
+            Self::Mine => "yours",
+            Self::HeldByMe => "held by you",
+        }
+    }
+
+    /// Three columns wide, and told apart without colours as well.
+    fn draw(self, number: &str, colour: bool) -> String {
+        let (text, paint) = match self {
+            Self::Free => (number.to_owned(), "32"),
+            Self::Held => ("░░".to_owned(), "33"),
+            Self::Sold => ("██".to_owned(), "90"),
+            Self::Mine => (format!("*{number}"), "1;36"),
+            Self::HeldByMe => (format!("+{number}"), "1;33"),
+        };
+        let text = format!("{text:>3}");
+        if colour { format!("\x1b[{paint}m{text}\x1b[0m") } else { text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(seat: &str, state: State, mark: &str) -> Place {
+        Place { date: "today".into(), seat: seat.into(), state, mark: mark.into() }
+    }
+
+    fn map(version: i64, taken: &[Place]) -> Map {
+        let night = Night { show: "hamlet".into(), date: "today".into() };
+        let seating = "A oo oo\nB  ooo".to_owned();
+        Map::new(
+            night,
+            Snapshot { title: "Hamlet".into(), seating, version, taken: taken.to_vec() },
+        )
+        .unwrap()
+    }
+
+    fn news(version: i64, changes: &[Place]) -> News {
+        News { show: "hamlet".into(), version, changes: changes.to_vec() }
+    }
+
+    #[test]
+    fn changes_count_in_order_once_and_a_missing_one_is_noticed() {
+        let mut map = map(3, &[]);
+        let sold = [place("A1", State::Sold, "x")];
+        assert_eq!(map.apply(&news(3, &sold)), Step::Known);
+        assert_eq!(map.apply(&news(5, &sold)), Step::Gap);
+        assert_eq!(map.place("A1").state, State::Free);
+        assert_eq!(map.apply(&news(4, &sold)), Step::Next(sold.to_vec()));
+        assert_eq!(map.apply(&news(4, &[])), Step::Known, "nothing has changed since");
+        assert_eq!(map.apply(&news(5, &[])), Step::Gap, "the last change was missed");
+        let other = Place { date: "tomorrow".into(), ..place("A2", State::Sold, "x") };
+        assert_eq!(map.apply(&news(5, &[other])), Step::Next(Vec::new()));
+        assert_eq!((map.version, map.place("A2").state), (5, State::Free));
+    }
+
+    #[test]
+    fn what_a_newer_map_changes_is_told_seat_by_seat() {
+        let (kept, bought) = (place("A1", State::Sold, "x"), place("B2", State::Sold, "y"));
+        let mut old = map(3, &[kept.clone(), place("A2", State::Held, "x")]);
+        let changed = old.replace(map(9, &[kept, bought.clone()]));
+        assert_eq!(changed, [place("A2", State::Free, ""), bought]);
+        assert_eq!(old.version, 9);
+    }
+
+    #[test]
+    fn the_picture_shows_free_seats_by_number_and_ones_own() {
+        let taken = [
+            place("A1", State::Sold, "x"),
+            place("A3", State::Held, "x"),
+            place("A4", State::Sold, "me"),
+            place("B3", State::Held, "me"),
+        ];
+        let picture = map(1, &taken).picture("me", false);
+        assert_eq!(
+            picture,
+            [
+                "Hamlet  (hamlet) on today",
+                "",
+                "    ──── stage ────",
+                "A    ██  2    ░░ *4",
+                "B        1  2 +3",
+                "",
+                "n free 3   ░░ held 1   ██ sold 1   *n yours 1   +n held by you 1",
+            ]
+        );
+        assert!(map(1, &taken).picture("me", true)[3].contains("\x1b[1;36m *4\x1b[0m"));
+    }
+}

@@ -1,0 +1,116 @@
+//! `seats`: the map of one night, once or live.
+//!
+//! A live map is the office's own map (asked for) and every change since (said to all), in the order
+//! of their numbers. cooee repairs what the network loses; but a viewer may come late, or the office be
+//! killed between writing a change down and saying it. So whenever a number is missing, and whenever the
+//! office has been silent for too long, the whole map is asked for again. Nothing else is needed to
+//! be right in the end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use cooee::{Event, Message, Node, Notice, Options};
+
+use crate::args::{Globals, Seats};
+use crate::desk::Desk;
+use crate::failure::Failure;
+use crate::map::{Map, Step};
+use crate::screen::Screen;
+use crate::words::{News, Night, Reply, Request, channel, mark};
+
+/// How soon Ctrl-C is noticed.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The office says something at least every two seconds. Who hears nothing for so long asks.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// How long one attempt to get the whole map takes at most.
+const ATTEMPT: Duration = Duration::from_secs(1);
+
+/// Runs the command.
+pub(crate) fn seats(args: &Seats, globals: &Globals) -> Result<(), Failure> {
+    // A viewer is a node of its own, so that the buyer can buy while it looks; who the buyer is it
+    // knows without being it.
+    let mine = globals.buyer()?.id().map(|buyer| mark(&args.night, buyer)).unwrap_or_default();
+    let mut screen = Screen::new(globals.json, args.watch, mine);
+    if args.watch {
+        return watch(&args.night, globals, &mut screen);
+    }
+    let (node, _) = Node::start(Options { visitor: true, ..globals.node("viewer") })?;
+    let mut desk = Desk::of(&node, &args.night.show, globals.office)?;
+    screen.map(&fetch(&mut desk, &args.night, globals.wait)?)
+}
+
+fn watch(night: &Night, globals: &Globals, screen: &mut Screen) -> Result<(), Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let registered = signal_hook::flag::register(signal, Arc::clone(&stop));
+        registered.map_err(|error| Failure::Refused(format!("signals: {error}")))?;
+    }
+    // Listening before asking: what is said meanwhile waits, and is applied to the map afterwards.
+    let channels = channel(&night.show).into_iter().collect();
+    let (node, notices) = Node::start(Options { channels, ..globals.node("viewer") })?;
+    let mut desk = Desk::of(&node, &night.show, globals.office)?;
+    let mut map = fetch(&mut desk, night, globals.wait)?;
+    screen.map(&map)?;
+
+    let (mut heard, mut here, mut gap) = (Instant::now(), true, false);
+    while !stop.load(Ordering::Relaxed) {
+        let step = match notices.next(TICK)? {
+            Some(Notice::Event(Event::Message(message))) => {
+                news(&message, &desk, night).map(|news| map.apply(&news))
+            }
+            Some(Notice::Missed(_)) => Some(Step::Gap),
+            _ => None,
+        };
+        match step {
+            Some(Step::Next(changes)) => {
+                heard = Instant::now();
+                screen.changes(&map, &changes)?;
+            }
+            Some(Step::Known) => heard = Instant::now(),
+            Some(Step::Gap) => gap = true,
+            None => {}
+        }
+        if !gap && heard.elapsed() < SILENCE {
+            continue;
+        }
+        let was_here = here;
+        match fetch(&mut desk, night, ATTEMPT) {
+            Ok(newer) => {
+                (heard, here, gap) = (Instant::now(), true, false);
+                let changes = map.replace(newer);
+                screen.changes(&map, &changes)?;
+            }
+            Err(Failure::No(_)) => here = false,
+            Err(failure) => return Err(failure),
+        }
+        if here != was_here {
+            screen.office(&map, here)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a message says, if it is the office's own word on this show.
+fn news(message: &Message, desk: &Desk<'_>, night: &Night) -> Option<News> {
+    if !message.verified || message.from != desk.office() {
+        return None;
+    }
+    let news: News = message.data.as_ref()?.read().ok()?;
+    (news.show == night.show).then_some(news)
+}
+
+/// The whole map, from the office.
+fn fetch(desk: &mut Desk<'_>, night: &Night, wait: Duration) -> Result<Map, Failure> {
+    match desk.ask(&Request::Seats(night.clone()), wait)? {
+        Reply::Seats(snapshot) => Map::new(night.clone(), snapshot).ok_or_else(|| {
+            Failure::Refused("the office's map can't be read: is it of this version?".to_owned())
+        }),
+        Reply::No(why) => Err(Failure::Usage(why.to_string())),
+        Reply::Shows(_) | Reply::Done(_) => {
+            Err(Failure::Refused("the office answered something else than was asked".to_owned()))
+        }
+    }
+}
