@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::words::{Reply, Request, channel, say};
 
 /// An answer that takes longer has probably been lost together with the office that owed it.
-const ONE_TRY: Duration = Duration::from_millis(1_500);
+const ONE_TRY: Duration = Duration::from_secs(1);
 
 /// Between one try and the next.
 const PAUSE: Duration = Duration::from_millis(50);

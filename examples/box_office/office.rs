@@ -6,6 +6,7 @@
 //! courtesy to people who make mistakes: whoever is about to start a second office is told so.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +33,9 @@ const TIDY: Duration = Duration::from_secs(3_600);
 
 /// How long to look around for another office before starting.
 const LOOK: Duration = Duration::from_secs(3);
+
+/// How long an office that has found its copy stays to be found by it.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// An order's number is no longer than this.
 const NUMBER: usize = 64;
@@ -174,17 +178,25 @@ impl Office {
                 Some(Notice::Event(Event::Question(question))) => self.answer(&question)?,
                 Some(Notice::Event(Event::Joined(peer) | Event::Status(peer))) => self.meet(&peer),
                 Some(Notice::Event(Event::Cloned { addr, .. })) => {
-                    return Err(Failure::Refused(format!(
-                        "closed, so that nothing is sold twice: an office with this very key runs at \
-                         {}, from a copy of this one's folder; see which sold what, keep one folder",
-                        addr.ip()
-                    )));
+                    return self.close_beside_a_copy(notices, addr.ip());
                 }
                 Some(_) => {}
                 None => self.end_holds()?,
             }
         }
         Ok(()) // the node says goodbye when it is dropped
+    }
+
+    /// Another office has this one's key, so it comes from a copy of this one's folder. Nothing is sold
+    /// any more; the node stays for a moment, so that the other one finds the same and closes, too.
+    fn close_beside_a_copy(&self, notices: &Notices, at: IpAddr) -> Result<(), Failure> {
+        self.node.set_answering(false)?;
+        let until = Instant::now() + FAREWELL;
+        while notices.next(until.saturating_duration_since(Instant::now()))?.is_some() {}
+        Err(Failure::Refused(format!(
+            "closed, so that nothing is sold twice: an office with this very key runs at {at}, from a copy \
+             of this one's folder; compare what both have sold, and keep one folder"
+        )))
     }
 
     /// Somebody asks. What an order has changed is on the disk before anyone hears of it; if it can't

@@ -156,6 +156,14 @@ impl Asked {
         }
     }
 
+    /// The questions that this peer has taken in, and not answered in full.
+    pub(crate) fn taken_in_by(&self, id: NodeId) -> Vec<u64> {
+        let is_in = |question: &Question| {
+            question.targets.get(&id).is_some_and(|target| target.step == Step::Arrived)
+        };
+        self.open.iter().filter(|(_, question)| is_in(question)).map(|(&n, _)| n).collect()
+    }
+
     /// An answer has come: the ticket of the question, and how long it took. `None` if nobody waits
     /// for it.
     pub(crate) fn answer(
@@ -296,6 +304,15 @@ mod tests {
         assert_eq!(asked.next(), Instant::ZERO);
         asked.forget(1);
         assert_eq!((asked.next(), asked.open.len()), (Instant::NEVER, 0));
+    }
+
+    #[test]
+    fn only_what_a_peer_has_taken_in_is_lost_with_its_run() {
+        let mut asked = asked(2);
+        asked.sent(7, id(0), 5, Instant::ZERO);
+        assert_eq!(asked.taken_in_by(id(0)), [], "it is on its way, and goes to the next run");
+        asked.set(7, id(0), Step::Arrived, Instant::NEVER);
+        assert_eq!((asked.taken_in_by(id(0)), asked.taken_in_by(id(1))), (vec![7], vec![]));
     }
 
     #[test]

@@ -120,6 +120,13 @@ impl Engine {
         }
     }
 
+    /// A peer has started again: what its last run had taken in, the new one will not answer.
+    pub(super) fn lose_taken_in(&mut self, id: NodeId) {
+        for number in self.asked.taken_in_by(id) {
+            self.end_asked(number, id, AnswerEnd::Lost(TellError::Unanswered));
+        }
+    }
+
     /// Forgets what was asked too long ago, by this node or by others.
     pub(super) fn expire_questions(&mut self) {
         for (number, id) in self.asked.overdue(self.now) {

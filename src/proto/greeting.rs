@@ -64,6 +64,9 @@ impl Engine {
             given_token(presence).is_some() && known.is_none_or(|p| p.token().is_none());
         let news = self.learn(arrival, presence);
         self.confirm(arrival, presence);
+        if news.restarted {
+            self.lose_taken_in(presence.from.id);
+        }
         self.end_check_by_announcement(presence, news.restarted);
         let met = news.joined;
         let returned = met || news.recovered;

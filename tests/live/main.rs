@@ -17,6 +17,7 @@ mod running;
 mod agent;
 mod agent_service;
 mod asking;
+mod box_office;
 mod channels;
 mod confirming;
 mod control;
