@@ -13,8 +13,9 @@ use cooee::{NoAnswer, Node, NodeId};
 use crate::failure::Failure;
 use crate::words::{Reply, Request, channel, say};
 
-/// An answer that takes longer has probably been lost together with the office that owed it.
-const ONE_TRY: Duration = Duration::from_secs(1);
+/// An answer that takes longer has probably been lost together with the office that owed it; or else
+/// the office has much to do, so each further try waits twice as long.
+const FIRST_TRY: Duration = Duration::from_secs(1);
 
 /// Between one try and the next.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -45,13 +46,12 @@ impl<'a> Desk<'a> {
         let until = Instant::now() + wait;
         let question = say("for the box office".to_owned(), request);
         let question = question.map_err(|error| Failure::Usage(format!("the request: {error}")))?;
-        let mut last = None;
+        let (mut last, mut patience) = (None, FIRST_TRY);
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let Some(office) = self.find(left)? else {
-                return Err(self.nobody(wait, last.as_ref()));
-            };
-            match self.node.ask_one(office, question.clone(), ONE_TRY.min(left)) {
+            let office = self.find(left)?.filter(|_| !left.is_zero());
+            let Some(office) = office else { return Err(self.nobody(wait, last.as_ref())) };
+            match self.node.ask_one(office, question.clone(), patience.min(left)) {
                 Ok(answer) => {
                     let data = answer.data.ok_or_else(|| not_understood(&"it is empty"))?;
                     return data.read().map_err(|error| not_understood(&error));
@@ -61,6 +61,7 @@ impl<'a> Desk<'a> {
                 // Whether the office has done it is not known: it is asked again.
                 Err(error) => last = Some(error),
             }
+            patience *= 2;
             thread::sleep(PAUSE.min(until.saturating_duration_since(Instant::now())));
         }
     }

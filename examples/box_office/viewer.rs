@@ -26,7 +26,7 @@ const TICK: Duration = Duration::from_millis(100);
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// How long one attempt to get the whole map takes at most.
-const ATTEMPT: Duration = Duration::from_secs(1);
+const ATTEMPT: Duration = Duration::from_secs(2);
 
 /// Runs the command.
 pub(crate) fn seats(args: &Seats, globals: &Globals) -> Result<(), Failure> {
