@@ -118,6 +118,11 @@
 //! let library = found.ok_or("there is no library here")?.id;
 //! let answer = reader.ask_one(library, "Emma", patience)?;
 //! assert_eq!(answer.text.raw(), "on the shelf");
+//!
+//! // Everyone at once; who does not answer is not among the answers.
+//! let everyone = reader.peers()?.into_iter().map(|peer| peer.id).collect();
+//! let answers = reader.ask_many(everyone, "Emma", patience)?;
+//! assert_eq!(answers.len(), 1);
 //! # reader.ask_one(library, "?", patience)?;
 //! # desk.join().unwrap();
 //! # Ok(())

@@ -133,10 +133,10 @@ impl Globals {
 /// A name that is part of a file's.
 fn name(text: &str) -> Result<String, String> {
     let is_good = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
-    match text.chars().all(is_good) && (1..=32).contains(&text.len()) {
-        true => Ok(text.to_owned()),
-        false => Err("use up to 32 letters, digits, - and _".to_owned()),
+    if text.chars().all(is_good) && (1..=32).contains(&text.len()) {
+        return Ok(text.to_owned());
     }
+    Err("use up to 32 letters, digits, - and _".to_owned())
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

@@ -73,10 +73,8 @@ pub(crate) fn order(deed: Deed, order: &args::Order, globals: &Globals) -> Resul
         show(&order, reply, begun.elapsed(), globals.json)
     };
     if order.seats != ["-"] {
-        return match put(order.seats.clone())? {
-            true => Ok(()),
-            false => Err(Failure::Answered),
-        };
+        let done = put(order.seats.clone())?;
+        return if done { Ok(()) } else { Err(Failure::Answered) };
     }
     let mut all = true;
     for line in io::stdin().lock().lines() {

@@ -50,7 +50,7 @@ impl<'a> Desk<'a> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let office = self.find(left)?.filter(|_| !left.is_zero());
-            let Some(office) = office else { return Err(self.nobody(wait, last.as_ref())) };
+            let Some(office) = office else { return Err(nobody(wait, last.as_ref())) };
             match self.node.ask_one(office, question.clone(), patience.min(left)) {
                 Ok(answer) => {
                     let data = answer.data.ok_or_else(|| not_understood(&"it is empty"))?;
@@ -84,16 +84,16 @@ impl<'a> Desk<'a> {
         self.office = self.office.or(found);
         Ok(found)
     }
+}
 
-    fn nobody(&self, wait: Duration, last: Option<&NoAnswer>) -> Failure {
-        let wait = duration::show(wait);
-        Failure::No(match last {
-            Some(why) => format!("the office did not answer within {wait} ({why}); ask again"),
-            None => format!(
-                "no office that sells this was found within {wait}; `box_office shows` lists what is sold"
-            ),
-        })
-    }
+fn nobody(wait: Duration, last: Option<&NoAnswer>) -> Failure {
+    let wait = duration::show(wait);
+    Failure::No(match last {
+        Some(why) => format!("the office did not answer within {wait} ({why})"),
+        None => format!(
+            "no office that sells this was found within {wait}; `box_office shows` lists what is sold"
+        ),
+    })
 }
 
 fn not_understood(why: &dyn std::fmt::Display) -> Failure {

@@ -218,7 +218,7 @@ impl OneNight<'_> {
             .cloned()
             .collect();
         if !unknown.is_empty() {
-            return Ok(Err(No::NoSuchSeat { seats: unknown }));
+            return Ok(Err(No::UnknownSeat { seats: unknown }));
         }
         let mut seats = order.seats.clone();
         if seats.is_empty() {
@@ -266,7 +266,7 @@ impl OneNight<'_> {
         let mut changes = Vec::new();
         for seat in &done.seats {
             let buyer = self.buyer.to_string();
-            let (state, changed) = match deed {
+            let (state, rows) = match deed {
                 Deed::Cancel => {
                     let mut give = self.change.prepare_cached(give)?;
                     (State::Free, give.execute(params![show, date, seat, buyer])?)
@@ -280,7 +280,7 @@ impl OneNight<'_> {
             };
             let mark = mark(self.night, self.buyer);
             let place = Place { date: date.clone(), seat: seat.clone(), state, mark };
-            match (changed, state) {
+            match (rows, state) {
                 (0, _) => {} // bought before
                 (_, State::Free) => changes.push(free(place.date, place.seat)),
                 _ => changes.push(place),

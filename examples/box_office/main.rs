@@ -12,7 +12,7 @@
 //! - `viewer`: `seats`, with `--watch` live, and right after any loss
 //! - `map`: what a viewer knows, and the picture of it; `screen`: how that gets on a terminal
 //! - `plan`: the file that says what is sold; `seating`: its picture of the seats
-//! - `args`, `failure`: what was typed, and how a command ends
+//! - `args`, `stop`, `failure`: what was typed, and how a command ends
 //!
 //! ```text
 //!  buyer ──question (to the office alone, encrypted)──▶ office ──▶ ledger: commit
@@ -32,6 +32,7 @@ mod office;
 mod plan;
 mod screen;
 mod seating;
+mod stop;
 mod viewer;
 mod words;
 

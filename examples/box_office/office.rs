@@ -8,8 +8,6 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cooee::{Event, Node, NodeId, Notice, Notices, Options, PeerInfo, Question};
@@ -19,6 +17,7 @@ use crate::args::{Globals, Serve};
 use crate::failure::{Failure, note, print};
 use crate::ledger::{Ledger, OpenError, Outcome};
 use crate::plan::{Plan, Show};
+use crate::stop::Stop;
 use crate::words::{News, Night, No, Order, Reply, Request, Snapshot, State, channel, say};
 
 /// How soon a signal or the end of a hold is noticed.
@@ -55,7 +54,7 @@ pub(crate) fn serve(args: &Serve, globals: &Globals) -> Result<(), Failure> {
     let id = options.id()?;
     must_be_named(&plan, id, args, &folder)?;
     let ledger = open(&folder.join("ledger.db"), id)?;
-    let stop = signals()?;
+    let stop = Stop::on_signals()?;
     look_for_rivals(&plan, id, globals)?;
 
     let (node, notices) = Node::start(options)?;
@@ -91,15 +90,6 @@ fn open(path: &Path, id: NodeId) -> Result<Ledger, Failure> {
             OpenError::Database(_) => Failure::Refused(text),
         }
     })
-}
-
-fn signals() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        let registered = signal_hook::flag::register(signal, Arc::clone(&stop));
-        registered.map_err(|error| Failure::Refused(format!("signals: {error}")))?;
-    }
-    Ok(stop)
 }
 
 /// Whether somebody on the LAN sells one of these shows already: another office, or this very one
@@ -162,9 +152,9 @@ impl Office {
         print(format_args!("the office {id} sells {}; Ctrl-C closes it", shows.join(", ")))
     }
 
-    fn run(&mut self, notices: &Notices, stop: &AtomicBool) -> Result<(), Failure> {
+    fn run(&mut self, notices: &Notices, stop: &Stop) -> Result<(), Failure> {
         let (mut repeat, mut tidy) = (Instant::now(), Instant::now());
-        while !stop.load(Ordering::Relaxed) {
+        while !stop.is_wanted() {
             let now = Instant::now();
             if now >= tidy {
                 tidy = now + TIDY;

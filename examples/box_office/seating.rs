@@ -32,7 +32,9 @@ impl Seating {
         let margin =
             rows.iter().map(|row| row.places.iter().take_while(|seat| seat.is_none()).count());
         let margin = margin.min().unwrap_or(0);
-        rows.iter_mut().for_each(|row| drop(row.places.drain(..margin)));
+        for row in &mut rows {
+            row.places.drain(..margin);
+        }
         let seating = Self { rows };
         let names: BTreeSet<&str> = seating.rows.iter().map(|row| row.name.as_str()).collect();
         match seating.seats().count() {
@@ -97,7 +99,8 @@ mod tests {
             let error = Seating::parse(picture).unwrap_err();
             assert!(error.contains(says), "{picture}: {error}");
         }
-        let large: String = ('A'..='Z').map(|c| format!("{c} {}\n", "o".repeat(40))).collect();
-        assert!(Seating::parse(&large).unwrap_err().contains("at most 600"));
+        let row = "o".repeat(40);
+        let rows: Vec<String> = ('A'..='Z').map(|name| format!("{name} {row}")).collect();
+        assert!(Seating::parse(&rows.join("\n")).unwrap_err().contains("at most 600"));
     }
 }

@@ -6,8 +6,6 @@
 //! office has been silent for too long, the whole map is asked for again. Nothing else is needed to
 //! be right in the end.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cooee::{Event, Message, Node, Notice, Options};
@@ -17,6 +15,7 @@ use crate::desk::Desk;
 use crate::failure::Failure;
 use crate::map::{Map, Step};
 use crate::screen::Screen;
+use crate::stop::Stop;
 use crate::words::{News, Night, Reply, Request, channel, mark};
 
 /// How soon Ctrl-C is noticed.
@@ -43,11 +42,7 @@ pub(crate) fn seats(args: &Seats, globals: &Globals) -> Result<(), Failure> {
 }
 
 fn watch(night: &Night, globals: &Globals, screen: &mut Screen) -> Result<(), Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        let registered = signal_hook::flag::register(signal, Arc::clone(&stop));
-        registered.map_err(|error| Failure::Refused(format!("signals: {error}")))?;
-    }
+    let end = Stop::on_signals()?;
     // Listening before asking: what is said meanwhile waits, and is applied to the map afterwards.
     let channels = channel(&night.show).into_iter().collect();
     let (node, notices) = Node::start(Options { channels, ..globals.node("viewer") })?;
@@ -56,7 +51,7 @@ fn watch(night: &Night, globals: &Globals, screen: &mut Screen) -> Result<(), Fa
     screen.map(&map)?;
 
     let (mut heard, mut here, mut gap) = (Instant::now(), true, false);
-    while !stop.load(Ordering::Relaxed) {
+    while !end.is_wanted() {
         let step = match notices.next(TICK)? {
             Some(Notice::Event(Event::Message(message))) => {
                 news(&message, &desk, night).map(|news| map.apply(&news))

@@ -95,7 +95,7 @@ pub(crate) enum No {
     #[error("there is no such show or date here; `box_office shows` lists them")]
     NotOn,
     #[error("there is no seat {}; `box_office seats` shows those that there are", .seats.join(", "))]
-    NoSuchSeat { seats: Vec<String> },
+    UnknownSeat { seats: Vec<String> },
     #[error("somebody else has {}; `box_office seats` shows what is free", .seats.join(", "))]
     Taken { seats: Vec<String> },
     #[error("{} is not yours", .seats.join(", "))]
@@ -148,7 +148,7 @@ impl State {
 /// nobody can tell from what is said to all who goes where with whom. (Who knows a buyer's id can.)
 pub(crate) fn mark(night: &Night, buyer: NodeId) -> String {
     let text = format!("{}\n{}\n{buyer}", night.show, night.date);
-    Sha256::digest(text).iter().take(5).map(|byte| format!("{byte:02x}")).collect()
+    data_encoding::HEXLOWER.encode(&Sha256::digest(text)[..5])
 }
 
 /// The name of a show's channel, and of the service by which the office is found that sells it.

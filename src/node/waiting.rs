@@ -75,14 +75,11 @@ impl Node {
         wait: Duration,
     ) -> Result<Answer, NoAnswer> {
         let asking = Asking::put(self, vec![to], what.into())?;
-        let until = until(wait);
-        loop {
-            match asking.next(until)? {
-                Some(Heard::Answer(answer)) => return Ok(answer),
-                Some(Heard::End(_, AnswerEnd::Lost(why))) => return Err(NoAnswer::Lost(why)),
-                Some(Heard::End(..)) => return Err(NoAnswer::Nobody),
-                None => return Err(NoAnswer::Late(wait)),
-            }
+        match asking.next(until(wait))? {
+            Some(Heard::Answer(answer)) => Ok(answer),
+            Some(Heard::End(_, AnswerEnd::Lost(why))) => Err(NoAnswer::Lost(why)),
+            Some(Heard::End(..)) => Err(NoAnswer::Nobody),
+            None => Err(NoAnswer::Late(wait)),
         }
     }
 

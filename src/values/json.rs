@@ -44,7 +44,7 @@ impl Json {
     /// It can't be written as JSON, or is too long or too deep.
     pub fn of(value: &impl Serialize) -> Result<Self, JsonError> {
         let raw = serde_json::value::to_raw_value(value);
-        Self::from_raw(&*raw.map_err(|e| JsonError::Syntax(e.to_string()))?)
+        Self::from_raw(&raw.map_err(|e| JsonError::Syntax(e.to_string()))?)
     }
 
     /// The JSON as a value of the program's own.

@@ -111,7 +111,7 @@ fn an_order_is_all_or_nothing() {
     assert_eq!(no, Err(No::Taken { seats: seats(&["A2"]) }));
     assert_eq!(rig.taken().len(), 1);
     let no = rig.new_order(BEN, Deed::Book, &["A1", "Z1"]);
-    assert_eq!(no, Err(No::NoSuchSeat { seats: seats(&["Z1"]) }));
+    assert_eq!(no, Err(No::UnknownSeat { seats: seats(&["Z1"]) }));
     assert_eq!(rig.taken().len(), 1);
 }
 
