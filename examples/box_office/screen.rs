@@ -107,7 +107,7 @@ impl Live {
         }
         self.last = map.picture(mine, colour());
         self.last.push(match self.away_since {
-            None => format!("live: change {} of {}", map.version, clock(now())),
+            None => format!("live, at change {}", map.version),
             Some(since) => format!("the office is away since {}: may be out of date", clock(since)),
         });
         // Higher than the terminal it would scroll.

@@ -310,6 +310,23 @@ fn of_two_buyers_for_one_seat_exactly_one_gets_it_and_a_hold_ends_by_itself() {
 }
 
 #[test]
+fn a_viewer_whose_cable_was_out_sees_what_was_sold_meanwhile() {
+    let lab = lab_or_skip!(3);
+    let [one, two, three] = [1, 2, 3].map(|i| lab.host(i));
+    let file = found(&one, 1, "2m", &[]);
+    let _office = open(&one, &file, &[]);
+    let viewer = watch(&two, &[]);
+    lab.lan(&["link", "2", "unplug"]);
+    viewer.wait_json("that the office is away", |v| v["event"] == "office" && v["here"] == false);
+    order(&three, "book", &["A1", "A2"]).exits(0);
+    lab.lan(&["link", "2", "up"]);
+    viewer.wait_json("that the office is back", |v| v["event"] == "office" && v["here"] == true);
+    viewer.wait_json("what was sold", |v| is_change(v, "A2", "sold"));
+    let once = run(&two, &[&["seats", "--json"], &NIGHT[..]].concat()).exits(0).json();
+    assert_eq!(once[0]["seats"]["A1"], "sold", "{once:#?}");
+}
+
+#[test]
 fn a_second_office_refuses_to_start_and_copies_that_meet_close() {
     let lab = lab_or_skip!(3);
     let [one, two, three] = [1, 2, 3].map(|i| lab.host(i));
