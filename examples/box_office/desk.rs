@@ -14,8 +14,10 @@ use crate::failure::Failure;
 use crate::words::{Reply, Request, channel, say};
 
 /// An answer that takes longer has probably been lost together with the office that owed it; or else
-/// the office has much to do, so each further try waits twice as long.
+/// the office has much to do, so further tries wait longer.
 const FIRST_TRY: Duration = Duration::from_secs(1);
+
+const LATER_TRIES: Duration = Duration::from_secs(2);
 
 /// Between one try and the next.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -61,7 +63,7 @@ impl<'a> Desk<'a> {
                 // Whether the office has done it is not known: it is asked again.
                 Err(error) => last = Some(error),
             }
-            patience *= 2;
+            patience = LATER_TRIES;
             thread::sleep(PAUSE.min(until.saturating_duration_since(Instant::now())));
         }
     }

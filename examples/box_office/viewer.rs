@@ -2,9 +2,9 @@
 //!
 //! A live map is the office's own map (asked for) and every change since (said to all), in the order
 //! of their numbers. cooee repairs what the network loses; but a viewer may come late, or the office be
-//! killed between writing a change down and saying it. So whenever a number is missing, and whenever the
-//! office has been silent for too long, the whole map is asked for again. Nothing else is needed to
-//! be right in the end.
+//! killed between writing a change down and saying it. So whenever a number is missing, whenever the
+//! office has started again, and whenever it has been silent for too long, the whole map is asked for.
+//! Nothing else is needed to be right in the end.
 
 use std::time::{Duration, Instant};
 
@@ -55,6 +55,12 @@ fn watch(night: &Night, globals: &Globals, screen: &mut Screen) -> Result<(), Fa
         let step = match notices.next(TICK)? {
             Some(Notice::Event(Event::Message(message))) => {
                 news(&message, &desk, night).map(|news| map.apply(&news))
+            }
+            // It may have been killed between writing a change down and saying it.
+            Some(Notice::Event(Event::Restarted(peer) | Event::Joined(peer)))
+                if Some(peer.id) == desk.office() =>
+            {
+                Some(Step::Gap)
             }
             Some(Notice::Missed(_)) => Some(Step::Gap),
             _ => None,

@@ -259,7 +259,8 @@ pub(crate) fn notice(notice: &Notice, clocks: Clocks) -> Option<String> {
             }
         }
         Notice::Event(
-            Event::Entry(_)
+            Event::Restarted(_)
+            | Event::Entry(_)
             | Event::Fetch { .. }
             | Event::Expecting { .. }
             | Event::Receipt { .. }

@@ -289,6 +289,7 @@ fn of_event(event: &Event) -> usize {
         | Event::Alive(one)
         | Event::Dead(one)
         | Event::Path(one)
+        | Event::Restarted(one)
         | Event::Status(one)
         | Event::Moved { peer: one, .. } => peer(one),
         Event::Renamed { peer: one, was } => peer(one) + was.raw().len(),

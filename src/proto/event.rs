@@ -141,6 +141,9 @@ pub enum Event {
         /// The address it had.
         was: SocketAddr,
     },
+    /// A peer that was not known to have gone has started again: it is there, and knows nothing any more of
+    /// what its last run was asked or had begun.
+    Restarted(PeerInfo),
     /// A peer has a new nick.
     Renamed {
         /// The peer, with its new nick.

@@ -293,11 +293,14 @@ impl Engine {
             let joined = Event::Joined(info());
             self.event(joined);
             self.announcer.newcomer(now, size, &mut self.rng);
-        } else if !news.recovered {
+        } else {
             // Nothing new, as a rule: then it costs nothing to have been told.
-            let renamed = news.was.map(|was| Event::Renamed { peer: info(), was });
-            let status = news.status.then(|| Event::Status(info()));
-            self.out.extend([renamed, status].into_iter().flatten().map(Output::Event));
+            let restarted = news.restarted.then(|| Event::Restarted(info()));
+            let was = news.was.filter(|_| !news.recovered);
+            let renamed = was.map(|was| Event::Renamed { peer: info(), was });
+            let status = (news.status && !news.recovered).then(|| Event::Status(info()));
+            let told = [restarted, renamed, status].into_iter().flatten();
+            self.out.extend(told.map(Output::Event));
         }
         if news.unasked
             && (news.joined || news.restarted)

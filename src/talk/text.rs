@@ -208,6 +208,7 @@ impl Style {
                 ),
                 Event::Message(_)
                 | Event::Said(_)
+                | Event::Restarted(_)
                 | Event::Entry(_)
                 | Event::Fetch { .. }
                 | Event::Expecting { .. }
