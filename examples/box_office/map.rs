@@ -43,7 +43,7 @@ impl Map {
         if news.version <= self.version {
             return Step::Known;
         }
-        if news.version > self.version + 1 || news.changes.is_empty() {
+        if news.version > self.version.saturating_add(1) || news.changes.is_empty() {
             return Step::Gap;
         }
         self.version = news.version;
