@@ -105,7 +105,7 @@
 //!                 "Emma" => "on the shelf",
 //!                 _ => "never heard of it",
 //!             };
-//!             if library.answer(question.number, answer, None, true).is_err() {
+//!             if library.reply(question.number, answer).is_err() {
 //!                 return;
 //!             }
 //! #           if answer == "never heard of it" { return }
@@ -129,9 +129,11 @@
 //! # }
 //! ```
 //!
-//! [`Node::ask_many`] asks everyone; [`Node::ask`] waits for nobody and has the answers come as
-//! events. [`Node::tell`] sends one peer something and tells when it is there, [`Node::confirm`] tells
-//! who has what was said, [`Node::cast`] is for readings at high rates that nobody will miss.
+//! [`Node::answer`] is for those who give several answers, [`Node::pass`] for those who have none.
+//! [`Node::ask`] waits for nobody and has the answers come as events. [`Node::tell`] sends one peer
+//! something and tells when it is there, [`Node::confirm`] tells who has what was said, [`Node::cast`]
+//! is for readings at high rates that nobody will miss. A program with a loop of its own can have a
+//! node without a thread, a [`LocalNode`].
 //!
 //! # Larger programs
 //!

@@ -210,7 +210,7 @@ impl Office {
             _ => return Ok(self.node.pass(question.number)?),
         };
         match say("from the box office".to_owned(), &reply) {
-            Ok(answer) => self.node.answer(question.number, answer, None, true)?,
+            Ok(answer) => self.node.reply(question.number, answer)?,
             Err(_) => self.node.pass(question.number)?,
         }
         news.iter().try_for_each(|news| self.tell(news))

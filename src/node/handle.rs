@@ -171,6 +171,11 @@ impl Node {
         self.command(Command::Answering(answering))
     }
 
+    /// Answers a question with this and nothing more, as most programs do.
+    pub fn reply(&self, question: u64, what: impl Into<Outgoing>) -> Result<(), Stopped> {
+        self.answer(question, what, None, true)
+    }
+
     /// Answers a question; `last`: and gives no further answer to it. `exit` is the exit code of
     /// the command that gave the answer, if one did.
     pub fn answer(

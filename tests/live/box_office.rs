@@ -322,8 +322,8 @@ fn a_viewer_whose_cable_was_out_sees_what_was_sold_meanwhile() {
     lab.lan(&["link", "2", "up"]);
     viewer.wait_json("that the office is back", |v| v["event"] == "office" && v["here"] == true);
     viewer.wait_json("what was sold", |v| is_change(v, "A2", "sold"));
-    let once = run(&two, &[&["seats", "--json"], &NIGHT[..]].concat()).exits(0).json();
-    assert_eq!(once[0]["seats"]["A1"], "sold", "{once:#?}");
+    let looked = run(&two, &[&["seats", "--json"], &NIGHT[..]].concat()).exits(0).json();
+    assert_eq!(looked[0]["seats"]["A1"], "sold", "{looked:#?}");
 }
 
 #[test]
