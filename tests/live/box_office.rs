@@ -1,5 +1,5 @@
 //! The example `box_office`: many buyers for the same seats, an office that is killed in the middle, two
-//! offices at once. `scripts/box-office` runs the large ones and prints what they take.
+//! offices at once. `scripts/box-office` runs the large ones alone and prints what they take.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -260,14 +260,12 @@ fn everyone_wants_every_seat_and_the_office_is_killed_twice_and_each_is_sold_onc
 }
 
 #[test]
-#[ignore = "large; scripts/box-office runs it"]
-fn measured_with_twenty_hosts() {
+fn of_twenty_hosts_that_want_two_hundred_seats_each_gets_what_it_is_told_it_has() {
     Rush { hosts: 20, rows: 20, loss: 10, kills: 0 }.run();
 }
 
 #[test]
-#[ignore = "large; scripts/box-office runs it"]
-fn measured_with_twenty_hosts_and_five_kills() {
+fn of_twenty_hosts_each_gets_what_it_is_told_it_has_though_the_office_is_killed_five_times() {
     Rush { hosts: 20, rows: 20, loss: 10, kills: 5 }.run();
 }
 
