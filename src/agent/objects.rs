@@ -267,6 +267,7 @@ pub(crate) fn notice(notice: &Notice, clocks: Clocks) -> Option<String> {
             | Event::Told { .. }
             | Event::NotTold { .. }
             | Event::Refused(_)
+            | Event::Bereft
             | Event::Stopped
             // Of questions and answers only those hear who ask and answer.
             | Event::Question(_)

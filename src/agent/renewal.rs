@@ -3,7 +3,8 @@
 //!
 //! Of the two the one whose run began first gives way, if its user allows it: the others take the later
 //! one for its next run, and hear only that. It ends, and is started again in the same process with a new
-//! key; history, channels and tags stay.
+//! key; history, channels and tags stay. If its user does not allow it, it is started again once the other one
+//! has gone: its next run is heard.
 
 use super::server::Server;
 
@@ -17,9 +18,17 @@ pub(crate) enum Ended {
     Stopped,
     /// To start again as another node.
     Renewed,
+    /// To start again as the same node.
+    Resumed,
 }
 
 impl Server {
+    /// The one that was heard in this one's place has gone.
+    pub(super) fn resume_identity(&mut self) {
+        self.log.warn("the other node with this identity has gone; starting again, to be heard");
+        self.ends = self.ends.or(Some(Ended::Resumed));
+    }
+
     /// The others hear only another node that has this one's identity.
     pub(super) fn renew_identity(&mut self) {
         let Some(folder) = self.folder.as_ref().filter(|_| self.configuration.renew_identity)

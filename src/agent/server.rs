@@ -437,6 +437,7 @@ impl Server {
                     self.renew_identity();
                 }
             }
+            Notice::Event(Event::Bereft) => self.resume_identity(),
             Notice::LinkDown { name, why } => self.log.warn(&format!("link {name} is down: {why}")),
             Notice::LinkUp { name } => self.log.info(&format!("link {name} is up")),
             Notice::Dropped { count, .. } => self.log.warn(&format!(

@@ -46,7 +46,7 @@ pub(super) fn serve(
         };
         match Server::start(options)?.run()? {
             Ended::Stopped => return Ok(Exit::Done),
-            Ended::Renewed => {}
+            Ended::Renewed | Ended::Resumed => {}
         }
     }
 }

@@ -302,6 +302,7 @@ fn of_event(event: &Event) -> usize {
         | Event::QuestionOver { .. }
         | Event::AnswerEnd { .. }
         | Event::Refused(_)
+        | Event::Bereft
         | Event::Stopped => 0,
     }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::engine::Engine;
 use super::event::Event;
 use super::receiving::Arrival;
+use super::timing;
 use crate::values::Instant;
 use crate::wire::{Presence, PresenceKind};
 
@@ -25,11 +26,17 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// A clone goes on announcing itself; it is reported this often.
 const REPORT_AGAIN: Duration = Duration::from_secs(60);
 
+/// A clone has gone when it was silent for so many times as long as a peer may be: a wrong guess has the two
+/// displace each other by turns.
+const HEIR_MISSED: u32 = 3;
+
 /// What is known of a possible clone.
 #[derive(Debug, Default)]
 pub(super) struct Clones {
     asked: Option<(u64, Instant)>,
     reported: Option<Instant>,
+    /// When one was heard last whose run began later, so that the others take it for this node's next run.
+    heir: Option<Instant>,
 }
 
 impl Engine {
@@ -38,6 +45,9 @@ impl Engine {
         self.counters.own += 1;
         if presence.from.epoch == self.epoch() || !self.is_authentic(arrival) {
             return;
+        }
+        if presence.from.epoch > self.epoch() && self.clones.heir.is_some() {
+            self.clones.heir = Some(self.now);
         }
         // A visitor asks nobody but by its question to all, which a clone answers as well.
         let asked = |re| {
@@ -63,8 +73,20 @@ impl Engine {
         if !self.clones.reported.is_some_and(recent) {
             self.clones.reported = Some(self.now);
             let superseded = presence.from.epoch > self.epoch();
+            if superseded {
+                self.clones.heir = Some(self.now);
+            }
             let nick = presence.profile.nick.clone();
             self.event(Event::Cloned { addr: arrival.source, nick, superseded });
+        }
+    }
+
+    /// Whoever was taken for this node's next run may have gone. This run is still heard by nobody then.
+    pub(super) fn review_clone(&mut self) {
+        let patience = timing::suspect(self.size()) * HEIR_MISSED;
+        if self.clones.heir.is_some_and(|at| self.now.since(at) > patience) {
+            (self.clones.heir, self.clones.reported) = (None, None);
+            self.event(Event::Bereft);
         }
     }
 

@@ -201,6 +201,9 @@ pub enum Event {
         /// this one no more.
         superseded: bool,
     },
+    /// The other node with this node's identity, which the others took for this one's next run, has not been heard
+    /// for long. This run is heard by nobody; the next one will be.
+    Bereft,
     /// A command could not be carried out.
     Refused(Refusal),
     /// [`Command::Stop`] is done; the engine does nothing any more.

@@ -36,6 +36,7 @@ impl Finding {
 impl Engine {
     /// Looks at every peer; returns when to look again.
     pub(super) fn review_peers(&mut self) -> Instant {
+        self.review_clone();
         let (findings, next) = self.find();
         for finding in findings {
             match finding {

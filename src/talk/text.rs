@@ -219,6 +219,7 @@ impl Style {
                 | Event::QuestionOver { .. }
                 | Event::Answer(_)
                 | Event::AnswerEnd { .. }
+                | Event::Bereft
                 | Event::Stopped => {
                     return None;
                 }

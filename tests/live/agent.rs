@@ -69,6 +69,13 @@ fn of_two_agents_with_one_identity_the_first_takes_a_new_one_if_it_may() {
             assert_ne!(id(&hosts[0]), before);
         } else {
             assert_eq!(id(&hosts[0]), before);
+            // Until the other one has gone, whom all take for its next run, it is heard by nobody.
+            second.kill();
+            first.wait_for_complaint("a new run", |line| line.contains("to be heard"));
+            eventually("the first host again", || {
+                let peers = hosts[2].peers(&[]);
+                peers.get("host1").filter(|one| one["id"] == before).map(|_| ())
+            });
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 use cooee::proto::Event;
-use cooee::sim::NodeIndex;
+use cooee::sim::{NodeIndex, Spec};
 use cooee::values::{ChannelName, Level, Rng, WallTime, limits};
 use cooee::wire::{Body, Content, Entry, Hearing, Identity, Payload, Sender};
 
@@ -157,6 +157,26 @@ fn what_an_earlier_run_of_ours_said_is_no_clone() {
     assert_eq!(story.count(victim, |event| matches!(event, Event::Cloned { .. })), 0);
     assert_eq!(story.known(victim), 1);
     story.end();
+}
+
+/// A copied disk: all others take the later run for the earlier one's next.
+#[test]
+fn who_is_heard_no_more_for_a_clone_is_told_when_that_has_gone_and_not_before() {
+    let mut story = Story::of(3);
+    let [first, second] = [(); 2].map(|()| {
+        let (host, key) = (story.host(), Some([9; 32]));
+        let node = story.world.start_with(host, Spec { key, ..Spec::default() });
+        story.world.run_for(secs(3));
+        node
+    });
+    let count = |story: &Story, node| story.count(node, |event| matches!(event, Event::Bereft));
+    story.world.run_for(secs(60));
+    assert_eq!((count(&story, first), count(&story, second)), (0, 0), "both are there");
+    let is_later = |event: &Event| matches!(event, Event::Cloned { superseded: true, .. });
+    assert!(story.count(first, is_later) > 0 && story.count(second, is_later) == 0);
+    story.world.crash(second);
+    story.world.run_for(secs(40));
+    assert_eq!(count(&story, first), 1);
 }
 
 #[test]
