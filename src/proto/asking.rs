@@ -14,7 +14,7 @@ use super::event::{Answer, AnswerEnd, Destination, Event, Question, TellError};
 use super::inbox::LogKey;
 use super::pending::Asker;
 use super::receiving::Arrival;
-use super::talking::{check, content};
+use super::talking::content;
 use super::timing;
 use crate::values::{Instant, NodeId, PeerText};
 use crate::wire::{Content, Matter, Payload, decode_content, split};
@@ -22,7 +22,7 @@ use crate::wire::{Content, Matter, Payload, decode_content, split};
 impl Engine {
     /// Puts a question to each of these.
     pub(super) fn ask(&mut self, to: Vec<NodeId>, what: Outgoing, ticket: u64) {
-        if let Err(refusal) = check(&what) {
+        if let Err(refusal) = what.check() {
             return self.event(Event::Refused(refusal));
         }
         let number = self.rng.u64();
@@ -259,7 +259,7 @@ impl Engine {
         exit: Option<i32>,
         last: bool,
     ) {
-        if let Some(Err(refusal)) = what.as_ref().map(check) {
+        if let Some(Err(refusal)) = what.as_ref().map(Outgoing::check) {
             return self.event(Event::Refused(refusal));
         }
         let what = what.filter(|_| self.pending.takes_more(question));

@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::Refusal;
 use super::kept::{Kept, KeptLog};
-use crate::values::{ChannelName, Epoch, Json, Level, NodeId, WallTime, limits};
+use crate::values::{ChannelName, Epoch, Json, Level, NodeId, WallTime};
 use crate::wire::{Earlier, Profile};
 
 /// What the node's user can ask for.
@@ -133,14 +132,4 @@ pub struct Outgoing {
     pub data: Option<Json>,
     /// How urgent it is.
     pub level: Level,
-}
-
-impl Outgoing {
-    /// Whether it is taken, or why it would be refused.
-    pub fn check(&self) -> Result<(), Refusal> {
-        if self.text.len() > limits::TEXT {
-            return Err(Refusal::TextTooLong(self.text.len()));
-        }
-        Ok(())
-    }
 }

@@ -15,7 +15,7 @@ use super::peers::Peer;
 use super::receiving::Arrival;
 use super::sending::destination;
 use super::timing;
-use crate::values::{ChannelName, Instant, NodeId, PeerText};
+use crate::values::{ChannelName, Instant, NodeId, PeerText, limits};
 use crate::wire::{
     Ack, Body, Content, Entry, Hearing, Inside, Matter, Payload, Span, Tell, decode_content,
     open_direct, seal_direct, split,
@@ -32,7 +32,7 @@ fn content_hash(arrival: &Arrival<'_>) -> u64 {
 
 impl Engine {
     pub(super) fn say(&mut self, channel: ChannelName, body: Body, what: Outgoing) {
-        if let Err(refusal) = check(&what) {
+        if let Err(refusal) = what.check() {
             return self.event(Event::Refused(refusal));
         }
         if body == Body::Say && !self.heads.has_room(&channel) {
@@ -288,7 +288,7 @@ impl Engine {
     }
 
     pub(super) fn tell(&mut self, to: NodeId, what: &Outgoing, ticket: u64) {
-        if let Err(refusal) = check(what) {
+        if let Err(refusal) = what.check() {
             return self.event(Event::Refused(refusal));
         }
         if let Err(why) = self.try_tell(to, what, ticket) {
@@ -482,8 +482,14 @@ impl Engine {
     }
 }
 
-pub(super) fn check(what: &Outgoing) -> Result<(), Refusal> {
-    what.check()
+impl Outgoing {
+    /// Whether it is taken, or why it would be refused.
+    pub fn check(&self) -> Result<(), Refusal> {
+        if self.text.len() > limits::TEXT {
+            return Err(Refusal::TextTooLong(self.text.len()));
+        }
+        Ok(())
+    }
 }
 
 pub(super) fn content(what: Outgoing) -> Content {
