@@ -5,11 +5,11 @@ use std::io::{self, BufRead};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cooee::{Escaped, Event, Node, Notice, Options, StartError};
+use cooee::{Escaped, Node, Options, StartError};
 use serde_json::json;
 
 use crate::args::{self, Globals};
-use crate::desk::Desk;
+use crate::desk::{Desk, look_around};
 use crate::failure::{Failure, note, print};
 use crate::words::{Billing, Deed, Night, No, Order, Reply, Request, SERVICE, say};
 
@@ -19,11 +19,7 @@ pub(crate) fn shows(globals: &Globals) -> Result<(), Failure> {
     let until = Instant::now() + globals.wait;
     let left = || until.saturating_duration_since(Instant::now());
     // Until all who are here have been heard of; then at least for one office.
-    while let Some(notice) = notices.next(left())? {
-        if let Notice::Event(Event::Settled { .. }) = notice {
-            break;
-        }
-    }
+    look_around(&notices, left())?;
     drop(notices);
     node.wait_for_peer(left(), |peer| peer.offers(SERVICE))?;
     let offices = node.peers()?.into_iter().filter(|peer| peer.offers(SERVICE));
@@ -92,7 +88,12 @@ fn start(globals: &Globals) -> Result<Node, Failure> {
     let until = Instant::now() + globals.wait;
     loop {
         match Node::start(globals.buyer()?) {
-            Ok((node, _)) => return Ok(node),
+            Ok((node, notices)) => {
+                if globals.office.is_none() {
+                    look_around(&notices, until.saturating_duration_since(Instant::now()))?;
+                }
+                return Ok(node);
+            }
             Err(StartError::KeyInUse { .. }) if Instant::now() < until => {
                 thread::sleep(Duration::from_millis(20));
             }

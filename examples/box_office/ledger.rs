@@ -222,16 +222,20 @@ impl OneNight<'_> {
         }
         let mut seats = order.seats.clone();
         if seats.is_empty() {
-            seats = self.own(order.deed == Deed::Book)?;
+            seats = self.own(order.deed != Deed::Cancel)?;
         }
         seats.sort_unstable();
         seats.dedup();
         if seats.is_empty() {
             return Ok(Err(No::Nothing));
         }
-        let mut refused = Vec::new();
+        let (mut refused, mut bought) = (Vec::new(), Vec::new());
         for seat in &seats {
             let owner = self.owner(seat)?;
+            if order.deed == Deed::Hold && owner == Owner::Sold {
+                bought.push(seat.clone());
+                continue;
+            }
             let may = match order.deed {
                 Deed::Hold => matches!(owner, Owner::Nobody | Owner::Held),
                 Deed::Book => owner != Owner::Somebody,
@@ -240,6 +244,9 @@ impl OneNight<'_> {
             if !may {
                 refused.push(seat.clone());
             }
+        }
+        if !bought.is_empty() {
+            return Ok(Err(No::Bought { seats: bought }));
         }
         if !refused.is_empty() {
             return Ok(Err(match order.deed {

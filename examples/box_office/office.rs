@@ -6,6 +6,7 @@
 //! courtesy to people who make mistakes: whoever is about to start a second office is told so.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use cooee::{Event, Node, NodeId, Notice, Notices, Options, PeerInfo, Question};
 use serde_json::json;
 
 use crate::args::{Globals, Serve};
+use crate::desk::look_around;
 use crate::failure::{Failure, note, print};
 use crate::ledger::{Ledger, OpenError, Outcome};
 use crate::plan::{Plan, Show};
@@ -86,14 +88,27 @@ fn must_be_named(plan: &Plan, id: NodeId, args: &Serve, folder: &Path) -> Result
 }
 
 fn open(path: &Path, id: NodeId) -> Result<Ledger, Failure> {
-    Ledger::open(path, id).map_err(|error| {
+    // What was sold is known from the database alone: one that has gone must not be made anew unnoticed.
+    let made = path.with_extension("made");
+    if made.exists() && !path.exists() {
+        return Err(Failure::Refused(format!(
+            "{} is missing, and with it what this office has sold; put it back from a copy, or, if nothing was \
+             sold yet, remove {} to begin anew",
+            path.display(),
+            made.display()
+        )));
+    }
+    let ledger = Ledger::open(path, id).map_err(|error| {
         let text = format!("{}: {error}", path.display());
         match error {
             OpenError::InUse => Failure::No(text),
             OpenError::OfAnother(_) => Failure::Usage(text),
             OpenError::Database(_) => Failure::Refused(text),
         }
-    })
+    })?;
+    let refused = |error| Failure::Refused(format!("{}: {error}", made.display()));
+    fs::write(&made, "this office has a ledger\n").map_err(refused)?;
+    Ok(ledger)
 }
 
 /// Whether somebody on the LAN sells one of these shows already: another office, or this very one
@@ -103,12 +118,7 @@ fn open(path: &Path, id: NodeId) -> Result<Ledger, Failure> {
 /// take it for the office's next run, and the one that is there would be heard no more.
 fn look_for_rivals(plan: &Plan, id: NodeId, globals: &Globals) -> Result<(), Failure> {
     let (node, notices) = Node::start(Options { visitor: true, ..globals.node("visitor") })?;
-    let until = Instant::now() + LOOK;
-    while let Some(notice) = notices.next(until.saturating_duration_since(Instant::now()))? {
-        if let Notice::Event(Event::Settled { .. }) = notice {
-            break;
-        }
-    }
+    look_around(&notices, LOOK)?;
     for peer in node.peers()? {
         let Some(show) = sold_by(plan, &peer) else { continue };
         let Ok(question) = say("are you there?".to_owned(), &Request::Shows) else { continue };

@@ -98,6 +98,8 @@ pub(crate) enum No {
     UnknownSeat { seats: Vec<String> },
     #[error("somebody else has {}; `box_office seats` shows what is free", .seats.join(", "))]
     Taken { seats: Vec<String> },
+    #[error("you have bought {} already", .seats.join(", "))]
+    Bought { seats: Vec<String> },
     #[error("{} is not yours", .seats.join(", "))]
     NotYours { seats: Vec<String> },
     #[error("you have none there; name a seat")]

@@ -308,6 +308,28 @@ fn of_two_buyers_for_one_seat_exactly_one_gets_it_and_a_hold_ends_by_itself() {
 }
 
 #[test]
+fn an_office_whose_database_has_gone_does_not_start_as_if_it_had_sold_nothing() {
+    let scratch = Scratch::new();
+    let host = Host::here(&scratch);
+    let group = format!("239.255.91.2:{}", 20_000 + std::process::id() % 10_000);
+    let here = ["--iface", "127.0.0.1", "--group", &group];
+    let file = found(&host, 1, "2m", &here);
+    let office = open(&host, &file, &here);
+    order(&host, "book", &[&["A1"], &here[..]].concat()).exits(0);
+    office.terminate();
+    office.finish().exits(0);
+    let folder = file.with_extension("office");
+    for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
+        let _ = fs::remove_file(folder.join(name));
+    }
+    let serve = [&["serve", file.to_str().unwrap()], &here[..]].concat();
+    let refused = run(&host, &serve).exits(3);
+    assert!(refused.stderr.contains("ledger.db is missing"), "{refused:#?}");
+    fs::remove_file(folder.join("ledger.made")).unwrap();
+    let _anew = open(&host, &file, &here);
+}
+
+#[test]
 fn a_viewer_whose_cable_was_out_sees_what_was_sold_meanwhile() {
     let lab = lab_or_skip!(3);
     let [one, two, three] = [1, 2, 3].map(|i| lab.host(i));

@@ -104,6 +104,16 @@ fn a_hold_that_is_over_is_free_for_the_next_order_though_nobody_has_looked() {
 }
 
 #[test]
+fn who_has_bought_a_seat_can_not_hold_it_and_is_told_so() {
+    let mut rig = rig();
+    rig.new_order(ADA, Deed::Book, &["A1"]).unwrap();
+    let bought = Err(No::Bought { seats: seats(&["A1"]) });
+    assert_eq!(rig.new_order(ADA, Deed::Hold, &["A1", "A2"]), bought);
+    assert_eq!(rig.new_order(ADA, Deed::Hold, &[]), Err(No::Nothing));
+    assert_eq!(rig.taken(), [("A1".to_owned(), State::Sold)]);
+}
+
+#[test]
 fn an_order_is_all_or_nothing() {
     let mut rig = rig();
     assert!(rig.new_order(ADA, Deed::Book, &["A2"]).is_ok());
