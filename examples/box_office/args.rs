@@ -49,6 +49,9 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Serve {
+    /// Start though another office says that it sells the same (whoever says so may be lying)
+    #[arg(long)]
+    pub(crate) anyway: bool,
     /// The shows, dates and seats, as TOML
     pub(crate) file: PathBuf,
     /// The folder of the office's key and database [default: FILE with the ending .office]

@@ -61,7 +61,7 @@ pub(crate) fn serve(args: &Serve, globals: &Globals) -> Result<(), Failure> {
     must_be_named(&plan, id, args, &folder)?;
     let ledger = open(&folder.join("ledger.db"), id)?;
     let stop = Stop::on_signals()?;
-    look_for_rivals(&plan, id, globals)?;
+    look_for_rivals(&plan, id, args.anyway, globals)?;
 
     let (node, notices) = Node::start(options)?;
     node.warnings().iter().for_each(note);
@@ -116,11 +116,18 @@ fn open(path: &Path, id: NodeId) -> Result<Ledger, Failure> {
 ///
 /// It looks as a node that is nobody in particular: if it came with the office's own key, all would
 /// take it for the office's next run, and the one that is there would be heard no more.
-fn look_for_rivals(plan: &Plan, id: NodeId, globals: &Globals) -> Result<(), Failure> {
+fn look_for_rivals(
+    plan: &Plan,
+    id: NodeId,
+    anyway: bool,
+    globals: &Globals,
+) -> Result<(), Failure> {
     let (node, notices) = Node::start(Options { visitor: true, ..globals.node("visitor") })?;
     look_around(&notices, LOOK)?;
     for peer in node.peers()? {
-        let Some(show) = sold_by(plan, &peer) else { continue };
+        let Some(show) = sold_by(plan, &peer).filter(|_| !anyway || peer.id == id) else {
+            continue;
+        };
         let Ok(question) = say("are you there?".to_owned(), &Request::Shows) else { continue };
         // One that was killed a moment ago, such as this office itself, is still listed.
         if node.ask_one(peer.id, question, SIGN_OF_LIFE).is_err() {
@@ -132,7 +139,10 @@ fn look_for_rivals(plan: &Plan, id: NodeId, globals: &Globals) -> Result<(), Fai
                 "this very office runs at {at}, from a copy of its folder: use one, delete the other"
             )
         } else {
-            format!("the office {} at {at} sells '{show}' already; end it first", peer.id)
+            format!(
+                "the office {} at {at} sells '{show}' already; end it first, or, if it has no right to, --anyway",
+                peer.id
+            )
         }));
     }
     Ok(())

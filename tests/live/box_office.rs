@@ -359,6 +359,12 @@ fn a_second_office_refuses_to_start_and_copies_that_meet_close() {
     let other = found(&three, 1, "2m", &[]);
     let second = serve(&three, &other).exits(1);
     assert!(second.stderr.contains("sells 'hamlet' already"), "{second:#?}");
+    // Whoever starts it all the same has buyers choose.
+    let beside = open(&three, &other, &["--anyway"]);
+    let told = order(&two, "book", &["A1"]).exits(1);
+    assert!(told.stderr.contains("several offices"), "{told:#?}");
+    beside.terminate();
+    beside.finish().exits(0);
     // The file alone, without the key that it names.
     let alone = two.home().join("hamlet.toml");
     fs::copy(&file, &alone).unwrap();
