@@ -144,8 +144,8 @@ const SUSPECT: Duration = Duration::from_millis(1_400);
 const SUSPECT_VERY_FEW: Duration = Duration::from_millis(2_200);
 const SUSPECT_BY_ONE: Duration = Duration::from_millis(400);
 
-/// An accusation is repeated after this time, as long as no more are being asked: of ten thousand hosts that lose
-/// a fifth of everything, a hundred would miss what is said five times. When a LAN falls apart, once has to do.
+/// An accusation is repeated after this time, as long as no more than so many are being asked: of a thousand hosts
+/// that lose a fifth of everything, eight miss what three watchers say once each. When a LAN falls apart, that has to do.
 pub(crate) const ACCUSE_AGAIN: Duration = Duration::from_millis(300);
 pub(crate) const ACCUSED_AT_ONCE: usize = 256;
 

@@ -39,6 +39,11 @@ fn order(host: &Host, command: &str, more: &[&str]) -> Output {
     run(host, &[&[command], &NIGHT[..], more].concat())
 }
 
+/// For a test on the loopback, which all tests share.
+fn group_of_its_own(test: u8) -> String {
+    format!("239.255.91.{test}:{}", 20_000 + std::process::id() % 10_000)
+}
+
 /// Writes the file of a show and the office's key; the file, which names the office.
 #[track_caller]
 fn found(host: &Host, rows: usize, hold: &str, more: &[&str]) -> PathBuf {
@@ -273,8 +278,7 @@ fn of_twenty_hosts_each_gets_what_it_is_told_it_has_though_the_office_is_killed_
 fn of_two_buyers_for_one_seat_exactly_one_gets_it_and_a_hold_ends_by_itself() {
     let scratch = Scratch::new();
     let host = Host::here(&scratch);
-    // A group of its own, since all tests have the same loopback.
-    let group = format!("239.255.91.1:{}", 20_000 + std::process::id() % 10_000);
+    let group = group_of_its_own(1);
     let here = ["--iface", "127.0.0.1", "--group", &group];
     let file = found(&host, 1, "500ms", &here);
     let _office = open(&host, &file, &here);
@@ -311,7 +315,7 @@ fn of_two_buyers_for_one_seat_exactly_one_gets_it_and_a_hold_ends_by_itself() {
 fn an_office_whose_database_has_gone_does_not_start_as_if_it_had_sold_nothing() {
     let scratch = Scratch::new();
     let host = Host::here(&scratch);
-    let group = format!("239.255.91.2:{}", 20_000 + std::process::id() % 10_000);
+    let group = group_of_its_own(2);
     let here = ["--iface", "127.0.0.1", "--group", &group];
     let file = found(&host, 1, "2m", &here);
     let office = open(&host, &file, &here);

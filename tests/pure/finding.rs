@@ -425,7 +425,11 @@ fn who_announces_itself_from_another_address_is_to_be_reached_there_and_no_more_
         let mut peers = story.world.engine(node).unwrap().peers();
         assert_eq!(peers.find(|peer| peer.id == id).map(|peer| peer.addr), Some(own));
         drop(peers);
-        let is_move = |event: &Event| matches!(event, Event::Moved { peer, was: from } if peer.id == id && was == Some(*from));
+        let from_there = |from| was == Some(from);
+        let is_move = |event: &Event| match event {
+            Event::Moved { peer, was } => peer.id == id && from_there(*was),
+            _ => false,
+        };
         assert_eq!(story.count(node, is_move), 1, "its user is told once");
         story.world.tell(node, id, "where you are now", ticket as u64);
     }
