@@ -15,18 +15,16 @@ use std::collections::btree_map::Entry;
 
 use super::answers::spread;
 use super::peers::mark;
+use super::pull::Pull;
 use super::timing;
 use crate::values::{Instant, NodeId, Rng};
-use crate::wire::{RosterPage, Summary};
+use crate::wire::Summary;
 
 /// How many answerers' summaries are compared with ours.
 const COMPARED: usize = 64;
 
 /// How many of those who answered are asked once more after a node of many has settled.
 const LOOKS: usize = 4;
-
-/// How often a question for a roster is repeated.
-const PULL_TRIES: u8 = 4;
 
 /// How many numbers sent to the group, or to seeds, may still be answered.
 const OPEN_QUESTIONS: usize = 16;
@@ -38,77 +36,6 @@ pub(crate) enum Asked {
     Group,
     /// To the addresses that this node was told to try.
     Seeds,
-}
-
-/// A roster being pulled from a peer.
-#[derive(Clone, Debug)]
-pub(crate) struct Pull {
-    pub(crate) from: NodeId,
-    pub(crate) nonce: u64,
-    /// Everything up to this id has come.
-    pub(crate) cursor: Option<NodeId>,
-    /// Pages that came before their turn, by where they begin: where they end, and whether more
-    /// follow.
-    ahead: BTreeMap<NodeId, (Option<NodeId>, bool)>,
-    /// Pages in their turn since the last question.
-    pages: usize,
-    /// Questions without an answer, in a row.
-    tries: u8,
-    /// Whether the question itself is out, or only the one for a token.
-    pub(crate) asked: bool,
-    /// When to give up waiting.
-    pub(crate) until: Instant,
-    /// Peers that were new so far.
-    pub(crate) found: usize,
-    /// Peers that are out of this node's reach, for want of a version of IP.
-    pub(crate) far: u32,
-    /// One of those who were told of was given up here, and not heard since by the peer either.
-    pub(crate) doubtful: bool,
-    /// Whom the peer says it knows, with its last page.
-    pub(crate) told: Option<Summary>,
-}
-
-/// What a page of a roster calls for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// Wait for the next page.
-    Wait,
-    /// Ask for the pages behind [`Pull::cursor`].
-    Ask,
-    /// That was all.
-    Done,
-}
-
-impl Pull {
-    /// A page has come. Datagrams sent together may arrive in any order, so those before their
-    /// turn are noted.
-    pub(crate) fn page(&mut self, page: &RosterPage, pages_per_question: usize) -> Turn {
-        self.tries = 0;
-        let end = page.peers.last().map(|told| told.id).or(page.after);
-        if page.after != self.cursor {
-            if let Some(after) = page.after
-                && self.ahead.len() < pages_per_question
-            {
-                self.ahead.insert(after, (end, page.more));
-            }
-            return Turn::Wait;
-        }
-        let mut next = Some((end, page.more));
-        while let Some((end, more)) = next {
-            self.pages += 1;
-            self.cursor = end;
-            if !more {
-                return Turn::Done;
-            }
-            next = end.and_then(|end| self.ahead.remove(&end));
-        }
-        if self.pages < pages_per_question {
-            return Turn::Wait;
-        }
-        self.pages = 0;
-        self.ahead.clear();
-        Turn::Ask
-    }
 }
 
 /// The state of a node's search.
@@ -312,9 +239,7 @@ impl Discovery {
     /// What to do now.
     pub(crate) fn judge(&mut self, ours: Summary, now: Instant, rng: &mut Rng) -> Verdict {
         if let Some(pull) = self.pull.as_mut().filter(|pull| now >= pull.until) {
-            if pull.tries < PULL_TRIES {
-                pull.tries += 1;
-                pull.until = now + timing::PULL_RETRY * (1 << pull.tries);
+            if pull.again(now) {
                 return Verdict::AskAgain;
             }
             self.end_pull(false, ours, now);
@@ -393,23 +318,7 @@ impl Discovery {
 
     /// A pull begins.
     pub(crate) fn begin_pull(&mut self, from: NodeId, nonce: u64, asked: bool, now: Instant) {
-        let until = now + timing::PULL_RETRY;
-        let (cursor, ahead) = (None, BTreeMap::new());
-        let pull = Pull {
-            from,
-            nonce,
-            cursor,
-            ahead,
-            pages: 0,
-            tries: 0,
-            asked,
-            until,
-            found: 0,
-            far: 0,
-            doubtful: false,
-            told: None,
-        };
-        self.pull = Some(pull);
+        self.pull = Some(Pull::new(from, nonce, asked, now));
     }
 
     /// A peer that was told of is to be asked itself, if it is not being asked already.

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::discovery::{Asked, Turn, Verdict};
+use super::discovery::{Asked, Verdict};
 use super::engine::Engine;
 use super::event::{Destination, Event, Output, PeerState};
 use super::peers::{Peer, Standing};
+use super::pull::Turn;
 use super::reach::Reach;
 use super::receiving::Arrival;
 use super::timing;

@@ -79,6 +79,7 @@ mod peers;
 mod pending;
 mod probes;
 mod probing;
+mod pull;
 mod reach;
 mod recalling;
 mod recalls;
