@@ -360,6 +360,9 @@ impl Engine {
         self.discovery.forget(id);
         self.lose_asked(id);
         if matches!(peer.standing, Standing::Told { .. }) {
+            if state == PeerState::Dead {
+                self.probes.note_dead(id, peer.epoch, self.now);
+            }
             return;
         }
         if state == PeerState::Dead {

@@ -9,7 +9,7 @@ use super::recent::Recent;
 use super::suspicion::Suspicion;
 use super::timing;
 use super::turns::Turns;
-use crate::values::{Instant, LinkId, NodeId, limits, order};
+use crate::values::{Epoch, Instant, LinkId, NodeId, limits, order};
 
 /// Why a peer is asked; the later ones count more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +64,9 @@ pub(crate) struct Probes {
     pub(crate) probers: Recent<NodeId, Instant>,
     pub(crate) turns: Turns,
     pub(crate) passed_on: Recent<u64, PassedOn>,
+    /// Who was said to be dead, or found to be, though it was never heard here: of which run, and when. Those who
+    /// tell of it may not know yet.
+    dead: Recent<NodeId, (Epoch, Instant)>,
     /// When one who asks through others may be asked itself.
     may_question: Instant,
 }
@@ -79,8 +82,19 @@ impl Probes {
             probers: Recent::new(limits::PASSED_ON),
             turns: Turns::default(),
             passed_on: Recent::new(limits::PASSED_ON),
+            dead: Recent::new(limits::DEAD_UNHEARD),
             may_question: now,
         }
+    }
+
+    /// A peer that was never heard here is dead, or is said to be.
+    pub(crate) fn note_dead(&mut self, id: NodeId, epoch: Epoch, now: Instant) {
+        self.dead.insert(&id, (epoch, now));
+    }
+
+    /// Whether a peer of whom others tell, who was heard by somebody at this time, is one of those.
+    pub(crate) fn is_dead(&self, id: NodeId, epoch: Epoch, heard: Instant) -> bool {
+        self.dead.peek(&id).is_some_and(|&(run, at)| epoch <= run && heard <= at)
     }
 
     /// How many are being asked.
@@ -248,6 +262,15 @@ mod tests {
         assert_eq!(probes.asked_through(id(9), 2), Some(id(1)));
         assert_eq!(probes.asked_through(id(9), 1), None);
         assert_eq!(probes.asked_through(id(8), 2), None);
+    }
+
+    #[test]
+    fn who_is_said_to_be_dead_is_until_somebody_has_heard_it_since_or_it_has_started_again() {
+        let mut probes = Probes::new(at(0));
+        probes.note_dead(id(1), 5, at(100));
+        assert!(probes.is_dead(id(1), 5, at(100)) && probes.is_dead(id(1), 4, at(20)));
+        assert!(!probes.is_dead(id(1), 5, at(101)) && !probes.is_dead(id(1), 6, at(20)));
+        assert!(!probes.is_dead(id(2), 5, at(20)));
     }
 
     #[test]

@@ -303,6 +303,10 @@ pub const PROBE_RATE: u32 = 50;
 /// See [`PROBE_RATE`].
 pub const PROBE_BURST: u32 = 200;
 
+/// Peers that are remembered for having been said to be dead though they were never heard. The least recent makes
+/// room: it may be told of once more, as one that is there.
+pub const DEAD_UNHEARD: usize = 1_024;
+
 /// Probes that it has passed on and to which the answer is awaited. The oldest makes room.
 pub const PASSED_ON: usize = 256;
 
