@@ -84,7 +84,7 @@ impl Engine {
         if tries >= timing::TOLD_TRIES {
             return self.end_asked(number, id, AnswerEnd::Lost(TellError::Unanswered));
         }
-        let again = self.now + timing::TOLD_RETRY * (1 << tries);
+        let again = self.now + timing::told_again(tries);
         self.asked.set(number, id, Step::Greeted(tries + 1), again);
         self.ask_peer(id);
     }

@@ -239,7 +239,7 @@ impl Discovery {
     /// What to do now.
     pub(crate) fn judge(&mut self, ours: Summary, now: Instant, rng: &mut Rng) -> Verdict {
         if let Some(pull) = self.pull.as_mut().filter(|pull| now >= pull.until) {
-            if pull.again(now) {
+            if pull.again(ours.count, now) {
                 return Verdict::AskAgain;
             }
             self.end_pull(false, ours, now);
@@ -356,8 +356,9 @@ impl Discovery {
         if whole && pull.found == 0 && !pull.doubtful {
             if let Some(theirs) = pull.told {
                 self.compared.insert(pull.from, (theirs.digest, ours.digest, now));
+                // Who knows fewer had nothing to tell, and says nothing of what the next one has.
+                self.backoff += u32::from(theirs.count >= ours.count && self.backoff < u32::MAX);
             }
-            self.backoff = self.backoff.saturating_add(1);
         } else if pull.found > 0 {
             self.backoff = 0;
         }

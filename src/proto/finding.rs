@@ -140,11 +140,12 @@ impl Engine {
             return;
         }
         let now = self.now;
+        let tries = timing::told_tries(self.size());
         let mut silent = Vec::new();
         for id in self.discovery.due_to_be_asked(now) {
             match self.peers.get_mut(id).map(|peer| &mut peer.standing) {
-                Some(Standing::Told { asked }) if *asked < timing::TOLD_TRIES => {
-                    let again = now + timing::TOLD_RETRY * (1 << *asked);
+                Some(Standing::Told { asked }) if *asked < tries => {
+                    let again = now + timing::told_again(*asked);
                     *asked += 1;
                     self.discovery.asking.insert(id, again);
                     self.ask_peer(id);
@@ -170,7 +171,7 @@ impl Engine {
         let nonce = self.rng.u64();
         self.discovery.begin_pull(from, nonce, token.is_some(), self.now);
         match token {
-            Some(token) => self.ask_roster(from, nonce, token, None),
+            Some(token) => self.ask_roster(from, token),
             None => self.ask_peer(from), // its answer brings a token
         }
     }
@@ -178,10 +179,10 @@ impl Engine {
     /// Asks for the rest of a roster again: a question or an answer was lost.
     fn pull_again(&mut self) {
         let Some(pull) = &self.discovery.pull else { return };
-        let (from, nonce, cursor) = (pull.from, pull.nonce, pull.cursor);
+        let from = pull.from;
         let token = self.peers.get(from).and_then(Peer::token).filter(|_| pull.asked);
         match token {
-            Some(token) => self.ask_roster(from, nonce, token, cursor),
+            Some(token) => self.ask_roster(from, token),
             None => self.ask_peer(from),
         }
     }
@@ -192,18 +193,20 @@ impl Engine {
         let Some(token) = self.peers.get(id).and_then(Peer::token) else { return };
         if pull.from == id && !pull.asked {
             pull.asked = true;
-            let nonce = pull.nonce;
-            self.ask_roster(id, nonce, token, None);
+            self.ask_roster(id, token);
         }
     }
 
-    fn ask_roster(&mut self, of: NodeId, nonce: u64, token: u64, after: Option<NodeId>) {
+    /// Asks for what is missing of the present pull.
+    fn ask_roster(&mut self, of: NodeId, token: u64) {
+        let Some(pull) = &self.discovery.pull else { return };
         let Some(path) = self.peers.get(of).and_then(|peer| peer.paths.best()) else {
             return;
         };
-        let visitor = self.config.visitor;
-        let have = self.peers.buckets((!visitor).then(|| self.id()), nonce);
-        let ask = Ask { from: self.sender(), visitor, nonce, token, after, have: Some(have) };
+        let (visitor, nonce, slice, after) =
+            (self.config.visitor, pull.nonce, pull.slice, pull.cursor);
+        let have = Some(self.peers.parts(slice, (!visitor).then(|| self.id()), nonce));
+        let ask = Ask { from: self.sender(), visitor, nonce, token, after, slice, have };
         let bytes = ask.encode(&self.config.identity);
         self.transmit(bytes, Destination::Address(path.addr, path.link));
     }
@@ -226,12 +229,12 @@ impl Engine {
             return;
         }
         let theirs = ask.have.as_deref();
-        let ours = self.peers.buckets(Some(self.id()), ask.nonce);
+        let ours = self.peers.parts(ask.slice, Some(self.id()), ask.nonce);
         let differs = |part: usize| theirs.is_none_or(|have| have[part] != ours[part]);
         let told = |(id, peer): (NodeId, &Peer)| self.told(id, peer, arrival);
         let peers: Vec<Told> = self
             .peers
-            .after_in(ask.after, differs)
+            .after_in(ask.after, ask.slice, differs)
             .filter(|&(id, _)| id != ask.from.id)
             .filter_map(told)
             .take(PAGES * PER_PAGE + 1)
@@ -302,18 +305,18 @@ impl Engine {
         }
         let (now, ours) = (self.now, self.summary());
         let Some(pull) = &mut self.discovery.pull else { return };
-        pull.found += found;
         pull.far += far as u32;
         pull.until = now + timing::PULL_RETRY;
-        pull.told = Some(page.summary);
-        let (from, nonce) = (pull.from, pull.nonce);
-        let turn = pull.page(page, PAGES);
-        let cursor = pull.cursor;
-        match turn {
+        let from = pull.from;
+        match pull.page(page, (ours.count, found), PAGES) {
             Turn::Wait => {}
-            Turn::Ask => {
+            turn @ (Turn::Ask | Turn::AskNext) => {
+                if turn == Turn::AskNext {
+                    // What is late of the slice before is not taken for this one's.
+                    pull.nonce = self.rng.u64();
+                }
                 if let Some(token) = self.peers.get(from).and_then(Peer::token) {
-                    self.ask_roster(from, nonce, token, cursor);
+                    self.ask_roster(from, token);
                 }
             }
             Turn::Done => {
@@ -360,6 +363,7 @@ impl Engine {
             };
             told.epoch < gone.epoch || told.epoch == gone.epoch && still
         });
+        let gone = gone || self.probes.is_dead(told.id, told.epoch, now - age);
         if gone || age > timing::told_patience(size) {
             // Or it is there again, and the teller will soon have heard it.
             if few && let Some(pull) = &mut self.discovery.pull {

@@ -16,10 +16,10 @@ use super::recent::Recent;
 use super::timing;
 use super::window::Lately;
 use crate::values::{ChannelName, Epoch, Instant, NodeId, PeerText, limits, order};
-use crate::wire::{ChannelLogs, Profile, Sender, Summary};
+use crate::wire::{ChannelLogs, Profile, Sender, Slice, Summary};
 
 /// Parts into which ids are divided by their first byte, for comparing two rosters.
-pub(crate) const BUCKETS: usize = 256;
+pub(crate) const BUCKETS: usize = Slice::PARTS;
 
 /// How far a peer is trusted to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -351,13 +351,15 @@ impl Peers {
         self.map.after(id)
     }
 
-    /// The same of some parts of the ids only, see [`bucket`].
+    /// The same of one slice of the ids, and of that only the parts that are wanted.
     pub(crate) fn after_in(
         &self,
         id: Option<NodeId>,
+        slice: Slice,
         wanted: impl Fn(usize) -> bool,
     ) -> impl Iterator<Item = (NodeId, &Peer)> {
-        self.map.after_in(id, wanted)
+        let is_wanted = move |id| slice.part(id).is_some_and(&wanted);
+        self.map.after_in(id, move |first| slice.holds(first)).filter(move |(id, _)| is_wanted(*id))
     }
 
     /// Takes up a peer that is not known; the caller has asked [`Peers::is_full`].
@@ -419,18 +421,29 @@ impl Peers {
         Summary { count: (self.map.len() + usize::from(own.is_some())) as u32, digest }
     }
 
-    /// The same, part by part, one byte each. Which one depends on the number in the question, so
+    /// The exclusive or of the marks of each part of a slice.
+    fn marks(&self, slice: Slice) -> [u64; Slice::PARTS] {
+        let mut marks = [0; Slice::PARTS];
+        for (id, _) in self.map.after_in(None, |first| slice.holds(first)) {
+            if let Some(part) = slice.part(id) {
+                marks[part] ^= mark(id);
+            }
+        }
+        marks
+    }
+
+    /// The same of each part of a slice, one byte each. Which one depends on the number in the question, so
     /// that what looks alike by chance does so only once; 0 says that nobody is known there, so that
     /// who knows nobody is told everything.
-    pub(crate) fn buckets(&self, own: Option<NodeId>, nonce: u64) -> Vec<u8> {
-        let mut buckets = *self.buckets;
-        if let Some(own) = own {
-            buckets[bucket(own)] ^= mark(own);
+    pub(crate) fn parts(&self, slice: Slice, own: Option<NodeId>, nonce: u64) -> Vec<u8> {
+        let mut parts = if slice == Slice::WHOLE { *self.buckets } else { self.marks(slice) };
+        if let Some((part, id)) = own.and_then(|id| Some((slice.part(id)?, id))) {
+            parts[part] ^= mark(id);
         }
-        // The first byte is what all ids of a part have in common.
-        let byte = 1 + (nonce % 7) as usize;
+        // The first two bytes say no more than in which part an id is.
+        let byte = 2 + (nonce % 6) as usize;
         let one = |&bits: &u64| if bits == 0 { 0 } else { bits.to_be_bytes()[byte].max(1) };
-        buckets.iter().map(one).collect()
+        parts.iter().map(one).collect()
     }
 }
 
@@ -452,7 +465,9 @@ mod tests {
         b.insert(id(3), peer());
         b.insert(id(1), peer());
         assert_eq!(a.summary(Some(id(1))), b.summary(Some(id(2))));
-        assert_eq!(a.buckets(Some(id(1)), 5), b.buckets(Some(id(2)), 5));
+        for slice in [Slice::WHOLE, Slice::behind(Some(id(3)), 4)] {
+            assert_eq!(a.parts(slice, Some(id(1)), 5), b.parts(slice, Some(id(2)), 5));
+        }
         assert_ne!(a.summary(None), b.summary(None));
         a.remove(id(3), now);
         assert_eq!(a.summary(None).digest, mark(id(2)));

@@ -108,7 +108,7 @@ impl Engine {
                     if silence > patience * 2 {
                         findings.push(Finding::Forget(id));
                     } else if silence > patience && !asking.contains_key(&id) {
-                        if *asked >= timing::TOLD_TRIES {
+                        if *asked >= timing::told_tries(size) {
                             findings.push(Finding::Forget(id));
                         } else {
                             *asked += 1;

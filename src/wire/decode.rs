@@ -22,7 +22,7 @@ use super::entry::{Ack, Body, Content, Earlier, Entry, Payload, Tell};
 use super::log::ChannelLogs;
 use super::packet::Datagram;
 use super::presence::{Hearing, Presence, PresenceKind, Profile, Summary};
-use super::roster::{Ask, RosterPage};
+use super::roster::{Ask, RosterPage, Slice};
 use super::sign::has_tail;
 use super::{Sender, VERSION};
 use crate::values::{ChannelName, Json, NodeId, PeerText, WallTime, filled, limits};
@@ -88,6 +88,7 @@ struct Members<'a> {
     ipv4: bool,
     #[serde(borrow)]
     after: Option<&'a RawValue>,
+    slice: Option<(u16, u16)>,
     have: Option<String>,
     #[serde(default)]
     more: bool,
@@ -241,9 +242,14 @@ pub(super) fn hex(value: Option<&str>, name: &'static str) -> Result<Option<u64>
     u64::from_str_radix(text, 16).map(Some).map_err(|_| DecodeError::Member(name))
 }
 
+fn slice(members: Option<(u16, u16)>) -> Result<Slice> {
+    let slice = members.map_or(Some(Slice::WHOLE), |(index, of)| Slice::new(index, of));
+    need(slice, "slice")
+}
+
 fn parts(text: &str) -> Result<Vec<u8>> {
     let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).unwrap_or_default();
-    if bytes.len() != 256 {
+    if bytes.len() != Slice::PARTS {
         return Err(DecodeError::Member("have"));
     }
     Ok(bytes)
@@ -377,6 +383,7 @@ impl Members<'_> {
             nonce: need(hex(self.nonce.as_deref(), "nonce")?, "nonce")?,
             token: need(hex(self.token.as_deref(), "token")?, "token")?,
             after: self.after_id()?,
+            slice: slice(self.slice)?,
             have: self.have.as_deref().map(parts).transpose()?,
         })
     }

@@ -49,7 +49,7 @@ pub use log::{ChannelLogs, Got, Head, LogsPage, Recall, Span, Stretch, Want};
 pub use packet::{Datagram, Packet};
 
 pub use presence::{Hearing, Presence, PresenceKind, Profile, Summary, encode_bye};
-pub use roster::{Ask, RosterPage, Told};
+pub use roster::{Ask, RosterPage, Slice, Told};
 pub use seal::Secret;
 pub use sign::{Identity, Verifier};
 pub use watch::{Alive, Probe, Suspect};

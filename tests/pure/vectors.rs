@@ -9,8 +9,8 @@ use cooee::values::{ChannelName, Group, Json, Level, NodeId, Rng, WallTime};
 use cooee::wire::{
     Ack, Alive, Ask, Body, ChannelLogs, Content, Datagram, Earlier, Entry, Got, Head, Hearing,
     Identity, Inside, LogsPage, Matter, Packet, Payload, Presence, PresenceKind, Probe, Profile,
-    Recall, RosterPage, Secret, Sender, Span, Stretch, Summary, Suspect, Tell, Told, Verifier,
-    Want, encode_bye, open_direct, seal_direct, split,
+    Recall, RosterPage, Secret, Sender, Slice, Span, Stretch, Summary, Suspect, Tell, Told,
+    Verifier, Want, encode_bye, open_direct, seal_direct, split,
 };
 
 const PAGE: &str = include_str!("../../docs/protocol.md");
@@ -232,6 +232,7 @@ fn written() -> BTreeMap<&'static str, String> {
         nonce: 9,
         token: 7,
         after: Some(bob.id()),
+        slice: Slice::behind(Some(bob.id()), 32),
         have: Some(have),
     };
     [

@@ -73,8 +73,11 @@ fn every_type_reads_back_as_it_was_written() {
         nonce: 1,
         token: 2,
         after: Some(me.id()),
+        slice: Slice::WHOLE,
         have: Some((0..=255).collect()),
     };
+    decodes_to(ask.encode(&me), &Datagram::Ask(ask.clone()));
+    let ask = Ask { slice: Slice::behind(ask.after, 32), ..ask };
     decodes_to(ask.encode(&me), &Datagram::Ask(ask));
 
     let told = |n: u8| Told {
