@@ -56,6 +56,11 @@ pub struct Link {
     pub six_prefix: u8,
     /// It is a radio.
     pub wireless: bool,
+    /// Groups are joined and spoken to there. Without, it is a way to single addresses only.
+    pub multicast: bool,
+    /// The system says that it can't multicast, or that it leads to a single host: who is beyond it is
+    /// found by address.
+    pub tunnel: bool,
 }
 
 impl Link {
@@ -77,7 +82,8 @@ impl Link {
 
     /// By which versions of IP it can be used.
     pub fn attachment(&self) -> Attachment {
-        Attachment { link: self.id, v4: self.addr.is_some(), v6: self.six.is_some() }
+        let (v4, v6) = (self.addr.is_some(), self.six.is_some());
+        Attachment { link: self.id, v4, v6, multicast: self.multicast }
     }
 
     /// The address by which people know it.
@@ -213,8 +219,10 @@ fn listed() -> io::Result<Vec<Interface>> {
 ///
 /// With nothing wanted: every interface that is up, can multicast and leads out of this host;
 /// bridges to containers and virtual machines only when there is no such interface; the loopback
-/// only when there is nothing else. Otherwise what is wanted, by name or address, in that
-/// order, each once, and nothing else.
+/// only when there is nothing else, so that the nodes of one host hear each other. Beside these,
+/// every interface that leads out of this host and does not multicast, for single addresses.
+/// Otherwise what is wanted, by name or address, in that order, each once, and nothing else; to
+/// multicast there is tried, whatever the system says.
 ///
 /// # Errors
 /// See [`LinkError`].
@@ -240,13 +248,20 @@ fn choose_freely(all: &[Interface]) -> Result<Vec<Link>, LinkError> {
         |i| i.loopback,
     ];
     for kind in preference {
-        let links: Vec<Link> =
-            all.iter().filter(|i| i.up && kind(i)).filter_map(|i| link(i, None)).collect();
+        let of =
+            |kind: Kind| all.iter().filter(move |i| i.up && kind(i)).filter_map(|i| link(i, None));
+        let mut links: Vec<Link> = of(kind).collect();
         if !links.is_empty() {
+            links.extend(of(is_unicast_path));
             return Ok(links);
         }
     }
     Err(LinkError::NoneUsable { there: describe(all) })
+}
+
+/// Whether an interface leads out of this host, and not to all at once.
+fn is_unicast_path(interface: &Interface) -> bool {
+    !interface.multicast && !interface.loopback && !leads_inside(&interface.name)
 }
 
 /// The interface that is called `text`, or has that address.
@@ -268,7 +283,10 @@ fn find(all: &[Interface], text: &str) -> Result<Link, LinkError> {
     if !interface.up {
         return Err(LinkError::Down { name: interface.name.clone() });
     }
-    link(interface, addr).ok_or_else(|| LinkError::NoAddress { name: interface.name.clone() })
+    let link = link(interface, addr);
+    // Who asks for it knows better: Linux multicasts where it says that it does not, if it is told to.
+    let link = link.map(|link| Link { multicast: true, ..link });
+    link.ok_or_else(|| LinkError::NoAddress { name: interface.name.clone() })
 }
 
 /// The link of an interface, with the wanted address, or its first one that is not just
@@ -287,7 +305,10 @@ fn link(interface: &Interface, wanted: Option<IpAddr>) -> Option<Link> {
         .or_else(|| interface.six.first());
     let (six, six_prefix) = six.map_or((None, 128), |(addr, prefix)| (Some(*addr), *prefix));
     let (name, wireless) = (interface.name.clone(), interface.wireless);
-    let link = Link { id: interface.link, name, addr, prefix, six, six_prefix, wireless };
+    let multicast = interface.multicast || interface.loopback;
+    let tunnel = !multicast || interface.point_to_point && !interface.loopback;
+    let id = interface.link;
+    let link = Link { id, name, addr, prefix, six, six_prefix, wireless, multicast, tunnel };
     (addr.is_some() || six.is_some()).then_some(link)
 }
 

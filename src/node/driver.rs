@@ -312,7 +312,7 @@ impl Driver {
                 Output::Event(event) => {
                     if event == proto::Event::Stopped {
                         self.stopped = Some(self.clock.now());
-                        self.memory.stop(&self.engine);
+                        self.memory.stop(&self.engine, self.sockets.links());
                     }
                     self.notices.push_back(Notice::Event(event));
                 }

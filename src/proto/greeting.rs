@@ -164,6 +164,7 @@ impl Engine {
     /// Takes in what a peer says of itself, and how it was heard.
     fn learn(&mut self, arrival: &Arrival<'_>, presence: &Presence) -> News {
         let (id, now, size) = (presence.from.id, self.now, self.size());
+        let multicasts = self.multicasts(arrival.link);
         if self.peers.get(id).is_none() {
             self.peers.insert(id, Peer::new(presence.from.epoch, Standing::Told { asked: 0 }, now));
         }
@@ -210,7 +211,7 @@ impl Engine {
             of: presence.channels_of,
             names: &presence.channels,
         });
-        if !self.config.multicast {
+        if !self.config.multicast || news.joined && !multicasts {
             peer.reach.without_multicast();
         }
         match arrival.via {

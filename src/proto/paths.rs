@@ -331,7 +331,7 @@ mod tests {
         for addr in [six, addr(1)] {
             paths.prove(link, addr, Instant::ZERO);
         }
-        paths.retain_links(&[Attachment { link, v4: false, v6: true }]);
+        paths.retain_links(&[Attachment { v4: false, v6: true, ..Attachment::v4(link) }]);
         assert_eq!(paths.iter().map(|path| path.addr).collect::<Vec<_>>(), [six]);
     }
 }

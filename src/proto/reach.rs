@@ -109,9 +109,10 @@ impl Reach {
         Self { met, ..Self::default() }
     }
 
-    /// This node uses no multicast, so it hears nobody that way.
+    /// This node uses no multicast, or none where it has met the peer, so it does not hear it that way:
+    /// which is no news, since it never did.
     pub(crate) fn without_multicast(&mut self) {
-        self.deaf = true;
+        (self.deaf, self.told) = (true, true);
     }
 
     /// Something came from the peer by multicast. `wary`: nobody has ever answered what went to the

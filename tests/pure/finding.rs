@@ -1,9 +1,11 @@
 //! Stories of finding each other.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use cooee::proto::{Command, Event, PeerState};
+use cooee::proto::{Command, Event, Hint, PeerState};
 use cooee::sim::{Faults, Kind, Spec};
+use cooee::values::LinkId;
 use cooee::wire::Hearing;
 
 use crate::stories::{Story, ms, secs, settled, visitor};
@@ -358,8 +360,8 @@ fn where_multicast_does_not_work_hints_find_somebody_and_it_tells_of_the_others(
     story.world.run_for(secs(5));
     assert_eq!((story.known(first), story.known(second)), (0, 0));
     // One address at which nobody is, and one at which somebody is.
-    let nobody = "10.77.99.9:26633".parse().unwrap();
-    let hints = vec![nobody, story.world.seed_address(one)];
+    let nobody: SocketAddr = "10.77.99.9:26633".parse().unwrap();
+    let hints: Vec<Hint> = [nobody, story.world.seed_address(one)].map(Hint::from).into();
     story.world.command(second, Command::Hints(hints.clone()));
     story.world.run_for(secs(1));
     assert!(story.all_know_all());
@@ -379,7 +381,8 @@ fn where_the_group_answers_no_hint_is_tried() {
     let mut story = Story::of(3);
     let visitor = story.host();
     let node = story.start(visitor, Spec::default());
-    story.world.command(node, Command::Hints(vec!["10.77.99.9:26633".parse().unwrap()]));
+    let nobody: SocketAddr = "10.77.99.9:26633".parse().unwrap();
+    story.world.command(node, Command::Hints(vec![nobody.into()]));
     let before = story.world.tally;
     story.world.run_for(secs(3));
     let spent = story.world.tally - before;
@@ -435,5 +438,42 @@ fn who_announces_itself_from_another_address_is_to_be_reached_there_and_no_more_
     }
     story.world.run_for(secs(1));
     assert_eq!(story.world.heard(moved, "where you are now"), 11);
+    story.end();
+}
+
+/// A host knows somebody on its LAN; a hint leads to another LAN, or through a tunnel.
+#[test]
+fn who_is_known_on_a_lan_does_not_keep_a_tunnel_from_being_tried() {
+    for (tunnel, is_tried) in [(None, false), (Some(LinkId(99)), true)] {
+        let mut story = Story::of(2);
+        let far = story.host();
+        (story.world.host(far).deaf, story.world.host(far).mute) = (true, true);
+        let _silent = story.start(far, Spec::default());
+        let addr = story.world.seed_address(far);
+        story.world.run_for(ms(100));
+        let asker = story.nodes[0];
+        story.world.command(asker, Command::Hints(vec![Hint { addr, tunnel }]));
+        let before = story.known(asker);
+        story.world.run_for(ms(500));
+        assert_eq!(story.known(asker) - before, usize::from(is_tried), "{tunnel:?}");
+        if is_tried {
+            story.world.run_for(secs(5));
+            assert!(story.all_know_all(), "and it tells of the others");
+        }
+        story.end();
+    }
+}
+
+#[test]
+fn beyond_a_tunnel_nobody_else_is_tried_once_somebody_is_known_there() {
+    let mut story = Story::of(2);
+    let node = story.nodes[0];
+    let addr: SocketAddr = "10.77.99.9:26633".parse().unwrap();
+    let tunnel = story.world.host(story.hosts[0]).interfaces[0].link;
+    story.world.run_for(secs(1));
+    let before = story.world.tally;
+    story.world.command(node, Command::Hints(vec![Hint { addr, tunnel: Some(tunnel) }]));
+    story.world.run_for(secs(1));
+    assert_eq!((story.world.tally - before).unicast(Kind::Hello).datagrams, 0);
     story.end();
 }
