@@ -227,7 +227,16 @@ impl Engine {
         if let Some(how) = presence.hears
             && presence.to == Some(self.config.identity.id())
         {
-            peer.reach.is_heard(how, now, size);
+            let is_doubted = peer.reach.is_heard(how, now, size);
+            if is_doubted && size <= timing::FEW && self.config.multicast {
+                self.announcer.insist(now);
+            }
+        }
+        if arrival.via == Hearing::Unicast && is_announcement(presence) {
+            peer.reach.copy_came();
+        }
+        if size <= timing::FEW && peer.reach.is_unsure() {
+            self.next_review = self.next_review.min(now + timing::REVIEW);
         }
         if let Some(token) = given_token(presence) {
             peer.set_token(token);
@@ -423,6 +432,11 @@ impl Engine {
 /// has given to it.
 fn given_token(presence: &Presence) -> Option<u64> {
     presence.token.filter(|_| presence.kind == PresenceKind::Here)
+}
+
+/// Whether it is for everybody. What came of it by unicast is a copy.
+fn is_announcement(presence: &Presence) -> bool {
+    presence.kind == PresenceKind::Here && presence.to.is_none() && presence.re.is_none()
 }
 
 /// What is known of a peer after its announcement, if that is not what was known before.
