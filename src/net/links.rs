@@ -146,7 +146,7 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
     // Where there is no such list, there is no IPv6, or none that this program can use.
     if let Ok(list) = std::fs::read_to_string("/proc/net/if_inet6") {
         for (link, addr) in fit(&list) {
-            if let Some(interface) = all.iter_mut().find(|i| i.link == link && !i.loopback) {
+            if let Some(interface) = all.iter_mut().find(|i| i.link == link) {
                 interface.six.push(addr);
             }
         }
@@ -299,10 +299,12 @@ fn link(interface: &Interface, wanted: Option<IpAddr>) -> Option<Link> {
         .copied();
     let at = interface.addrs.iter().position(|a| Some(*a) == addr);
     let prefix = at.and_then(|at| interface.prefixes.get(at)).copied().unwrap_or(32);
-    let wanted_six = interface.six.iter().find(|(a, _)| wanted == Some(IpAddr::V6(*a)));
+    // The loopback carries IPv4 to everybody on this host, and groups of IPv6 only where a route says so.
+    let usable = if interface.loopback { &[][..] } else { &interface.six[..] };
+    let wanted_six = usable.iter().find(|(a, _)| wanted == Some(IpAddr::V6(*a)));
     let six = wanted_six
-        .or_else(|| interface.six.iter().find(|(a, _)| a.is_unicast_link_local()))
-        .or_else(|| interface.six.first());
+        .or_else(|| usable.iter().find(|(a, _)| a.is_unicast_link_local()))
+        .or_else(|| usable.first());
     let (six, six_prefix) = six.map_or((None, 128), |(addr, prefix)| (Some(*addr), *prefix));
     let (name, wireless) = (interface.name.clone(), interface.wireless);
     let multicast = interface.multicast || interface.loopback;
