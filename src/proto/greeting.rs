@@ -68,6 +68,7 @@ impl Engine {
             self.lose_taken_in(presence.from.id);
         }
         self.end_check_by_announcement(presence, news.restarted);
+        self.leave_behind(arrival, presence.from.id);
         let met = news.joined;
         let returned = met || news.recovered;
         self.tell_news(presence.from.id, news);
@@ -279,6 +280,16 @@ impl Engine {
             self.discovery.group_answered |= !seed;
             self.discovery.answered();
         }
+    }
+
+    /// A peer is heard on one link, and no more on another: its cable is in another switch now. That is told
+    /// as late as that it is not heard by multicast, since one that is on both would be told to move
+    /// where much is lost.
+    fn leave_behind(&mut self, arrival: &Arrival<'_>, id: NodeId) {
+        let before = self.now - timing::deaf_surely(self.size());
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        let was = peer.paths.leave_behind(arrival.link, arrival.source, before);
+        self.tell_move(id, was);
     }
 
     /// Tells the user that a peer is not where it was, if so.

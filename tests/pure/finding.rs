@@ -479,3 +479,26 @@ fn beyond_a_tunnel_nobody_else_is_tried_once_somebody_is_known_there() {
     assert_eq!((story.world.tally - before).unicast(Kind::Hello).datagrams, 0);
     story.end();
 }
+
+#[test]
+fn who_is_heard_on_another_lan_only_has_moved_there_and_that_is_told_once() {
+    let mut story = Story::of(1);
+    let other = story.world.add_lan(Faults::losing(0.2));
+    let lans = [story.lan, other];
+    let hosts = [story.world.add_host(&lans), story.world.add_host(&lans)];
+    let [seer, mover] = hosts.map(|host| story.start(host, Spec::default()));
+    story.world.run_for(secs(60));
+    let moved = |event: &Event| matches!(event, Event::Moved { .. });
+    assert_eq!(story.count(seer, moved), 0, "it is on both");
+    let was = story.world.host(hosts[1]).interfaces.iter().map(|at| at.ip).collect::<Vec<_>>();
+    story.world.host(hosts[1]).interfaces[0].up = false;
+    story.world.run_for(secs(60));
+    assert_eq!(story.count(seer, moved), 1);
+    let id = story.world.id(mover);
+    let events = story.world.events(seer).iter();
+    let from = events.filter_map(|(_, event)| match event {
+        Event::Moved { peer, was } if peer.id == id => Some((was.ip(), peer.addr?.ip())),
+        _ => None,
+    });
+    assert_eq!(from.collect::<Vec<_>>(), [(was[0].into(), was[1].into())]);
+}
