@@ -488,12 +488,12 @@ fn who_is_heard_on_another_lan_only_has_moved_there_and_that_is_told_once() {
     let hosts = [story.world.add_host(&lans), story.world.add_host(&lans)];
     let [seer, mover] = hosts.map(|host| story.start(host, Spec::default()));
     story.world.run_for(secs(60));
-    let moved = |event: &Event| matches!(event, Event::Moved { .. });
-    assert_eq!(story.count(seer, moved), 0, "it is on both");
+    let is_move = |event: &Event| matches!(event, Event::Moved { .. });
+    assert_eq!(story.count(seer, is_move), 0, "it is on both");
     let was = story.world.host(hosts[1]).interfaces.iter().map(|at| at.ip).collect::<Vec<_>>();
     story.world.host(hosts[1]).interfaces[0].up = false;
     story.world.run_for(secs(60));
-    assert_eq!(story.count(seer, moved), 1);
+    assert_eq!(story.count(seer, is_move), 1);
     let id = story.world.id(mover);
     let events = story.world.events(seer).iter();
     let from = events.filter_map(|(_, event)| match event {
