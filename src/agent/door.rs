@@ -54,6 +54,17 @@ impl Door {
         }
     }
 
+    /// Why nothing is heard any more, once that is so: an agent that still answers has not ended.
+    pub(crate) fn why_silent(&self) -> String {
+        match self {
+            Self::Own(_) => Stopped.to_string(),
+            Self::Agent(client) if client.settle().is_ok() => {
+                "the agent has cut this command off, since nothing was read for 10 s".to_owned()
+            }
+            Self::Agent(_) => "the agent has ended".to_owned(),
+        }
+    }
+
     /// What the command's own node has counted.
     pub(crate) fn stats(&self) -> Option<Stats> {
         match self {

@@ -327,6 +327,9 @@ pub(crate) struct LinkRow {
     #[serde(default)]
     pub(crate) ipv6: Vec<String>,
     pub(crate) used: bool,
+    /// How peers are reached there.
+    #[serde(default)]
+    pub(crate) path: Option<String>,
     pub(crate) why: String,
     pub(crate) up: bool,
     pub(crate) carrier: bool,
@@ -344,6 +347,7 @@ impl LinkRow {
             addrs: addrs.map(|(addr, prefix)| format!("{addr}/{prefix}")).collect(),
             ipv6: interface.six.iter().map(|(addr, prefix)| format!("{addr}/{prefix}")).collect(),
             used: usage.is_used(),
+            path: usage.path().map(str::to_owned),
             why: usage.why(&interface.name),
             up: interface.up,
             carrier: interface.running,

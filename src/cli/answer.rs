@@ -24,7 +24,7 @@ use crate::agent::Door;
 use crate::agent::facts::Facts;
 use crate::agent::runner::{Ended, Job, Limits, Outcome, Runner, Sink};
 use crate::net::Clock;
-use crate::node::{Notice, Notices, Stopped};
+use crate::node::{Notice, Notices};
 use crate::proto::{Event, Outgoing, Question};
 use crate::values::{Escaped, Level, limits};
 use pipe::{Given, Turns};
@@ -136,7 +136,7 @@ impl Answerer<'_> {
                 }
                 Happening::Notice(notice) => self.complain(&notice),
                 Happening::Signal => return Ok(Exit::Done),
-                Happening::Stopped => return Err(Stopped.into()),
+                Happening::Stopped => return Err(Failure::Refused(self.node.why_silent())),
                 Happening::Line(_) | Happening::End(_) | Happening::Time => {}
             }
         }
@@ -222,7 +222,7 @@ impl Answerer<'_> {
                     return Ok(Exit::Done);
                 }
                 Happening::Signal => return Ok(Exit::Done),
-                Happening::Stopped => return Err(Stopped.into()),
+                Happening::Stopped => return Err(Failure::Refused(self.node.why_silent())),
             }
         }
     }

@@ -12,7 +12,7 @@ use super::output::text::Style;
 use super::output::{Out, json, note};
 use super::session::{self, Role};
 use crate::agent::Door;
-use crate::node::{Notice, Stopped};
+use crate::node::Notice;
 use crate::proto::{Event, Message};
 use crate::values::{ChannelName, limits, order};
 
@@ -153,7 +153,7 @@ impl Listener<'_> {
                 Happening::Notice(notice) => self.notice(&notice)?,
                 Happening::Time => return Ok(End::Time),
                 Happening::Signal => return Ok(End::Signal),
-                Happening::Stopped => return Err(Stopped.into()),
+                Happening::Stopped => return Err(Failure::Refused(self.node.why_silent())),
                 Happening::Line(_) | Happening::End(_) => {}
             }
         }

@@ -181,7 +181,7 @@ fn watch(
         let notice = match hub.next(None) {
             Happening::Notice(notice) => notice,
             Happening::Signal => return Ok(Exit::Done),
-            Happening::Stopped => return Err(crate::node::Stopped.into()),
+            Happening::Stopped => return Err(Failure::Refused(node.why_silent())),
             Happening::Line(_) | Happening::End(_) | Happening::Time => continue,
         };
         if subject(&notice).is_none_or(|peer| !filter.fits(&peer.profile)) {

@@ -56,6 +56,11 @@ pub struct Link {
     pub six_prefix: u8,
     /// It is a radio.
     pub wireless: bool,
+    /// Groups are joined and spoken to there. Without, it is a way to single addresses only.
+    pub multicast: bool,
+    /// The system says that it can't multicast, or that it leads to a single host: who is beyond it is
+    /// found by address.
+    pub tunnel: bool,
 }
 
 impl Link {
@@ -77,7 +82,8 @@ impl Link {
 
     /// By which versions of IP it can be used.
     pub fn attachment(&self) -> Attachment {
-        Attachment { link: self.id, v4: self.addr.is_some(), v6: self.six.is_some() }
+        let (v4, v6) = (self.addr.is_some(), self.six.is_some());
+        Attachment { link: self.id, v4, v6, multicast: self.multicast }
     }
 
     /// The address by which people know it.
@@ -140,7 +146,7 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
     // Where there is no such list, there is no IPv6, or none that this program can use.
     if let Ok(list) = std::fs::read_to_string("/proc/net/if_inet6") {
         for (link, addr) in fit(&list) {
-            if let Some(interface) = all.iter_mut().find(|i| i.link == link && !i.loopback) {
+            if let Some(interface) = all.iter_mut().find(|i| i.link == link) {
                 interface.six.push(addr);
             }
         }
@@ -213,8 +219,10 @@ fn listed() -> io::Result<Vec<Interface>> {
 ///
 /// With nothing wanted: every interface that is up, can multicast and leads out of this host;
 /// bridges to containers and virtual machines only when there is no such interface; the loopback
-/// only when there is nothing else. Otherwise what is wanted, by name or address, in that
-/// order, each once, and nothing else.
+/// only when there is nothing else, so that the nodes of one host hear each other. Beside these,
+/// every interface that leads out of this host and does not multicast, for single addresses.
+/// Otherwise what is wanted, by name or address, in that order, each once, and nothing else; to
+/// multicast there is tried, whatever the system says.
 ///
 /// # Errors
 /// See [`LinkError`].
@@ -240,13 +248,20 @@ fn choose_freely(all: &[Interface]) -> Result<Vec<Link>, LinkError> {
         |i| i.loopback,
     ];
     for kind in preference {
-        let links: Vec<Link> =
-            all.iter().filter(|i| i.up && kind(i)).filter_map(|i| link(i, None)).collect();
+        let of =
+            |kind: Kind| all.iter().filter(move |i| i.up && kind(i)).filter_map(|i| link(i, None));
+        let mut links: Vec<Link> = of(kind).collect();
         if !links.is_empty() {
+            links.extend(of(is_unicast_path));
             return Ok(links);
         }
     }
     Err(LinkError::NoneUsable { there: describe(all) })
+}
+
+/// Whether an interface leads out of this host, and not to all at once.
+fn is_unicast_path(interface: &Interface) -> bool {
+    !interface.multicast && !interface.loopback && !leads_inside(&interface.name)
 }
 
 /// The interface that is called `text`, or has that address.
@@ -268,7 +283,10 @@ fn find(all: &[Interface], text: &str) -> Result<Link, LinkError> {
     if !interface.up {
         return Err(LinkError::Down { name: interface.name.clone() });
     }
-    link(interface, addr).ok_or_else(|| LinkError::NoAddress { name: interface.name.clone() })
+    let link = link(interface, addr);
+    // Who asks for it knows better: Linux multicasts where it says that it does not, if it is told to.
+    let link = link.map(|link| Link { multicast: true, ..link });
+    link.ok_or_else(|| LinkError::NoAddress { name: interface.name.clone() })
 }
 
 /// The link of an interface, with the wanted address, or its first one that is not just
@@ -281,13 +299,18 @@ fn link(interface: &Interface, wanted: Option<IpAddr>) -> Option<Link> {
         .copied();
     let at = interface.addrs.iter().position(|a| Some(*a) == addr);
     let prefix = at.and_then(|at| interface.prefixes.get(at)).copied().unwrap_or(32);
-    let wanted_six = interface.six.iter().find(|(a, _)| wanted == Some(IpAddr::V6(*a)));
+    // The loopback carries IPv4 to everybody on this host, and groups of IPv6 only where a route says so.
+    let usable = if interface.loopback { &[][..] } else { &interface.six[..] };
+    let wanted_six = usable.iter().find(|(a, _)| wanted == Some(IpAddr::V6(*a)));
     let six = wanted_six
-        .or_else(|| interface.six.iter().find(|(a, _)| a.is_unicast_link_local()))
-        .or_else(|| interface.six.first());
+        .or_else(|| usable.iter().find(|(a, _)| a.is_unicast_link_local()))
+        .or_else(|| usable.first());
     let (six, six_prefix) = six.map_or((None, 128), |(addr, prefix)| (Some(*addr), *prefix));
     let (name, wireless) = (interface.name.clone(), interface.wireless);
-    let link = Link { id: interface.link, name, addr, prefix, six, six_prefix, wireless };
+    let multicast = interface.multicast || interface.loopback;
+    let tunnel = !multicast || interface.point_to_point && !interface.loopback;
+    let id = interface.link;
+    let link = Link { id, name, addr, prefix, six, six_prefix, wireless, multicast, tunnel };
     (addr.is_some() || six.is_some()).then_some(link)
 }
 

@@ -43,7 +43,7 @@ pub use changes::Changes;
 pub use clock::{Clock, entropy};
 pub use endpoint::{OpenError, OpenOptions};
 pub use links::{Interface, Link, LinkError, choose, interfaces};
-pub use neighbours::neighbours;
+pub use neighbours::{neighbours, tunnel_to};
 pub use sleep::Sleep;
 pub use socket::Sockets;
 pub use usage::{Usage, usage};

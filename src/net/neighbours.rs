@@ -3,7 +3,7 @@
 //! Linux tells of them by rtnetlink(7), those of IPv4 and of IPv6 in one list. An answer is a row of
 //! messages, each with a header, an `ndmsg` and attributes, of which one is the neighbour's address.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use super::Link;
 use crate::values::LinkId;
@@ -14,6 +14,26 @@ pub fn neighbours(links: &[Link]) -> Vec<(LinkId, IpAddr)> {
     all.retain(|(link, _)| links.iter().any(|used| used.id == *link));
     all
 }
+
+/// The tunnel by which the system would send to a host, if it is one of these links. Nothing is sent.
+pub fn tunnel_to(links: &[Link], host: IpAddr) -> Option<LinkId> {
+    let tunnels = || links.iter().filter(|link| link.tunnel);
+    tunnels().next()?;
+    let any: IpAddr = match host {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect((host, DISCARD)).ok()?;
+    let source = socket.local_addr().ok()?.ip();
+    let is_source = |link: &&Link| {
+        link.addr.map(IpAddr::V4) == Some(source) || link.six.map(IpAddr::V6) == Some(source)
+    };
+    tunnels().find(is_source).map(|link| link.id)
+}
+
+/// Any port: a route is to a host.
+const DISCARD: u16 = 9;
 
 #[cfg(not(target_os = "linux"))]
 fn told() -> Vec<(LinkId, IpAddr)> {
@@ -177,5 +197,25 @@ mod tests {
         done[4] = 3;
         assert!(!read(&done, &mut Vec::new()));
         let _of_this_host = neighbours(&[]);
+    }
+
+    #[test]
+    fn the_route_to_a_host_tells_which_tunnel_leads_there() {
+        let link = |tunnel| Link {
+            id: LinkId(1),
+            name: "tun0".into(),
+            addr: Some(Ipv4Addr::LOCALHOST),
+            prefix: 32,
+            six: None,
+            six_prefix: 128,
+            wireless: false,
+            multicast: false,
+            tunnel,
+        };
+        let host = Ipv4Addr::LOCALHOST.into();
+        assert_eq!(tunnel_to(&[link(true)], host), Some(LinkId(1)));
+        assert_eq!(tunnel_to(&[link(false)], host), None);
+        let elsewhere = Link { addr: Some([192, 0, 2, 1].into()), ..link(true) };
+        assert_eq!(tunnel_to(&[elsewhere], host), None);
     }
 }

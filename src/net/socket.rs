@@ -177,7 +177,7 @@ impl Sockets {
         for addr in addrs {
             let goes = |link: &&Link| {
                 let at = link.attachment();
-                at.carries(addr) && (all || addr.is_ipv4() || !at.v4)
+                at.multicast && at.carries(addr) && (all || addr.is_ipv4() || !at.v4)
             };
             let links = self.links.iter().filter(goes);
             ways.extend(links.map(|link| (SocketAddr::new(addr, group.port()), link.id)));
@@ -343,7 +343,7 @@ impl Sockets {
             return Vec::new();
         }
         let mut missing = Vec::new();
-        for link in &self.links {
+        for link in self.links.iter().filter(|link| link.multicast) {
             for &group in self.wanted.iter().filter(|group| pick(**group, link.id)) {
                 let addrs = addresses(group, self.options.ttl).into_iter();
                 missing.extend(

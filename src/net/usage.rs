@@ -12,6 +12,8 @@ pub enum Usage {
     Named,
     /// There is nothing better.
     Alone,
+    /// It does not multicast, as most tunnels: it is used for single addresses.
+    Unicast,
     /// It is used, and the cable is out, or the radio not associated.
     NoCarrier,
     /// Others were asked for.
@@ -24,14 +26,18 @@ pub enum Usage {
     Loopback,
     /// It leads to containers or virtual machines on this host, and others lead further.
     Inner,
-    /// It does not multicast, as most tunnels.
-    NoMulticast,
 }
 
 impl Usage {
     /// Whether the interface is used.
     pub fn is_used(self) -> bool {
-        matches!(self, Self::Lan | Self::Named | Self::Alone | Self::NoCarrier)
+        matches!(self, Self::Lan | Self::Named | Self::Alone | Self::Unicast | Self::NoCarrier)
+    }
+
+    /// How peers are reached there, if it is used: by multicast, or by unicast only.
+    pub fn path(self) -> Option<&'static str> {
+        let path = if self == Self::Unicast { "unicast" } else { "multicast" };
+        self.is_used().then_some(path)
     }
 
     /// Why, in words, and what could be done about it.
@@ -39,7 +45,12 @@ impl Usage {
         match self {
             Self::Lan => "it can multicast and leads out of this host".into(),
             Self::Named => "it was asked for".into(),
-            Self::Alone => "there is nothing better".into(),
+            Self::Alone => "there is nothing better that can multicast".into(),
+            Self::Unicast => {
+                "it does not multicast: who is beyond it is reached by unicast, as far as it was \
+                              a peer before, is a neighbour, or is named with `--peer HOST`"
+                    .into()
+            }
             Self::NoCarrier => "it has no carrier: no cable, or no radio network".into(),
             Self::NotNamed => format!("others were asked for; `--iface {name}` adds it"),
             Self::Down => format!("it is down; `ip link set {name} up` switches it on"),
@@ -48,9 +59,6 @@ impl Usage {
             Self::Inner => format!(
                 "it leads to containers or virtual machines on this host; `--iface {name}` uses it"
             ),
-            Self::NoMulticast => {
-                "it does not multicast; who is beyond it is reached with `--peer HOST`".into()
-            }
         }
     }
 }
@@ -70,12 +78,12 @@ pub fn usage(all: &[Interface], wanted: &[String]) -> Vec<Usage> {
             i if is_used && !i.running && !i.loopback => Usage::NoCarrier,
             _ if is_used && !wanted.is_empty() => Usage::Named,
             i if is_used && (i.loopback || is_inner) => Usage::Alone,
+            i if is_used && !i.multicast => Usage::Unicast,
             _ if is_used => Usage::Lan,
             i if !i.up => Usage::Down,
             i if i.addrs.is_empty() && i.six.is_empty() => Usage::NoAddress,
             _ if !wanted.is_empty() => Usage::NotNamed,
             i if i.loopback => Usage::Loopback,
-            i if !i.multicast => Usage::NoMulticast,
             _ => Usage::Inner,
         }
     };
@@ -116,7 +124,7 @@ mod tests {
         - wlan0: it is down; `ip link set wlan0 up` switches it on
         - wlan1: it has no IP address
         - docker0: it leads to containers or virtual machines on this host; `--iface docker0` uses it
-        - wg0: it does not multicast; who is beyond it is reached with `--peer HOST`
+        + wg0: it does not multicast: who is beyond it is reached by unicast, as far as it was a peer before, is a neighbour, or is named with `--peer HOST`
         ");
         insta::assert_snapshot!(told(&table[..2], &["lo"]).join("\n"), @"
         + lo: it was asked for
@@ -124,7 +132,7 @@ mod tests {
         ");
         insta::assert_snapshot!(told(&[table[0], table[5]], &[]).join("\n"), @"
         - lo: it leads only to this host
-        + docker0: there is nothing better
+        + docker0: there is nothing better that can multicast
         ");
     }
 

@@ -103,6 +103,8 @@ pub(super) struct Driver {
     failing: SmallMap<LinkId, Option<Instant>>,
     /// Links without a carrier at the last look: the cable is out.
     idle: SmallSet<LinkId>,
+    /// Interfaces of which it was told that they do not work, whatever the reason is by now.
+    down: SmallSet<LinkId>,
     reported_drops: u64,
     seen_drops: u64,
     next_report: Instant,
@@ -142,6 +144,7 @@ impl Driver {
             busy: SmallSet::new(),
             failing: SmallMap::new(),
             idle: SmallSet::new(),
+            down: SmallSet::new(),
             reported_drops: 0,
             seen_drops: 0,
             next_report: clock.now(),
@@ -312,7 +315,7 @@ impl Driver {
                 Output::Event(event) => {
                     if event == proto::Event::Stopped {
                         self.stopped = Some(self.clock.now());
-                        self.memory.stop(&self.engine);
+                        self.memory.stop(&self.engine, self.sockets.links());
                     }
                     self.notices.push_back(Notice::Event(event));
                 }
@@ -370,7 +373,7 @@ impl Driver {
                 && let Some(name) = self.name(link)
             {
                 self.failing.remove(&link);
-                self.notices.push_back(Notice::LinkUp { name });
+                self.tell_up(link, name);
             }
         }
         self.report(sent.failures);
@@ -393,9 +396,24 @@ impl Driver {
             }
             if self.failing.insert(link, Some(self.clock.now())).is_none() {
                 let name = self.name(link).unwrap_or_else(|| link.to_string());
-                let why = failure.why();
-                self.notices.push_back(Notice::LinkDown { name, why });
+                self.tell_down(link, name, failure.why());
             }
+        }
+    }
+
+    /// Tells that a link does not work, once until it does: one that is switched off may lose its
+    /// carrier first, then fail, and then be gone.
+    fn tell_down(&mut self, link: LinkId, name: String, why: String) {
+        if self.down.insert(link) {
+            self.notices.push_back(Notice::LinkDown { name, why });
+        }
+    }
+
+    /// Tells that a link works again, once nothing speaks against it any more.
+    fn tell_up(&mut self, link: LinkId, name: String) {
+        let works = !self.idle.contains(&link) && !self.failing.contains_key(&link);
+        if works && self.down.remove(&link) {
+            self.notices.push_back(Notice::LinkUp { name });
         }
     }
 
@@ -447,11 +465,12 @@ impl Driver {
         }
         let before: Vec<Link> = self.sockets.links().to_vec();
         // Where nothing else is left the loopback stands in, which is no news beside what has gone.
-        let stands_in = |link: &Link| {
-            self.wanted.is_empty() && all.iter().any(|i| i.link == link.id && i.loopback)
-        };
+        let unnamed = self.wanted.is_empty();
+        let stands_in =
+            |link: &Link| unnamed && all.iter().any(|i| i.link == link.id && i.loopback);
         for gone in before.iter().filter(|old| !links.iter().any(|new| new.id == old.id)) {
-            if self.failing.remove(&gone.id).is_some() || stands_in(gone) {
+            self.failing.remove(&gone.id);
+            if stands_in(gone) {
                 continue;
             }
             let mut uses = all.iter().zip(net::usage(&all, &self.wanted));
@@ -459,8 +478,10 @@ impl Driver {
                 Some((_, usage)) => usage.why(&gone.name),
                 None => "the interface is gone".to_owned(),
             };
-            self.notices.push_back(Notice::LinkDown { name: gone.name.clone(), why });
+            self.tell_down(gone.id, gone.name.clone(), why);
         }
+        // An interface that is there again after it was removed is another one.
+        self.down.retain(|id| all.iter().any(|interface| interface.link == *id));
         let mut failures = self.sockets.set_links(&links);
         for changed in links.iter().filter(|new| !before.contains(new)) {
             // What failed was sent from an address that it has no more.
@@ -469,8 +490,12 @@ impl Driver {
             }
         }
         let is_new = |link: &&Link| !before.iter().any(|old| old.id == link.id);
-        for new in links.iter().filter(is_new).filter(|link| !stands_in(link)) {
-            self.notices.push_back(Notice::LinkUp { name: new.name.clone() });
+        for link in links.iter().filter(|link| !stands_in(link)) {
+            if is_new(&link) {
+                // If it has no carrier yet, it is told when it has.
+                self.down.insert(link.id);
+            }
+            self.tell_up(link.id, link.name.clone());
         }
         for link in returned {
             // The switch has forgotten what was joined here, and would ask only minutes later.
@@ -485,13 +510,11 @@ impl Driver {
         let mut returned = Vec::new();
         for link in links {
             let runs = all.iter().any(|interface| interface.link == link.id && interface.running);
-            let name = link.name.clone();
             if runs && self.idle.remove(&link.id) {
-                self.notices.push_back(Notice::LinkUp { name });
                 returned.push(link.id);
-            } else if !runs && self.idle.insert(link.id) {
+            } else if !runs && self.idle.insert(link.id) && self.name(link.id).is_some() {
                 let why = "no carrier: the cable is out, or nothing answers at its other end";
-                self.notices.push_back(Notice::LinkDown { name, why: why.to_owned() });
+                self.tell_down(link.id, link.name.clone(), why.to_owned());
             }
         }
         self.idle.retain(|id| links.iter().any(|link| link.id == *id));

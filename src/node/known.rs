@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::identity::{create_private, replace};
 use crate::net::{self, Link};
-use crate::proto::PeerInfo;
+use crate::proto::{Hint, PeerInfo};
 use crate::values::{Group, LinkId, limits};
 
 /// Where somebody may be, though nobody has said so.
@@ -31,17 +31,24 @@ impl Whereabouts {
     }
 
     /// Where peers were heard in earlier runs, and this host's neighbours on these links.
-    pub(super) fn hints(&self, links: &[Link]) -> Vec<SocketAddr> {
-        let mut hints: Vec<SocketAddr> = Vec::new();
+    pub(super) fn hints(&self, links: &[Link]) -> Vec<Hint> {
+        let mut hints: Vec<Hint> = Vec::new();
         let mut hint = |link: LinkId, host: IpAddr| {
             let addr = link.scoped(SocketAddr::new(host, self.port));
-            if !hints.contains(&addr) {
-                hints.push(addr);
+            let tunnel = links.iter().any(|l| l.id == link && l.tunnel).then_some(link);
+            if !hints.iter().any(|hint| hint.addr == addr) {
+                hints.push(Hint { addr, tunnel });
             }
         };
         for host in self.known.iter().flat_map(Known::hosts) {
+            let mut is_near = false;
             for link in links.iter().filter(|link| link.is_neighbour(host)) {
                 hint(link.id, host);
+                is_near = true;
+            }
+            // The subnet of a tunnel often holds nothing but this host; its routes tell who is beyond.
+            if let Some(link) = (!is_near).then(|| net::tunnel_to(links, host)).flatten() {
+                hint(link, host);
             }
         }
         for (link, host) in net::neighbours(links) {
@@ -51,10 +58,15 @@ impl Whereabouts {
     }
 
     /// Keeps where these peers are heard.
-    pub(super) fn note(&mut self, peers: impl Iterator<Item = PeerInfo>) {
+    pub(super) fn note(&mut self, peers: impl Iterator<Item = PeerInfo>, links: &[Link]) {
         let Some(known) = self.known.as_mut().filter(|_| self.keeps) else { return };
         let host = |peer: PeerInfo| Some(peer.addr?.ip());
-        known.note(peers.filter_map(host).filter(|host| !host.is_loopback()).collect());
+        let heard: BTreeSet<IpAddr> =
+            peers.filter_map(host).filter(|host| !host.is_loopback()).collect();
+        let lans: Vec<&Link> = links.iter().filter(|link| !link.tunnel).collect();
+        known.note(&heard, |one, other| {
+            lans.iter().any(|lan| lan.is_neighbour(one) && lan.is_neighbour(other))
+        });
     }
 }
 
@@ -62,7 +74,8 @@ impl Whereabouts {
 #[derive(Debug)]
 struct Known {
     path: PathBuf,
-    hosts: BTreeSet<IpAddr>,
+    /// Those of this run first.
+    hosts: Vec<IpAddr>,
 }
 
 impl Known {
@@ -80,11 +93,18 @@ impl Known {
         self.hosts.iter().copied()
     }
 
-    /// Peers are heard at these hosts now. While any is, those of earlier runs are of no interest
-    /// any more; what nobody is heard of stays as it was.
-    fn note(&mut self, hosts: BTreeSet<IpAddr>) {
-        let hosts: BTreeSet<IpAddr> = hosts.into_iter().take(limits::HINTS).collect();
-        if hosts.is_empty() || hosts == self.hosts {
+    /// Peers are heard at these hosts now. Where any is, those of earlier runs on the same LAN are of no
+    /// interest any more; those on others, and beyond tunnels, stay as long as there is room for them.
+    fn note(&mut self, heard: &BTreeSet<IpAddr>, on_one_lan: impl Fn(IpAddr, IpAddr) -> bool) {
+        if heard.is_empty() {
+            return;
+        }
+        let stays = |old: &&IpAddr| {
+            !heard.contains(*old) && !heard.iter().any(|new| on_one_lan(*new, **old))
+        };
+        let old = self.hosts.iter().filter(stays);
+        let hosts: Vec<IpAddr> = heard.iter().chain(old).copied().take(limits::HINTS).collect();
+        if hosts == self.hosts {
             return;
         }
         self.hosts = hosts;
@@ -111,13 +131,19 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("cooee-known-{}", std::process::id()));
         let load = || Known::load(&folder, Group::DEFAULT);
         assert_eq!(load().hosts().count(), 0);
-        load().note(hosts([1, 2]));
+        let note = |heard| load().note(&heard, |one, other| one.is_ipv4() && other.is_ipv4());
+        note(hosts([1, 2]));
         assert_eq!(load().hosts().collect::<BTreeSet<_>>(), hosts([1, 2]));
-        load().note(hosts([]));
+        note(hosts([]));
         assert_eq!(load().hosts().count(), 2, "nobody is there: that is no news");
-        load().note(hosts([3]));
+        note(hosts([3]));
         assert_eq!(load().hosts().collect::<BTreeSet<_>>(), hosts([3]));
-        load().note(hosts(0..=255));
+        let elsewhere: IpAddr = "fd77::9".parse().unwrap();
+        note([elsewhere].into());
+        assert_eq!(load().hosts().collect::<Vec<_>>(), [elsewhere, [10, 77, 0, 3].into()]);
+        note(hosts([4]));
+        assert_eq!(load().hosts().collect::<Vec<_>>(), [[10, 77, 0, 4].into(), elsewhere]);
+        note(hosts(0..=255));
         assert_eq!(load().hosts().count(), limits::HINTS);
         let other: Group = "239.1.1.1:7".parse().unwrap();
         assert_eq!(Known::load(&folder, other).hosts().count(), 0);

@@ -1,12 +1,11 @@
 //! What a node keeps for its next run: its identity, where its peers are, and what it has said.
 
 use std::fs::File;
-use std::net::SocketAddr;
 
 use super::known::Whereabouts;
 use super::spoken::Spoken;
 use crate::net::Link;
-use crate::proto::Engine;
+use crate::proto::{Engine, Hint};
 
 /// Each is none where the node has no state folder, or does not need it.
 #[derive(Debug)]
@@ -20,16 +19,15 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Where a node that knows nobody may try; one that knows somebody keeps where they are.
-    pub(super) fn look_around(
-        &mut self,
-        engine: &Engine,
-        links: &[Link],
-    ) -> Option<Vec<SocketAddr>> {
+    /// Where a node that knows nobody, or nobody beyond a tunnel, may try; one that knows somebody
+    /// keeps where they are.
+    pub(super) fn look_around(&mut self, engine: &Engine, links: &[Link]) -> Option<Vec<Hint>> {
         let whereabouts = self.whereabouts.as_mut()?;
         if engine.peer_count() > 0 {
-            whereabouts.note(engine.peers());
-            return None;
+            whereabouts.note(engine.peers(), links);
+            if !links.iter().any(|link| link.tunnel) {
+                return None;
+            }
         }
         Some(whereabouts.hints(links))
     }
@@ -43,9 +41,9 @@ impl Memory {
     }
 
     /// The node stops.
-    pub(super) fn stop(&mut self, engine: &Engine) {
+    pub(super) fn stop(&mut self, engine: &Engine, links: &[Link]) {
         if let Some(whereabouts) = &mut self.whereabouts {
-            whereabouts.note(engine.peers());
+            whereabouts.note(engine.peers(), links);
         }
         self.keep_spoken(engine, true);
     }

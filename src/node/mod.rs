@@ -79,7 +79,5 @@ pub enum StartError {
 
 /// The node's thread has ended, so nothing can be asked of it any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the node has stopped, or the agent has: or it has cut this command off, since nothing was read for 10 s"
-)]
+#[error("the node has stopped")]
 pub struct Stopped;

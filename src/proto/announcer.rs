@@ -66,6 +66,15 @@ impl Announcer {
         self.changed(now);
     }
 
+    /// Somebody does not hear this node's announcements: they follow each other now, so that it soon knows
+    /// whether some were lost or all are filtered.
+    pub(crate) fn insist(&mut self, now: Instant) {
+        if self.is_active() {
+            self.repeats = self.repeats.max(timing::MISSED_COPIES);
+            self.sooner(now.max(self.last + timing::CHANGE_SPACING));
+        }
+    }
+
     /// This node hears nobody, and others may know of it by its announcements alone.
     pub(crate) fn unheard(&mut self, now: Instant) {
         self.sooner((self.last + timing::ANNOUNCE_DEAF).max(now));

@@ -134,16 +134,29 @@ impl Engine {
         }
     }
 
-    /// Whether at most half of the peers are heard by multicast: then one question heard that way
-    /// does not mean that its channels will be, see [`timing::MULTICAST_BACK`]. Who has not been
-    /// heard so yet counts if the group has never answered either.
+    /// Whether at most half of the peers are heard by multicast, of those who might be: then one
+    /// question heard that way does not mean that its channels will be, see
+    /// [`timing::MULTICAST_BACK`]. Who has not been heard so yet counts if the group has never
+    /// answered either.
     pub(super) fn is_mostly_deaf(&self) -> bool {
         let trusting = self.discovery.group_answered;
-        let deaf = self.peers.each().filter(|(_, peer)| match peer.reach.hears() {
-            Some(how) => how == Hearing::Unicast,
-            None => !trusting,
-        });
-        let deaf = deaf.count();
-        deaf > 0 && deaf * 2 >= self.peers.len()
+        let (mut all, mut deaf) = (0, 0);
+        for (_, peer) in self.peers.each() {
+            let link = peer.paths.best().and_then(|path| path.link);
+            if link.is_some_and(|link| !self.multicasts(link)) {
+                continue;
+            }
+            all += 1;
+            deaf += usize::from(match peer.reach.hears() {
+                Some(how) => how == Hearing::Unicast,
+                None => !trusting,
+            });
+        }
+        deaf > 0 && deaf * 2 >= all
+    }
+
+    /// Whether what goes to the group goes out on a link.
+    pub(super) fn multicasts(&self, link: LinkId) -> bool {
+        self.links.iter().find(|at| at.link == link).is_none_or(|at| at.multicast)
     }
 }

@@ -5,15 +5,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::kept::{Kept, KeptLog};
-use crate::values::{ChannelName, Epoch, Json, Level, NodeId, WallTime};
+use crate::values::{ChannelName, Epoch, Json, Level, LinkId, NodeId, WallTime};
 use crate::wire::{Earlier, Profile};
+
+/// Where somebody may be, though nobody has said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// The address.
+    pub addr: SocketAddr,
+    /// The link beyond which it is, if that leads to single hosts. It is tried as long as nobody is
+    /// known there, and any other one only as long as nobody at all is known: who is found on a LAN
+    /// knows all that are there, and nobody beyond a tunnel.
+    pub tunnel: Option<LinkId>,
+}
+
+impl From<SocketAddr> for Hint {
+    /// Somewhere on a LAN.
+    fn from(addr: SocketAddr) -> Self {
+        Self { addr, tunnel: None }
+    }
+}
 
 /// What the node's user can ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Tells where somebody may be; it is tried if nobody else answers. At most
-    /// [`crate::values::limits::HINTS`] are.
-    Hints(Vec<SocketAddr>),
+    /// Tells where somebody may be; at most [`crate::values::limits::HINTS`] are tried.
+    Hints(Vec<Hint>),
     /// Takes part in a channel.
     Join(ChannelName),
     /// Leaves a channel.

@@ -351,7 +351,7 @@ impl Engine {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Hints(addrs) => self.take_hints(addrs),
+            Command::Hints(hints) => self.take_hints(hints),
             Command::Join(name) => self.join(name),
             Command::Leave(name) => self.leave(&name),
             Command::Found { ticket, entries } => self.found(ticket, &entries),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::command::Hint;
 use super::discovery::{Asked, Verdict};
 use super::engine::Engine;
 use super::event::{Destination, Event, Output, PeerState};
@@ -13,7 +14,7 @@ use super::pull::Turn;
 use super::reach::Reach;
 use super::receiving::Arrival;
 use super::timing;
-use crate::values::{LinkId, NodeId, PeerText, limits};
+use crate::values::{LinkId, NodeId, PeerText, SmallSet, limits};
 use crate::wire::{Ask, PresenceKind, RosterPage, Told};
 
 /// Pages of the roster given for one question.
@@ -116,22 +117,37 @@ impl Engine {
     }
 
     /// Takes up addresses at which somebody may be.
-    pub(super) fn take_hints(&mut self, addrs: Vec<SocketAddr>) {
-        if self.config.discover && self.peers.len() == 0 {
-            self.hints.set(addrs, self.now);
+    pub(super) fn take_hints(&mut self, hints: Vec<Hint>) {
+        if self.config.discover {
+            self.hints.set(hints, self.now);
+            self.drop_hints();
         }
     }
 
-    /// Tries them, as long as nobody at all is known.
+    /// Tries them, as long as nobody is known whom they may lead to.
     fn try_hints(&mut self) {
         if self.now < self.hints.next() || self.links.is_empty() {
             return;
         }
-        if self.peers.len() > 0 {
-            return self.hints.clear();
-        }
-        let due = self.hints.due(self.now);
+        self.drop_hints();
+        let due: Vec<SocketAddr> =
+            self.hints.due(self.now).into_iter().map(|hint| hint.addr).collect();
         self.greet(&due, 0);
+    }
+
+    /// Drops those that are not worth trying any more, see [`Hint`].
+    fn drop_hints(&mut self) {
+        if self.peers.len() == 0 || self.hints.left().is_empty() {
+            return;
+        }
+        let tunnels: SmallSet<LinkId> =
+            self.hints.left().iter().filter_map(|hint| hint.tunnel).collect();
+        let is_known = |link: LinkId| {
+            self.peers.each().any(|(_, peer)| peer.paths.iter().any(|p| p.link == Some(link)))
+        };
+        let silent: SmallSet<LinkId> =
+            tunnels.into_iter().filter(|link| !is_known(*link)).collect();
+        self.hints.retain(|hint| hint.tunnel.is_some_and(|link| silent.contains(&link)));
     }
 
     /// Asks those who are only told of whether they are there.

@@ -68,6 +68,7 @@ impl Engine {
             self.lose_taken_in(presence.from.id);
         }
         self.end_check_by_announcement(presence, news.restarted);
+        self.leave_behind(arrival, presence.from.id);
         let met = news.joined;
         let returned = met || news.recovered;
         self.tell_news(presence.from.id, news);
@@ -164,6 +165,7 @@ impl Engine {
     /// Takes in what a peer says of itself, and how it was heard.
     fn learn(&mut self, arrival: &Arrival<'_>, presence: &Presence) -> News {
         let (id, now, size) = (presence.from.id, self.now, self.size());
+        let multicasts = self.multicasts(arrival.link);
         if self.peers.get(id).is_none() {
             self.peers.insert(id, Peer::new(presence.from.epoch, Standing::Told { asked: 0 }, now));
         }
@@ -210,7 +212,7 @@ impl Engine {
             of: presence.channels_of,
             names: &presence.channels,
         });
-        if !self.config.multicast {
+        if !self.config.multicast || news.joined && !multicasts {
             peer.reach.without_multicast();
         }
         match arrival.via {
@@ -226,7 +228,16 @@ impl Engine {
         if let Some(how) = presence.hears
             && presence.to == Some(self.config.identity.id())
         {
-            peer.reach.is_heard(how, now, size);
+            let is_doubted = peer.reach.is_heard(how, now, size);
+            if is_doubted && size <= timing::FEW && self.config.multicast {
+                self.announcer.insist(now);
+            }
+        }
+        if arrival.via == Hearing::Unicast && is_announcement(presence) {
+            peer.reach.copy_came();
+        }
+        if size <= timing::FEW && peer.reach.is_unsure() {
+            self.next_review = self.next_review.min(now + timing::REVIEW);
         }
         if let Some(token) = given_token(presence) {
             peer.set_token(token);
@@ -269,6 +280,16 @@ impl Engine {
             self.discovery.group_answered |= !seed;
             self.discovery.answered();
         }
+    }
+
+    /// A peer is heard on one link, and no more on another: its cable is in another switch now. That is told
+    /// as late as that it is not heard by multicast, since one that is on both would be told to move
+    /// where much is lost.
+    fn leave_behind(&mut self, arrival: &Arrival<'_>, id: NodeId) {
+        let before = self.now - timing::deaf_surely(self.size());
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        let was = peer.paths.leave_behind(arrival.link, arrival.source, before);
+        self.tell_move(id, was);
     }
 
     /// Tells the user that a peer is not where it was, if so.
@@ -425,6 +446,11 @@ impl Engine {
 /// has given to it.
 fn given_token(presence: &Presence) -> Option<u64> {
     presence.token.filter(|_| presence.kind == PresenceKind::Here)
+}
+
+/// Whether it is for everybody. What came of it by unicast is a copy.
+fn is_announcement(presence: &Presence) -> bool {
+    presence.kind == PresenceKind::Here && presence.to.is_none() && presence.re.is_none()
 }
 
 /// What is known of a peer after its announcement, if that is not what was known before.

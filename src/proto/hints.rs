@@ -1,19 +1,18 @@
 //! Addresses at which somebody may be, without anybody having said so: those where peers were heard
 //! in earlier runs, and the host's neighbours.
 //!
-//! They are for LANs on which multicast does not work and nobody has named a seed. So they are tried
+//! They are for LANs on which multicast does not work, and for tunnels, where nobody has named a seed. So they are tried
 //! only when the group has not answered, a few at a time, each once; whoever answers tells of
 //! the others.
 
-use std::net::SocketAddr;
-
+use super::command::Hint;
 use super::timing;
 use crate::values::{Instant, limits};
 
 /// What is left to be tried.
 #[derive(Debug)]
 pub(crate) struct Hints {
-    left: Vec<SocketAddr>,
+    left: Vec<Hint>,
     next: Instant,
 }
 
@@ -23,16 +22,21 @@ impl Hints {
     }
 
     /// These may be tried, the likeliest first; at most [`limits::HINTS`] of them are.
-    pub(crate) fn set(&mut self, mut addrs: Vec<SocketAddr>, now: Instant) {
-        addrs.truncate(limits::HINTS);
-        addrs.reverse();
-        self.next = if addrs.is_empty() { Instant::NEVER } else { now + timing::HINTS_AFTER };
-        self.left = addrs;
+    pub(crate) fn set(&mut self, mut hints: Vec<Hint>, now: Instant) {
+        hints.truncate(limits::HINTS);
+        hints.reverse();
+        self.next = if hints.is_empty() { Instant::NEVER } else { now + timing::HINTS_AFTER };
+        self.left = hints;
     }
 
-    /// Somebody has been found: there is nothing to be tried.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::new();
+    /// What is left.
+    pub(crate) fn left(&self) -> &[Hint] {
+        &self.left
+    }
+
+    /// Somebody has been found: only these are still worth trying.
+    pub(crate) fn retain(&mut self, is_worth: impl FnMut(&Hint) -> bool) {
+        self.left.retain(is_worth);
     }
 
     pub(crate) fn next(&self) -> Instant {
@@ -40,7 +44,7 @@ impl Hints {
     }
 
     /// The next few, if it is time for them.
-    pub(crate) fn due(&mut self, now: Instant) -> Vec<SocketAddr> {
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<Hint> {
         if now < self.next {
             return Vec::new();
         }
@@ -53,10 +57,12 @@ impl Hints {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
-    fn addrs(count: u16) -> Vec<SocketAddr> {
-        (1..=count).map(|port| SocketAddr::from(([10, 0, 0, 1], port))).collect()
+    fn addrs(count: u16) -> Vec<Hint> {
+        (1..=count).map(|port| SocketAddr::from(([10, 0, 0, 1], port)).into()).collect()
     }
 
     #[test]
@@ -80,7 +86,8 @@ mod tests {
         let mut hints = Hints::new();
         hints.set(addrs(10_000), Instant::ZERO);
         assert_eq!(hints.left.len(), limits::HINTS);
-        hints.clear();
+        hints.retain(|_| false);
+        assert!(hints.due(hints.next()).is_empty());
         assert_eq!(hints.next(), Instant::NEVER);
     }
 }

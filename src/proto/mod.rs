@@ -106,7 +106,7 @@ mod untold;
 mod watching;
 mod window;
 
-pub use command::{Command, Outgoing};
+pub use command::{Command, Hint, Outgoing};
 pub use config::Config;
 pub use engine::Engine;
 #[cfg(feature = "cli")]

@@ -122,6 +122,26 @@ impl Paths {
         Some(was)
     }
 
+    /// The peer is heard at a proven address. If it was reached on another link, by an address of the same kind, and has not
+    /// been heard there since `before`, it has moved from there: forgets and returns that address.
+    pub(crate) fn leave_behind(
+        &mut self,
+        link: LinkId,
+        addr: SocketAddr,
+        before: Instant,
+    ) -> Option<SocketAddr> {
+        let Self::Some(list) = self else { return None };
+        let is_here = |p: &&Path| p.addr == addr && p.link == Some(link) && p.proven;
+        list.0.iter().find(is_here)?;
+        let is_left = |p: &&Path| {
+            let elsewhere = p.link.is_some_and(|other| other != link);
+            elsewhere && p.proven && kind(p.addr) == kind(addr) && p.heard < before
+        };
+        let left = list.0.iter().filter(is_left).max_by_key(|p| p.heard).copied()?;
+        list.0.retain(|p| p.addr != left.addr || p.link != left.link);
+        Some(left.addr)
+    }
+
     /// The peer has given a token over this path.
     pub(crate) fn note_token(&mut self, link: LinkId, addr: SocketAddr, token: u64, now: Instant) {
         if self.has(link, addr) {
@@ -275,6 +295,22 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_is_heard_on_another_link_only_has_moved_there_after_a_while() {
+        let host = |n: u8| SocketAddr::from(([10, 0, 0, n], 7));
+        let at = |seconds: u64| Instant::ZERO + Duration::from_secs(seconds);
+        let mut paths = Paths::default();
+        paths.prove(LinkId(3), host(1), at(1));
+        assert_eq!(paths.leave_behind(LinkId(3), host(1), at(100)), None, "it is there");
+        paths.heard(Some(LinkId(4)), host(2), at(10));
+        assert_eq!(paths.leave_behind(LinkId(4), host(2), at(100)), None, "that is not proven");
+        paths.prove(LinkId(4), host(2), at(11));
+        assert_eq!(paths.leave_behind(LinkId(4), host(2), at(10)), None, "it was heard just now");
+        assert_eq!(paths.leave_behind(LinkId(4), host(2), at(11)), Some(host(1)));
+        assert_eq!(paths.leave_behind(LinkId(4), host(2), at(100)), None, "once");
+        assert_eq!(paths.iter().count(), 1);
+    }
+
+    #[test]
     fn hearsay_becomes_a_path_when_the_peer_is_heard_there() {
         let mut paths = Paths::default();
         paths.heard(None, addr(1), Instant::ZERO);
@@ -331,7 +367,7 @@ mod tests {
         for addr in [six, addr(1)] {
             paths.prove(link, addr, Instant::ZERO);
         }
-        paths.retain_links(&[Attachment { link, v4: false, v6: true }]);
+        paths.retain_links(&[Attachment { v4: false, v6: true, ..Attachment::v4(link) }]);
         assert_eq!(paths.iter().map(|path| path.addr).collect::<Vec<_>>(), [six]);
     }
 }

@@ -6,6 +6,7 @@
 //!                  ┌──────────┐ ────────────────────────────────────▶ ┌──────┐
 //!                  │ openly   │                                       │ deaf │ tells the peer,
 //!                  └──────────┘ ◀──────────────────────────────────── └──────┘ which sends copies
+//!                               heard again while it is not sure; once it is,
 //!                               heard without a gap for MULTICAST_BACK
 //!
 //!   the peer hears this node    by its own word, which holds for `copies`; before its first word,
@@ -14,6 +15,11 @@
 //!
 //! What goes to the group goes to a peer's own address as well while either is in doubt: a copy
 //! too many costs a datagram, one too few loses what was said.
+//!
+//! The user is told only what is sure: a few announcements may be lost in a row, and nothing is
+//! filtered. Sure it is when the peer is silent for longer ([`timing::deaf_surely`]), when several peers
+//! fall silent, when the other side says the same of this one, or when copies show what has not come
+//! by multicast.
 
 use super::timing;
 use crate::values::Instant;
@@ -47,12 +53,18 @@ pub(crate) enum Heard {
 ///
 /// There is one for each of ten thousand peers, so what few need is kept elsewhere.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent findings, in as little room as there is"
+)]
 pub(crate) struct Reach {
     /// When it was last heard by multicast; [`Instant::NEVER`] if it never was.
     heard: Instant,
     doubt: Option<Box<Doubt>>,
     /// It is heard by unicast only.
     deaf: bool,
+    /// And that is sure.
+    sure: bool,
     met: Met,
     /// It has said that it hears this node by multicast, and nothing else since.
     confirmed: bool,
@@ -67,17 +79,33 @@ struct Doubt {
     back: Option<Instant>,
     /// Until when its word holds that it hears this node by unicast only.
     copies_until: Option<Instant>,
+    /// When it said so first, and whether it has said so again since.
+    asked: Option<Instant>,
+    insists: bool,
+    /// While it is heard by unicast only, and not surely: so many copies came of what did not come by
+    /// multicast.
+    missed: u8,
+}
+
+/// What several peers together show of how this node hears, and is heard.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Several {
+    /// Half of those who might be heard by multicast are not, and at least two.
+    pub(crate) deaf: bool,
+    /// Half say that they don't hear this node so, and at least two.
+    pub(crate) unheard: bool,
 }
 
 impl Default for Reach {
     fn default() -> Self {
         let (heard, doubt, met) = (Instant::NEVER, None, Met::Openly);
-        Self { heard, doubt, deaf: false, met, confirmed: false, told: false }
+        Self { heard, doubt, deaf: false, sure: false, met, confirmed: false, told: false }
     }
 }
 
 impl Reach {
-    fn heard(&self) -> Option<Instant> {
+    /// When it was last heard by multicast, if it ever was.
+    pub(crate) fn heard(&self) -> Option<Instant> {
         Some(self.heard).filter(|heard| *heard != Instant::NEVER)
     }
 
@@ -94,13 +122,26 @@ impl Reach {
 
     fn set_copies_until(&mut self, until: Option<Instant>) {
         if until.is_some() || self.doubt.is_some() {
-            self.doubt.get_or_insert_default().copies_until = until;
+            let doubt = self.doubt.get_or_insert_default();
+            doubt.copies_until = until;
+            if until.is_none() {
+                (doubt.asked, doubt.insists) = (None, false);
+            }
             self.tidy();
         }
     }
 
     fn tidy(&mut self) {
-        self.doubt.take_if(|doubt| doubt.back.is_none() && doubt.copies_until.is_none());
+        self.doubt.take_if(|doubt| {
+            doubt.back.is_none() && doubt.copies_until.is_none() && doubt.missed == 0
+        });
+    }
+
+    fn set_missed(&mut self, missed: u8) {
+        if missed > 0 || self.doubt.is_some() {
+            self.doubt.get_or_insert_default().missed = missed;
+            self.tidy();
+        }
     }
 
     /// Of a peer that others tell of; `unicast`: they expect that it needs copies.
@@ -109,9 +150,10 @@ impl Reach {
         Self { met, ..Self::default() }
     }
 
-    /// This node uses no multicast, so it hears nobody that way.
+    /// This node uses no multicast, or none where it has met the peer, so it does not hear it that way:
+    /// which is no news, since it never did.
     pub(crate) fn without_multicast(&mut self) {
-        self.deaf = true;
+        (self.deaf, self.sure, self.told) = (true, true, true);
     }
 
     /// Something came from the peer by multicast. `wary`: nobody has ever answered what went to the
@@ -120,7 +162,16 @@ impl Reach {
     pub(crate) fn hear_multicast(&mut self, now: Instant, size: usize, wary: bool) -> Heard {
         let before = self.heard();
         self.heard = now;
-        self.deaf |= wary && before.is_none();
+        if wary && before.is_none() {
+            (self.deaf, self.sure) = (true, true);
+        }
+        if self.deaf && !self.sure {
+            // Some announcements were lost, nothing else.
+            self.deaf = false;
+            self.set_missed(0);
+            self.met = Met::Openly;
+            return Heard::Again;
+        }
         if !self.deaf {
             // What comes by multicast one way will mostly go the other way, too; if it does not,
             // the peer will say so.
@@ -136,8 +187,9 @@ impl Reach {
         if now.since(since) < timing::MULTICAST_BACK {
             return Heard::AsBefore;
         }
-        self.deaf = false;
+        (self.deaf, self.sure) = (false, false);
         self.set_back(None);
+        self.set_missed(0);
         self.met = Met::Openly;
         Heard::Again
     }
@@ -163,18 +215,32 @@ impl Reach {
         }
     }
 
-    /// The peer says how it hears this node.
-    pub(crate) fn is_heard(&mut self, how: Hearing, now: Instant, size: usize) {
+    /// The peer says how it hears this node. `true` if it says only now that it does not by multicast.
+    pub(crate) fn is_heard(&mut self, how: Hearing, now: Instant, size: usize) -> bool {
         match how {
             Hearing::Unicast => {
+                let is_new = !self.asks_for_copies(now);
                 self.set_copies_until(Some(now + timing::copies(size)));
                 self.confirmed = false;
+                let doubt = self.doubt.get_or_insert_default();
+                let first = *doubt.asked.get_or_insert(now);
+                doubt.insists |= now.since(first) >= timing::INSIST;
+                return is_new;
             }
             Hearing::Multicast => {
                 self.confirmed = true;
                 self.set_copies_until(None);
                 self.met = Met::Openly;
             }
+        }
+        false
+    }
+
+    /// A copy came of what the peer has announced to the group.
+    pub(crate) fn copy_came(&mut self) {
+        if self.deaf && !self.sure {
+            let missed = self.doubt.as_ref().map_or(0, |doubt| doubt.missed);
+            self.set_missed(missed.saturating_add(1));
         }
     }
 
@@ -200,9 +266,27 @@ impl Reach {
         true
     }
 
-    /// When [`Reach::miss`] or [`Reach::expire`] may have something to say.
+    /// Nobody is heard by multicast any more, so neither is this peer. `true` if that is news.
+    pub(crate) fn miss_with_all(&mut self) -> bool {
+        self.sure = true;
+        !std::mem::replace(&mut self.deaf, true)
+    }
+
+    /// Whether it is heard, or is not heard, as the other peers are: not where it was never to be
+    /// expected.
+    pub(crate) fn counts(&self) -> bool {
+        self.heard().is_some() || self.deaf && !self.sure
+    }
+
+    /// Whether one of the two may not hear the other by multicast, and that is not sure yet.
+    pub(crate) fn is_unsure(&self) -> bool {
+        self.deaf && !self.sure || self.copies_until().is_some() && !self.told
+    }
+
+    /// When [`Reach::miss`], [`Reach::expire`] or [`Reach::has_changed`] may have something to say.
     pub(crate) fn next(&self, since: Instant, size: usize) -> Instant {
         let silent = match self.heard() {
+            _ if size <= timing::FEW && self.is_unsure() => Instant::ZERO,
             _ if self.deaf => Instant::NEVER,
             Some(heard) => heard + timing::deaf(size),
             None => since + timing::deaf_at_first(size),
@@ -257,11 +341,27 @@ impl Reach {
         if self.deaf || self.wants_copies(now) { Hearing::Unicast } else { Hearing::Multicast }
     }
 
-    /// Whether multicast between the two does not get through any more, or does again, since the last
-    /// time this was asked.
-    pub(crate) fn has_changed(&mut self, now: Instant) -> bool {
-        let said = self.copies_until().is_some_and(|until| now < until);
-        let filtered = self.deaf || said || self.told && self.path(now) == Hearing::Unicast;
+    /// Whether multicast between the two surely does not get through any more, or does again, since the
+    /// last time this was asked. Both have been there since `since`.
+    pub(crate) fn has_changed(
+        &mut self,
+        since: Instant,
+        now: Instant,
+        size: usize,
+        several: Several,
+    ) -> bool {
+        let said = self.asks_for_copies(now);
+        let (missed, insists) =
+            self.doubt.as_ref().map_or((0, false), |doubt| (doubt.missed, doubt.insists));
+        let silent_since = self.heard().map_or(since, |heard| heard.max(since));
+        let silent = now.since(silent_since) > timing::deaf_surely(size);
+        // When many start at once the first words of two are often lost both ways.
+        let both = said && self.heard().is_some();
+        self.sure |=
+            self.deaf && (several.deaf || both || missed >= timing::MISSED_COPIES || silent);
+        let said_surely = said && (self.deaf && self.sure || several.unheard || insists);
+        let kept = self.told && self.path(now) == Hearing::Unicast;
+        let filtered = self.deaf && self.sure || said_surely || kept;
         std::mem::replace(&mut self.told, filtered) != filtered
     }
 
@@ -288,7 +388,58 @@ mod tests {
     fn deaf() -> Reach {
         let mut reach = Reach::default();
         assert!(reach.miss(at(0), at(10), FEW));
+        assert!(reach.has_changed(at(0), at(10), FEW, Several { deaf: true, unheard: false }));
         reach
+    }
+
+    /// What is known when only this one peer is not heard, and hears this node.
+    const NOBODY_ELSE: Several = Several { deaf: false, unheard: false };
+
+    #[test]
+    fn a_few_lost_announcements_are_made_up_for_by_copies_and_told_to_nobody() {
+        let mut reach = Reach::default();
+        reach.hear_multicast(at(0), FEW, false);
+        assert!(reach.miss(at(0), at(10), FEW));
+        assert_eq!(reach.hears(), Some(Hearing::Unicast), "it is asked for copies");
+        assert!(!reach.has_changed(at(0), at(10), FEW, NOBODY_ELSE));
+        assert_eq!(reach.hear_multicast(at(11), FEW, false), Heard::Again);
+        assert!(!reach.is_deaf() && !reach.has_changed(at(0), at(11), FEW, NOBODY_ELSE));
+    }
+
+    #[test]
+    fn that_a_peer_is_not_heard_by_multicast_is_sure_when_more_speaks_for_it() {
+        let unsure = || {
+            let mut reach = Reach::default();
+            reach.hear_multicast(at(0), FEW, false);
+            assert!(reach.miss(at(0), at(10), FEW));
+            reach
+        };
+        let mut silent = unsure();
+        assert!(silent.has_changed(at(0), at(16), FEW, NOBODY_ELSE));
+        let mut copied = unsure();
+        for _ in 0..timing::MISSED_COPIES {
+            assert!(!copied.has_changed(at(0), at(10), FEW, NOBODY_ELSE));
+            copied.copy_came();
+        }
+        assert!(copied.has_changed(at(0), at(10), FEW, NOBODY_ELSE));
+        let mut both = unsure();
+        both.is_heard(Hearing::Unicast, at(10), FEW);
+        assert!(both.has_changed(at(0), at(10), FEW, NOBODY_ELSE));
+    }
+
+    #[test]
+    fn who_says_that_it_does_not_hear_this_node_is_believed_when_it_insists_or_others_say_so() {
+        let mut reach = Reach::default();
+        reach.hear_multicast(at(0), FEW, false);
+        assert!(reach.is_heard(Hearing::Unicast, at(1), FEW));
+        assert!(!reach.is_heard(Hearing::Unicast, at(1), FEW), "a repetition");
+        assert!(!reach.clone().has_changed(at(0), at(1), FEW, NOBODY_ELSE));
+        let several = Several { deaf: false, unheard: true };
+        assert!(reach.clone().has_changed(at(0), at(1), FEW, several));
+        reach.is_heard(Hearing::Unicast, at(2), FEW);
+        assert!(reach.has_changed(at(0), at(2), FEW, NOBODY_ELSE));
+        reach.is_heard(Hearing::Multicast, at(3), FEW);
+        assert!(reach.has_changed(at(0), at(3), FEW, NOBODY_ELSE));
     }
 
     #[test]

@@ -2,11 +2,13 @@
 //! without everybody having heard it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::engine::Engine;
 use super::event::{Event, Output, PeerState};
-use super::peers::Standing;
+use super::peers::{Peer, Standing};
 use super::probes::Reason;
+use super::reach::Several;
 use super::{ring, timing};
 use crate::values::{Instant, NodeId, order};
 
@@ -98,6 +100,11 @@ impl Engine {
         let hears_since = awake.max(self.contact.since());
         let multicast_counts = multicast && !self.contact.is_isolated(now);
         let (mut findings, mut next) = (Vec::new(), Instant::NEVER);
+        let several = self.several();
+        let quiet = (multicast_counts && !visitor).then(|| self.quiet(hears_since)).flatten();
+        if let Some(quiet) = &quiet {
+            next = quiet.next;
+        }
         for (id, peer) in self.peers.each_mut() {
             let silence = now.since(peer.heard.max(awake));
             let unfinished = visitor && !peer.is_complete();
@@ -128,6 +135,14 @@ impl Engine {
                         findings.push(Finding::Check(id, Reason::Question));
                     }
                     let since = peer.since.max(hears_since);
+                    let is_open = !peer.reach.is_deaf() && peer.reach.heard().is_some();
+                    if let Some(quiet) = quiet.as_ref().filter(|_| is_open) {
+                        if quiet.is_deaf && peer.reach.miss_with_all() {
+                            findings.push(Finding::Deaf(id));
+                        } else if quiet.asks(peer, since, now) {
+                            findings.push(Finding::Ask(id));
+                        }
+                    }
                     if multicast_counts && peer.reach.miss(since, now, size) {
                         findings.push(Finding::Deaf(id));
                     }
@@ -137,8 +152,13 @@ impl Engine {
                 findings.push(Finding::Copies(id));
             }
             let is_heard = matches!(peer.standing, Standing::Alive);
-            if multicast && is_heard && peer.reach.has_changed(now) {
+            let since = peer.since.max(hears_since);
+            if multicast && is_heard && peer.reach.has_changed(since, now, size, several) {
                 findings.push(Finding::Path(id));
+                if peer.reach.is_deaf() {
+                    // It has said so before, when it was not sure.
+                    findings.push(Finding::Deaf(id));
+                }
             }
             next = next.min(match peer.standing {
                 // Nobody waits for the end of its time.
@@ -151,5 +171,66 @@ impl Engine {
         // Whoever is found at the same time, the same comes of it wherever the table keeps them.
         order::sort_by_key(&mut findings, Finding::of);
         (findings, next)
+    }
+
+    /// What the peers together show of multicast, see [`Several`].
+    fn several(&self) -> Several {
+        let (mut all, mut deaf, mut unheard) = (0, 0, 0);
+        for (_, peer) in self.peers.each().filter(|(_, peer)| peer.reach.counts()) {
+            all += 1;
+            deaf += usize::from(peer.reach.is_deaf());
+            unheard += usize::from(peer.reach.asks_for_copies(self.now));
+        }
+        let are_several = |count: usize| count >= 2 && count * 2 >= all;
+        Several { deaf: are_several(deaf), unheard: are_several(unheard) }
+    }
+
+    /// What it shows that multicast comes from nobody: in a small group, where everybody announces itself
+    /// often.
+    fn quiet(&self, since: Instant) -> Option<Quiet> {
+        let (now, size) = (self.now, self.size());
+        if size > timing::FEW {
+            return None;
+        }
+        let open = |&(_, peer): &(NodeId, &Peer)| {
+            peer.standing == Standing::Alive && !peer.reach.is_deaf()
+        };
+        let heard = |(_, peer): (NodeId, &Peer)| peer.reach.heard();
+        let last = self.peers.each().filter(open).filter_map(heard).max()?;
+        let begun = last.max(since);
+        let open = self.peers.each().filter(open).filter(|(_, peer)| peer.reach.heard().is_some());
+        let (mut peers, mut there) = (0, 0);
+        for (_, peer) in open {
+            peers += 1;
+            there += usize::from(peer.heard > begun);
+        }
+        let (round, patience) = (timing::latest(size), timing::deaf_to_groups(peers, size));
+        let silence = now.since(begun);
+        // One alone is no sign of others; and who has said nothing by unicast either may have gone.
+        let is_deaf = peers >= 2 && there * 2 >= peers && silence > patience;
+        let next = if silence > round { now } else { begun + round };
+        Some(Quiet { is_deaf, is_odd: silence > round, round, next })
+    }
+}
+
+/// What a silence of the group shows.
+struct Quiet {
+    /// Nobody is heard by multicast any more.
+    is_deaf: bool,
+    /// Every peer should have announced itself meanwhile.
+    is_odd: bool,
+    /// The time within which each does.
+    round: Duration,
+    /// When there may be more to say.
+    next: Instant,
+}
+
+impl Quiet {
+    /// Whether a peer is to be asked how far its logs go: what it says by multicast may be lost, and that
+    /// need not wait until it is sure.
+    fn asks(&self, peer: &Peer, since: Instant, now: Instant) -> bool {
+        let heard = peer.reach.heard().unwrap_or(since).max(since);
+        (self.is_odd || now.since(heard) > self.round * 2)
+            && !peer.was_asked_since(now - self.round)
     }
 }

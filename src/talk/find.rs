@@ -72,7 +72,7 @@ pub(crate) fn candidates(found: &[&PeerInfo]) -> String {
         let _ = write!(text, "\n  {}  {nick}", peer.id);
         let _ = write!(text, " on {host}");
         if let Some(addr) = peer.addr {
-            let _ = write!(text, " at {}", addr.ip());
+            let _ = write!(text, " at {}", super::text::host(addr));
         }
     }
     text

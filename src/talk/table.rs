@@ -83,7 +83,7 @@ fn row(peer: &PeerInfo) -> [String; 10] {
         profile.services.iter().map(|(name, port)| format!("{}:{port}", name.escaped())).collect();
     [
         cut(&super::text::name(&profile.nick)),
-        peer.addr.map_or_else(|| "?".to_owned(), |addr| addr.ip().to_string()),
+        peer.addr.map_or_else(|| "?".to_owned(), super::text::host),
         if peer.verified { state.to_owned() } else { format!("{state} (unverified)") },
         path(peer),
         peer.rtt.map(round_trip).unwrap_or_default(),

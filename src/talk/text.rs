@@ -162,8 +162,9 @@ impl Style {
     /// What happened, without the time; `None` for what a person has no use for, and for messages.
     pub(crate) fn notice(&self, notice: &Notice) -> Option<String> {
         let who = |peer: &PeerInfo| self.nick(&peer.profile.nick, Some(&peer.id));
-        let at =
-            |peer: &PeerInfo| peer.addr.map(|addr| format!(" ({})", addr.ip())).unwrap_or_default();
+        let at = |peer: &PeerInfo| {
+            peer.addr.map(|addr| format!(" ({})", host(addr))).unwrap_or_default()
+        };
         Some(match notice {
             Notice::Event(event) => match event {
                 Event::Joined(peer) => format!("{} joined{}", who(peer), at(peer)),
@@ -191,8 +192,8 @@ impl Style {
                     format!("{} is now {}", self.nick(was, Some(&peer.id)), who(peer))
                 }
                 Event::Moved { peer, was } => {
-                    let now = peer.addr.map(|addr| addr.ip().to_string()).unwrap_or_default();
-                    format!("{} has moved to {now} (it was at {})", who(peer), was.ip())
+                    let now = peer.addr.map(host).unwrap_or_default();
+                    format!("{} has moved to {now} (it was at {})", who(peer), host(*was))
                 }
                 Event::Status(peer) => match &peer.profile.away {
                     Some(away) => format!("{} is away: {}", who(peer), away.escaped()),
@@ -242,6 +243,17 @@ pub(crate) fn cloned(addr: SocketAddr, nick: &PeerText) -> String {
          identity (renew-identity = true)",
         nick.escaped()
     )
+}
+
+/// A host's address, as it can be typed on this one: an address of a link's own with the number of the
+/// link (RFC 4007 §11), without which it means nothing.
+pub(crate) fn host(addr: SocketAddr) -> String {
+    match addr {
+        SocketAddr::V6(addr) if addr.scope_id() != 0 => {
+            format!("{}%{}", addr.ip(), addr.scope_id())
+        }
+        _ => addr.ip().to_string(),
+    }
 }
 
 #[cfg(test)]

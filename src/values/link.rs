@@ -28,7 +28,8 @@ impl fmt::Display for LinkId {
     }
 }
 
-/// How a node is attached to a link: by which versions of IP it has an address there.
+/// How a node is attached to a link: by which versions of IP it has an address there, and whether it
+/// can speak to all at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attachment {
     /// The link.
@@ -37,12 +38,14 @@ pub struct Attachment {
     pub v4: bool,
     /// It has an IPv6 address.
     pub v6: bool,
+    /// What is sent to a group may arrive there. Over most tunnels it does not.
+    pub multicast: bool,
 }
 
 impl Attachment {
     /// A link on which only IPv4 is spoken.
     pub fn v4(link: LinkId) -> Self {
-        Self { link, v4: true, v6: false }
+        Self { link, v4: true, v6: false, multicast: true }
     }
 
     /// Whether the node can speak to such an address there.

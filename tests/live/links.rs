@@ -1,13 +1,14 @@
 //! Which interfaces a host has, which of them are used, and why: told by the agent, and without one.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::host::Host;
 use crate::lab::lab_or_skip;
 use crate::lines::eventually;
-use crate::running::Output;
+use crate::running::{Output, Running};
 
 /// The interfaces by name.
 fn by_name(output: &Output) -> BTreeMap<String, Value> {
@@ -90,4 +91,68 @@ fn a_link_that_loses_its_address_is_told_to_be_down_once_and_to_be_up_when_it_ha
     eventually("it is used", || used().then_some(()));
     eventually("it is told", || (links().last().unwrap() == "up").then_some(()));
     assert_eq!(links(), ["down", "up"]);
+}
+
+/// The events about links that a listener has printed.
+fn told(listener: &Running) -> Vec<String> {
+    let lines = listener.json_so_far(|line| line["event"] == "link").into_iter();
+    let told = lines.map(|line| {
+        let word = |member: &str| line[member].as_str().unwrap().to_owned();
+        format!("{} {}", word("name"), word("state"))
+    });
+    told.collect()
+}
+
+/// A cable that is out, an interface that is switched off as well, that is switched on without a cable, and
+/// at last has one: for the user it is down once, and up once.
+#[test]
+fn a_link_that_fails_in_several_ways_is_told_to_be_down_once() {
+    let lab = lab_or_skip!(1);
+    let host = lab.host(1);
+    let _agent = host.agent(&[]);
+    let listener = host.client(&["listen", "--json", "--events"]);
+    listener.wait_for_complaint("that it listens", |line| line.contains("listening"));
+    let row = || by_name(&host.ask_agent(&["links", "--json"])).remove("eth0").unwrap();
+    lab.lan(&["link", "1", "unplug"]);
+    eventually("it is told", || (told(&listener) == ["eth0 down"]).then_some(()));
+    ip(&host, "link set eth0 down");
+    eventually("it is off", || (row()["used"] == false).then_some(()));
+    ip(&host, "link set eth0 up");
+    // It has its address still, and no carrier.
+    eventually("it is on", || (row()["used"] == true).then_some(()));
+    let quiet = Duration::from_millis(500); // longer than changes take to settle
+    listener.no_event_for(quiet, "link", "");
+    assert_eq!(told(&listener), ["eth0 down"]);
+    lab.lan(&["link", "1", "up"]);
+    eventually("it is up", || (told(&listener).len() > 1).then_some(()));
+    listener.no_event_for(quiet, "link", "");
+    assert_eq!(told(&listener), ["eth0 down", "eth0 up"]);
+}
+
+#[test]
+fn the_addresses_of_a_link_of_ipv6_are_told_with_what_they_mean() {
+    let lab = lab_or_skip!(2);
+    for number in ["1", "2"] {
+        lab.lan(&["only6", number]);
+    }
+    let host = lab.host(1);
+    let lo = by_name(&host.run(&["links", "--json"])).remove("lo").unwrap();
+    assert_eq!(lo["ipv6"], serde_json::json!(["::1/128"]));
+    let _other = lab.host(2).listen(&[]);
+    let index = by_name(&host.run(&["links", "--json"]))["eth0"]["index"].clone();
+    let told = host.run(&["peers"]).exits(0).stdout;
+    assert!(told.contains(&format!("fe80::2%{index} ")), "{told}");
+}
+
+#[test]
+fn a_listener_whose_agent_ends_says_so() {
+    let lab = lab_or_skip!(1);
+    let host = lab.host(1);
+    let agent = host.agent(&[]);
+    let listener = host.client(&["listen", "--json"]);
+    listener.wait_for_complaint("that it listens", |line| line.contains("listening"));
+    host.ask_agent(&["stop"]).exits(0);
+    agent.wait_for_end();
+    let ended = listener.finish().exits(3);
+    assert!(ended.stderr.ends_with("cooee: the agent has ended"), "{}", ended.stderr);
 }

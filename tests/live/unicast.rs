@@ -208,6 +208,79 @@ fn who_was_a_peer_once_is_found_again_where_multicast_works_no_more() {
     hosts[0].ask_agent(&["peers"]).exits(0);
 }
 
+/// Makes an interface of a host what most tunnels are: it does not multicast, has an address of its own
+/// and no subnet, and a route leads to the other end.
+#[track_caller]
+fn make_tunnel(lab: &Lab, number: usize, iface: &str) {
+    let host = lab.host(number);
+    lab.lan(&["only4", &number.to_string()]);
+    for words in [
+        format!("link set {iface} multicast off"),
+        format!("addr flush dev {iface}"),
+        format!("addr add 10.9.0.{number}/32 dev {iface}"),
+        format!("route add 10.9.0.{}/32 dev {iface}", 3 - number),
+    ] {
+        assert!(host.program("ip").args(words.split(' ')).status().unwrap().success(), "{words}");
+    }
+}
+
+/// Two hosts that have met by `--peer` once, through a tunnel, start again without.
+#[track_caller]
+fn find_each_other_again_through_a_tunnel(lab: &Lab) -> [Running; 2] {
+    let hosts = [1, 2].map(|i| lab.host(i));
+    let far = ["10.9.0.2", "10.9.0.1"];
+    let agents = [0, 1].map(|i| hosts[i].agent(&["--peer", far[i]]));
+    for (host, other) in [(&hosts[0], "host2"), (&hosts[1], "host1")] {
+        let knows = || host.ask_agent(&["peers"]).stdout.contains(other).then_some(());
+        eventually("they know each other", knows);
+    }
+    for (host, agent) in hosts.iter().zip(agents) {
+        host.ask_agent(&["stop"]).exits(0);
+        agent.wait_for_end();
+    }
+    let second = hosts[1].agent(&[]);
+    let first = hosts[0].agent(&[]);
+    let listener = hosts[0].client(&["listen", "--json", "--events"]);
+    let knows = || hosts[0].ask_agent(&["peers", "--json"]).json().into_iter();
+    let found = eventually("host2 is found again", || knows().find(|p| p["nick"] == "host2"));
+    assert_eq!(found["path"], "unicast");
+    hosts[1].ask_agent(&["say", "through the tunnel"]).exits(0);
+    listener.wait_message("through the tunnel");
+    // It was never otherwise, so that is no news.
+    let news = listener.json_so_far(|line| line["event"] == "path");
+    assert!(news.is_empty(), "{news:?}");
+    [first, second]
+}
+
+#[test]
+fn beyond_a_tunnel_without_multicast_peers_of_earlier_runs_are_found_again() {
+    let lab = lab_or_skip!(2);
+    for number in [1, 2] {
+        make_tunnel(&lab, number, "eth0");
+    }
+    let _agents = find_each_other_again_through_a_tunnel(&lab);
+    let links = lab.host(1).run(&["links", "--json"]).exits(0).json();
+    let eth0 = links.iter().find(|row| row["name"] == "eth0").unwrap();
+    assert_eq!((&eth0["used"], &eth0["path"]), (&true.into(), &"unicast".into()));
+    assert!(eth0["why"].as_str().unwrap().contains("does not multicast"), "{eth0}");
+}
+
+#[test]
+fn a_tunnel_is_used_beside_a_lan_on_which_others_are_known() {
+    let lab = lab_or_skip!(3);
+    for number in [1, 2] {
+        lab.lan(&["second-nic", &number.to_string()]);
+        make_tunnel(&lab, number, "eth1");
+    }
+    lab.lan(&["link", "2", "down"]);
+    let _on_the_lan = lab.host(3).listen(&[]);
+    let _agents = find_each_other_again_through_a_tunnel(&lab);
+    let lines = lab.host(1).ask_agent(&["peers", "--json"]).json();
+    let path = |nick: &str| lines.iter().find(|p| p["nick"] == nick).map(|p| p["path"].clone());
+    assert_eq!(path("host3"), Some("multicast".into()));
+    assert_eq!(path("host2"), Some("unicast".into()));
+}
+
 /// A switch that snoops relies on a router that asks who listens. Where there is none it forgets
 /// everybody, and what goes to the group reaches nobody.
 #[test]

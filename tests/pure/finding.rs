@@ -1,9 +1,11 @@
 //! Stories of finding each other.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use cooee::proto::{Command, Event, PeerState};
+use cooee::proto::{Command, Event, Hint, PeerState};
 use cooee::sim::{Faults, Kind, Spec};
+use cooee::values::LinkId;
 use cooee::wire::Hearing;
 
 use crate::stories::{Story, ms, secs, settled, visitor};
@@ -358,8 +360,8 @@ fn where_multicast_does_not_work_hints_find_somebody_and_it_tells_of_the_others(
     story.world.run_for(secs(5));
     assert_eq!((story.known(first), story.known(second)), (0, 0));
     // One address at which nobody is, and one at which somebody is.
-    let nobody = "10.77.99.9:26633".parse().unwrap();
-    let hints = vec![nobody, story.world.seed_address(one)];
+    let nobody: SocketAddr = "10.77.99.9:26633".parse().unwrap();
+    let hints: Vec<Hint> = [nobody, story.world.seed_address(one)].map(Hint::from).into();
     story.world.command(second, Command::Hints(hints.clone()));
     story.world.run_for(secs(1));
     assert!(story.all_know_all());
@@ -379,7 +381,8 @@ fn where_the_group_answers_no_hint_is_tried() {
     let mut story = Story::of(3);
     let visitor = story.host();
     let node = story.start(visitor, Spec::default());
-    story.world.command(node, Command::Hints(vec!["10.77.99.9:26633".parse().unwrap()]));
+    let nobody: SocketAddr = "10.77.99.9:26633".parse().unwrap();
+    story.world.command(node, Command::Hints(vec![nobody.into()]));
     let before = story.world.tally;
     story.world.run_for(secs(3));
     let spent = story.world.tally - before;
@@ -398,14 +401,16 @@ fn who_is_found_by_its_seed_only_is_found_again_soon_after_its_cable_was_out() {
         (story.world.host(host).deaf, story.world.host(host).mute) = (true, true);
         story.start(host, Spec { seeds, ..Spec::default() });
         story.world.run_for(secs(8));
-        story.world.cut(host, true);
-        story.world.run_for(secs(6));
-        assert!(!story.all_know_all(), "seed {seed}");
-        story.world.cut(host, false);
         let (nodes, count) = (story.nodes.clone(), story.nodes.len() - 1);
         let all = |world: &cooee::sim::World| {
             nodes.iter().all(|&node| world.engine(node).is_some_and(|e| e.peer_count() == count))
         };
+        story.world.cut(host, true);
+        story.world.run_for(secs(6));
+        // Where so much is lost, one in a hundred mistrusts itself and takes longer to give somebody up.
+        let lost = story.world.run_until(secs(2), |world| !all(world));
+        assert!(lost.is_some(), "seed {seed}: nobody is given up");
+        story.world.cut(host, false);
         story.world.run_until(secs(8), all).unwrap_or_else(|| panic!("seed {seed}: too late"));
         story.end();
     }
@@ -436,4 +441,64 @@ fn who_announces_itself_from_another_address_is_to_be_reached_there_and_no_more_
     story.world.run_for(secs(1));
     assert_eq!(story.world.heard(moved, "where you are now"), 11);
     story.end();
+}
+
+/// A host knows somebody on its LAN; a hint leads to another LAN, or through a tunnel.
+#[test]
+fn who_is_known_on_a_lan_does_not_keep_a_tunnel_from_being_tried() {
+    for (tunnel, is_tried) in [(None, false), (Some(LinkId(99)), true)] {
+        let mut story = Story::of(2);
+        let far = story.host();
+        (story.world.host(far).deaf, story.world.host(far).mute) = (true, true);
+        let _silent = story.start(far, Spec::default());
+        let addr = story.world.seed_address(far);
+        story.world.run_for(ms(100));
+        let asker = story.nodes[0];
+        story.world.command(asker, Command::Hints(vec![Hint { addr, tunnel }]));
+        let before = story.known(asker);
+        story.world.run_for(ms(500));
+        assert_eq!(story.known(asker) - before, usize::from(is_tried), "{tunnel:?}");
+        if is_tried {
+            story.world.run_for(secs(5));
+            assert!(story.all_know_all(), "and it tells of the others");
+        }
+        story.end();
+    }
+}
+
+#[test]
+fn beyond_a_tunnel_nobody_else_is_tried_once_somebody_is_known_there() {
+    let mut story = Story::of(2);
+    let node = story.nodes[0];
+    let addr: SocketAddr = "10.77.99.9:26633".parse().unwrap();
+    let tunnel = story.world.host(story.hosts[0]).interfaces[0].link;
+    story.world.run_for(secs(1));
+    let before = story.world.tally;
+    story.world.command(node, Command::Hints(vec![Hint { addr, tunnel: Some(tunnel) }]));
+    story.world.run_for(secs(1));
+    assert_eq!((story.world.tally - before).unicast(Kind::Hello).datagrams, 0);
+    story.end();
+}
+
+#[test]
+fn who_is_heard_on_another_lan_only_has_moved_there_and_that_is_told_once() {
+    let mut story = Story::of(1);
+    let other = story.world.add_lan(Faults::losing(0.2));
+    let lans = [story.lan, other];
+    let hosts = [story.world.add_host(&lans), story.world.add_host(&lans)];
+    let [seer, mover] = hosts.map(|host| story.start(host, Spec::default()));
+    story.world.run_for(secs(60));
+    let is_move = |event: &Event| matches!(event, Event::Moved { .. });
+    assert_eq!(story.count(seer, is_move), 0, "it is on both");
+    let was = story.world.host(hosts[1]).interfaces.iter().map(|at| at.ip).collect::<Vec<_>>();
+    story.world.host(hosts[1]).interfaces[0].up = false;
+    story.world.run_for(secs(60));
+    assert_eq!(story.count(seer, is_move), 1);
+    let id = story.world.id(mover);
+    let events = story.world.events(seer).iter();
+    let from = events.filter_map(|(_, event)| match event {
+        Event::Moved { peer, was } if peer.id == id => Some((was.ip(), peer.addr?.ip())),
+        _ => None,
+    });
+    assert_eq!(from.collect::<Vec<_>>(), [(was[0].into(), was[1].into())]);
 }

@@ -77,7 +77,7 @@ impl Lan {
             randomness: key,
         };
         let link = LinkId(LINK + number as u32);
-        let at = Attachment { link, v4: has != Has::Six, v6: has != Has::Four };
+        let at = Attachment { v4: has != Has::Six, v6: has != Has::Four, ..Attachment::v4(link) };
         let mut engine = Engine::new(config, self.now);
         if !visitor {
             engine.handle(self.now, Input::Command(Command::Join(ChannelName::lobby())));

@@ -9,6 +9,7 @@ mod cut_off;
 mod delivery;
 mod delivery_hostile;
 mod delivery_table;
+mod filtered;
 mod finding;
 mod floors;
 mod golden;

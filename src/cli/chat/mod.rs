@@ -20,7 +20,7 @@ use super::output::text::Style;
 use super::output::{Out, note};
 use super::session::{self, Role};
 use crate::agent::Door;
-use crate::node::{Notice, Stopped};
+use crate::node::Notice;
 use crate::proto::{Event, Outgoing, PeerInfo};
 use crate::talk::commands::{self, Action};
 use crate::talk::{Conversation, Place, tell_who_is_here};
@@ -204,7 +204,7 @@ impl Chat<'_> {
                 Happening::End(_) => ending = true,
                 Happening::Time if self.newcomer => self.arrived()?,
                 Happening::Time | Happening::Signal => return Ok(()),
-                Happening::Stopped => return Err(Stopped.into()),
+                Happening::Stopped => return Err(Failure::Refused(self.place.node.why_silent())),
             }
             if ending && !self.talk.waits() {
                 return Ok(());

@@ -67,9 +67,35 @@ const TUN: &str = "10 tun0 ump 10.8.0.1/32";
 #[test]
 fn every_interface_that_can_multicast_is_used_when_none_is_named() {
     assert_eq!(chosen(&[LO, ETH0, ETH1], &[]), "eth0=10.77.0.1/24 eth1=10.78.0.1/24");
-    assert_eq!(chosen(&[LO, ETH0, WLAN_DOWN, WLAN_BARE, WIREGUARD], &[]), "eth0=10.77.0.1/24");
+    assert_eq!(chosen(&[LO, ETH0, WLAN_DOWN, WLAN_BARE], &[]), "eth0=10.77.0.1/24");
     assert_eq!(chosen(&[LO, TUN], &[]), "tun0=10.8.0.1/32");
     assert_eq!(chosen(&[LO, DOCKER, LAN_BRIDGE], &[]), "br0=10.79.0.1/24");
+}
+
+#[test]
+fn what_does_not_multicast_is_used_for_single_addresses_beside_what_does() {
+    let with = |table: &[&str], wanted: &[&str]| {
+        let all: Vec<Interface> = table.iter().map(|line| interface(line)).collect();
+        let wanted: Vec<String> = wanted.iter().map(|&text| text.to_owned()).collect();
+        let told = choose(&all, &wanted).unwrap().into_iter().map(|link| {
+            let (to_all, tunnel) = (link.multicast, link.tunnel);
+            (link.name, to_all, tunnel)
+        });
+        told.collect::<Vec<_>>()
+    };
+    let link = |name: &str, multicast, tunnel| (name.to_owned(), multicast, tunnel);
+    let wg0 = link("wg0", false, true);
+    let eth0 = link("eth0", true, false);
+    assert_eq!(with(&[LO, WIREGUARD, ETH0], &[]), [eth0.clone(), wg0.clone()]);
+    assert_eq!(with(&[LO, WIREGUARD], &[]), [link("lo", true, false), wg0]);
+    assert_eq!(with(&[LO, TUN], &[]), [link("tun0", true, true)], "it says that it can multicast");
+    assert_eq!(
+        with(&[LO, ETH0, WIREGUARD], &["wg0"]),
+        [link("wg0", true, true)],
+        "then it is tried"
+    );
+    let inner = "9 veth3 u 172.17.0.9/16";
+    assert_eq!(with(&[LO, ETH0, inner], &[]), [eth0], "it leads to a container");
 }
 
 #[test]
@@ -158,6 +184,8 @@ fn a_link_knows_its_neighbours() {
         six: Some("fd77::1".parse().unwrap()),
         six_prefix: 64,
         wireless: false,
+        multicast: true,
+        tunnel: false,
     };
     let lan = link([10, 77, 0, 1], 24);
     let is_neighbour = |link: Link, addr: &str| link.is_neighbour(addr.parse().unwrap());
