@@ -9,18 +9,17 @@ use cooee::{Escaped, Node, Options, StartError};
 use serde_json::json;
 
 use crate::args::{self, Globals};
-use crate::desk::{Desk, look_around};
+use crate::desk::Desk;
 use crate::failure::{Failure, note, print};
 use crate::words::{Billing, Deed, Night, No, Order, Reply, Request, SERVICE, say};
 
 /// `shows`: asks every office what it sells.
 pub(crate) fn shows(globals: &Globals) -> Result<(), Failure> {
-    let (node, notices) = Node::start(Options { visitor: true, ..globals.node("visitor") })?;
+    let (node, _) = Node::start(Options { visitor: true, ..globals.node("visitor") })?;
     let until = Instant::now() + globals.wait;
     let left = || until.saturating_duration_since(Instant::now());
     // Until all who are here have been heard of; then at least for one office.
-    look_around(&notices, left())?;
-    drop(notices);
+    node.wait_until_settled(left())?;
     node.wait_for_peer(left(), |peer| peer.offers(SERVICE))?;
     let offices = node.peers()?.into_iter().filter(|peer| peer.offers(SERVICE));
     let places: BTreeMap<_, _> = offices.map(|peer| (peer.id, peer.addr)).collect();
@@ -88,9 +87,10 @@ fn start(globals: &Globals) -> Result<Node, Failure> {
     let until = Instant::now() + globals.wait;
     loop {
         match Node::start(globals.buyer()?) {
-            Ok((node, notices)) => {
+            Ok((node, _)) => {
                 if globals.office.is_none() {
-                    look_around(&notices, until.saturating_duration_since(Instant::now()))?;
+                    // So that a second office is seen beside the first.
+                    node.wait_until_settled(until.saturating_duration_since(Instant::now()))?;
                 }
                 return Ok(node);
             }

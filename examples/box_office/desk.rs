@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cooee::values::duration;
-use cooee::{Event, NoAnswer, Node, NodeId, Notice, Notices, Stopped};
+use cooee::{NoAnswer, Node, NodeId};
 
 use crate::failure::Failure;
 use crate::words::{Reply, Request, channel, say};
@@ -21,17 +21,6 @@ const LATER_TRIES: Duration = Duration::from_secs(2);
 
 /// Between one try and the next.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// Waits until all who are here have been heard of, so that whoever is second is seen beside the first.
-pub(crate) fn look_around(notices: &Notices, wait: Duration) -> Result<(), Stopped> {
-    let until = Instant::now() + wait;
-    while let Some(notice) = notices.next(until.saturating_duration_since(Instant::now()))? {
-        if let Notice::Event(Event::Settled { .. }) = notice {
-            break;
-        }
-    }
-    Ok(())
-}
 
 pub(crate) struct Desk<'a> {
     node: &'a Node,

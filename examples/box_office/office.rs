@@ -15,7 +15,6 @@ use cooee::{Event, Node, NodeId, Notice, Notices, Options, PeerInfo, Question};
 use serde_json::json;
 
 use crate::args::{Globals, Serve};
-use crate::desk::look_around;
 use crate::failure::{Failure, note, print};
 use crate::ledger::{Ledger, OpenError, Outcome};
 use crate::plan::{Plan, Show};
@@ -122,8 +121,8 @@ fn look_for_rivals(
     anyway: bool,
     globals: &Globals,
 ) -> Result<(), Failure> {
-    let (node, notices) = Node::start(Options { visitor: true, ..globals.node("visitor") })?;
-    look_around(&notices, LOOK)?;
+    let (node, _) = Node::start(Options { visitor: true, ..globals.node("visitor") })?;
+    node.wait_until_settled(LOOK)?;
     for peer in node.peers()? {
         let Some(show) = sold_by(plan, &peer).filter(|_| !anyway || peer.id == id) else {
             continue;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use cooee::{Event, Message, Node, Notice, Options};
 
 use crate::args::{Globals, Seats};
-use crate::desk::{Desk, look_around};
+use crate::desk::Desk;
 use crate::failure::Failure;
 use crate::map::{Map, Step};
 use crate::screen::Screen;
@@ -36,8 +36,8 @@ pub(crate) fn seats(args: &Seats, globals: &Globals) -> Result<(), Failure> {
     if args.watch {
         return watch(&args.night, globals, &mut screen);
     }
-    let (node, notices) = Node::start(Options { visitor: true, ..globals.node("viewer") })?;
-    look_around(&notices, globals.wait)?;
+    let (node, _) = Node::start(Options { visitor: true, ..globals.node("viewer") })?;
+    node.wait_until_settled(globals.wait)?;
     let mut desk = Desk::of(&node, &args.night.show, globals.office)?;
     screen.map(&fetch(&mut desk, &args.night, globals.wait)?)
 }
@@ -46,7 +46,7 @@ fn watch(night: &Night, globals: &Globals, screen: &mut Screen) -> Result<(), Fa
     // Listening before asking: what is said meanwhile waits, and is applied to the map afterwards.
     let channels = channel(&night.show).into_iter().collect();
     let (node, notices) = Node::start(Options { channels, ..globals.node("viewer") })?;
-    look_around(&notices, globals.wait)?; // what is said by then is in the map that is asked for
+    node.wait_until_settled(globals.wait)?; // what is said by then is in the map that is asked for
     let mut desk = Desk::of(&node, &night.show, globals.office)?;
     let mut map = fetch(&mut desk, night, globals.wait)?;
     // Until here there is nothing to be tidied up, and Ctrl-C ends it at once.
