@@ -38,7 +38,7 @@ pub(crate) struct Ledger {
 /// Why a ledger can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    #[error("another program has the database open, probably another office; it has to end first")]
+    #[error("another office has the database open, or some other program; it has to end first")]
     InUse,
     #[error("it belongs to the office {0}; each office needs a folder of its own")]
     OfAnother(String),
