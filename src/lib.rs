@@ -15,7 +15,8 @@
 //! ```
 //!
 //! This `src/main.rs` says hello to everybody and prints who comes and what is said. Run it on two
-//! hosts, or in two terminals of one; there is nothing to configure. **Alone on a LAN it prints nothing**:
+//! hosts, or in two terminals of one (`cargo run ada`, `cargo run ben`); there is nothing to configure.
+//! Where `ada` runs, it prints `ben came` and `ben: hello, everybody`. **Alone on a LAN it prints nothing**:
 //! nobody comes, and what a node says itself it is not told. (`cooee peers` and `cooee say hi` of the
 //! command line are company, too.)
 //!
@@ -25,8 +26,9 @@
 //! use cooee::{ChannelName, Event, Node, Notice, Options};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let nick = std::env::args().nth(1).unwrap_or_else(|| "ada".to_owned());
 //!     let lobby = ChannelName::lobby();
-//!     let options = Options { channels: vec![lobby.clone()], ..Options::named("ada") };
+//!     let options = Options { channels: vec![lobby.clone()], ..Options::named(&nick) };
 //!     let (node, notices) = Node::start(options)?;
 //!     node.say(&lobby, "hello, everybody")?;
 //!     while let Some(notice) = notices.next(Duration::MAX)? {

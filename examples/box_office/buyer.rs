@@ -68,7 +68,7 @@ pub(crate) fn order(deed: Deed, order: &args::Order, globals: &Globals) -> Resul
         match told {
             // Nobody reads it; how it went the exit code still tells.
             Ok(()) | Err(Failure::Closed) => outcome.exit(),
-            Err(failure) => return Err(failure),
+            Err(failure) => return Err(untold(&failure, &outcome)),
         }
     };
     if exit == Exit::Done { Ok(()) } else { Err(Failure::Told(exit)) }
@@ -88,6 +88,12 @@ fn start(globals: &Globals) -> Result<Node, Failure> {
             }
             Err(StartError::KeyInUse { .. }) if Instant::now() < until => {
                 thread::sleep(Duration::from_millis(20));
+            }
+            Err(error @ StartError::Key { .. }) => {
+                return Err(Failure::Refused(format!(
+                    "{error}; whose the seats are hangs on that key: make its folder writable for this user, \
+                     or name another one with --state"
+                )));
             }
             Err(error) => return Err(error.into()),
         }
@@ -148,7 +154,7 @@ impl Counter<'_> {
                     "nobody reads the results any more; line {line} was the last to be ordered"
                 )));
             }
-            told?;
+            told.map_err(|failure| untold(&failure, &outcome))?;
         }
         Ok(highest)
     }
@@ -210,6 +216,12 @@ impl Counter<'_> {
         }
         object
     }
+}
+
+/// What came of an order could not be written where it belongs, so the reason why not tells it.
+fn untold(failure: &Failure, outcome: &Outcome) -> Failure {
+    let (why, kind) = (failure.text().unwrap_or_default(), outcome.exit().kind());
+    Failure::Refused(format!("{why}; what came of the order is: {kind}"))
 }
 
 /// Why an order is not done, for people.

@@ -299,9 +299,9 @@ impl Sale<'_> {
     /// give it back all the same.
     fn unknown(&self, deed: Deed, seats: &[(String, Owner)]) -> Option<No> {
         let is_own = |owner| matches!(owner, Owner::Holder | Owner::Buyer);
-        let unknown = seats.iter().filter(|(seat, owner)| {
-            !self.show.has(seat) && !(deed == Deed::Cancel && is_own(*owner))
-        });
+        let is_known =
+            |seat: &str, owner| self.show.has(seat) || deed == Deed::Cancel && is_own(owner);
+        let unknown = seats.iter().filter(|(seat, owner)| !is_known(seat, *owner));
         let unknown: Vec<String> = unknown.map(|(seat, _)| seat.clone()).collect();
         (!unknown.is_empty()).then_some(No::UnknownSeat { seats: unknown })
     }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -62,7 +63,7 @@ pub(crate) fn serve(args: &Serve, globals: &Globals) -> Result<(), Failure> {
         ..globals.node("box office")
     };
     plan.announce(&mut options);
-    let id = options.id().map_err(no_key)?;
+    let id = options.id().map_err(|error| no_key(&error))?;
     must_be_named(&plan, id, args, &folder)?;
     let database = folder.join("ledger.db");
     let mut ledger = open(&database, id)?;
@@ -84,7 +85,7 @@ pub(crate) fn serve(args: &Serve, globals: &Globals) -> Result<(), Failure> {
     ended
 }
 
-fn no_key(error: StartError) -> Failure {
+fn no_key(error: &StartError) -> Failure {
     Failure::Refused(format!(
         "{error}; the office keeps its key and what it has sold there: make the folder writable for this \
          user, or name another one with --office-dir"
@@ -136,11 +137,17 @@ fn open(path: &Path, id: NodeId) -> Result<Ledger, Failure> {
 fn no_database(path: &Path, error: &rusqlite::Error) -> Failure {
     use rusqlite::ErrorCode;
 
+    const WRITABLE: &str =
+        "make the folder writable for this user, or name another one with --office-dir";
+    // On a disk that is mounted read-only the database knows only of an I/O error.
+    if let Err(why) = fs::OpenOptions::new().append(true).open(path)
+        && matches!(why.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied)
+    {
+        return Failure::Refused(format!("{}: {why}; {WRITABLE}", path.display()));
+    }
     let remedy = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "make room on the disk and start the office again",
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            "make the folder writable for this user, or name another one with --office-dir"
-        }
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => WRITABLE,
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             "put a copy of the database in its place"
         }

@@ -202,6 +202,21 @@ fn a_folder_that_cannot_be_written_and_a_database_that_is_none_are_told_with_the
 }
 
 #[test]
+fn what_came_of_an_order_is_told_though_its_output_can_not_be_written() {
+    let here = Here::new(10);
+    let file = here.found();
+    let _office = here.open(&file);
+    let [show, date] = NIGHT;
+    let more = here.options().join(" ");
+    let line = format!("{} book {show} {date} A1 --json {more} >/dev/full", program());
+    let mut shell = here.host.program("sh");
+    let untold = Running::start("book".to_owned(), shell.args(["-c", &line])).finish().exits(3);
+    assert!(untold.stderr.contains("what came of the order is: done"), "{untold:#?}");
+    let read = here.order("cancel", &[]).exits(0).json();
+    assert_eq!(read[0]["seats"], json!(["A1"]));
+}
+
+#[test]
 fn a_live_map_that_nobody_reads_any_more_ends_though_nothing_happens() {
     let here = Here::new(9);
     let file = here.found();
