@@ -71,8 +71,10 @@ fn wrong_usage(error: &clap::Error) -> ExitCode {
     }
     if std::env::args_os().any(|arg| arg == "--json") {
         let text = error.render().to_string();
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let _ = print(failed(first, Exit::Usage));
+        // The first paragraph, which may be a list; after it clap explains the usage.
+        let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        let what: Vec<&str> = what.split_whitespace().collect();
+        let _ = print(failed(&what.join(" "), Exit::Usage));
     }
     ExitCode::from(Exit::Usage.code())
 }

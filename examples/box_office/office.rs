@@ -48,6 +48,9 @@ const SIGN_OF_LIFE: Duration = Duration::from_millis(600);
 /// An order's number is no longer than this.
 const NUMBER: usize = 64;
 
+/// Others of whom people are warned; anybody may claim to sell the same, under any number of ids.
+const RIVALS: usize = 16;
+
 /// Seats that are named in one warning.
 const NAMED: usize = 20;
 
@@ -184,7 +187,7 @@ fn must_be_listed(
         return Err(Failure::Usage(format!(
             "seats are taken that {file} does not list any more: {all}; put them back into the file; or, if \
              they are gone for good and not merely called otherwise, start once with --retire: they stay \
-             sold, and their owners can give them back"
+             whose they are"
         )));
     }
     ledger.retire(&unlisted).map_err(refused)?;
@@ -408,7 +411,10 @@ impl Office {
     /// Somebody has come. Nobody can say which office is the right one but the people who run them.
     fn meet(&mut self, peer: &PeerInfo) {
         let Some(show) = sold_by(&self.plan, peer) else { return };
-        if peer.id != self.node.id() && self.rivals.insert(peer.id) {
+        if peer.id == self.node.id() || self.rivals.len() >= RIVALS {
+            return;
+        }
+        if self.rivals.insert(peer.id) {
             let (id, at, show) = (peer.id, place(peer), &show.name);
             let text = format!(
                 "{id} at {at} says that it sells '{show}' too; buyers are asked to choose with --office"

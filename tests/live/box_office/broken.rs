@@ -1,13 +1,16 @@
 //! A box office in which something is wrong: what it says, how commands end, and that nothing sold is
 //! forgotten.
 
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cooee::{Event, Json, Node, Notice, Options, Outgoing};
+use rexpect::session::spawn_command;
 use serde_json::json;
 
 use super::*;
+use crate::lines::PATIENCE;
 
 /// A host on the loopback with a group of the test's own.
 struct Here {
@@ -67,6 +70,8 @@ fn every_failure_is_an_object_too_and_each_line_of_orders_gets_its_result() {
         assert!(!said[0]["error"].as_str().unwrap().is_empty() && !failed.stderr.is_empty());
         assert!(!failed.stderr.contains("\x1b[2J"), "{failed:#?}");
     }
+    let date = here.run(&["book", "hamlet", "--json"]).exits(2).json();
+    assert!(date[0]["error"].as_str().unwrap().contains("<DATE>"), "{date:?}");
     let nobody = here.order("book", &["A1", "--wait", "10ms"]).exits(1);
     assert_eq!(nobody.json()[0]["kind"], "no", "{nobody:#?}");
 
@@ -214,6 +219,29 @@ fn what_came_of_an_order_is_told_though_its_output_can_not_be_written() {
     assert!(untold.stderr.contains("what came of the order is: done"), "{untold:#?}");
     let read = here.order("cancel", &[]).exits(0).json();
     assert_eq!(read[0]["seats"], json!(["A1"]));
+}
+
+#[test]
+fn a_live_map_says_on_a_small_terminal_too_how_true_it_is_and_follows_its_size() {
+    let here = Here::new(11);
+    let file = here.found();
+    let _office = here.open(&file);
+    let ([show, date], more) = (NIGHT, here.options().join(" "));
+    let line =
+        format!("stty cols 12 rows 3; tty; exec {} seats {show} {date} --watch {more}", program());
+    let mut shell = here.host.program("sh");
+    shell.args(["-c", &line]).env("TERM", "xterm").env("NO_COLOR", "1");
+    let mut viewer = spawn_command(shell, PATIENCE.as_millis().try_into().ok()).unwrap();
+    let terminal = viewer.read_line().unwrap();
+    // The words for which there is room, in the last line.
+    viewer.exp_string("Hamlet  (ha›").unwrap();
+    viewer.exp_string("\r\nlive\x1b[K\x1b[J").unwrap();
+    let larger = ["-F", terminal.trim(), "cols", "80", "rows", "24"];
+    assert!(Command::new("stty").args(larger).status().unwrap().success());
+    viewer.exp_string("A     1  2  3  4     5  6  7  8     9 10").unwrap();
+    viewer.exp_string("live, at change 0").unwrap();
+    viewer.send_control('c').unwrap();
+    viewer.exp_eof().unwrap();
 }
 
 #[test]
