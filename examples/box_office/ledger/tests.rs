@@ -272,3 +272,20 @@ fn what_was_written_and_not_yet_put_into_the_database_is_missed_as_well() {
     std::fs::remove_file(format!("{}-wal", path.display())).unwrap();
     assert!(rig.ledger.missing().is_some());
 }
+
+#[test]
+fn where_the_folder_has_gone_as_well_what_was_sold_is_saved_above_it() {
+    let (folder, mut rig) = (file("folder"), rig());
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("ledger.db");
+    rig.ledger = Ledger::open(&path, OFFICE).unwrap();
+    assert!(rig.new_order(ADA, Deed::Book, &["A1"]).is_ok());
+    std::fs::remove_dir_all(&folder).unwrap();
+    rig.now += i64::from(std::process::id()); // a name of the test's own
+    let copy = rig.ledger.rescue(&path, rig.now).unwrap();
+    assert_eq!(copy.parent(), folder.parent());
+    rig.ledger = Ledger::open(&copy, OFFICE).unwrap();
+    assert_eq!(rig.taken(), [("A1".to_owned(), State::Sold)]);
+    drop(rig);
+    std::fs::remove_file(copy).unwrap();
+}
