@@ -6,8 +6,19 @@
 //!
 //! # A first program
 //!
-//! It says hello to everybody and prints who comes and what is said. Run it on two hosts, or twice on
-//! one; there is nothing to configure.
+//! The crate is not on crates.io; it is used from a checkout (or with `--git` and the address of a
+//! repository of yours), and a library needs nothing of the command line:
+//!
+//! ```text
+//! cargo new hello && cd hello
+//! cargo add cooee --path ../cooee --no-default-features
+//! ```
+//!
+//! This `src/main.rs` says hello to everybody and prints who comes and what is said. Run it on two
+//! hosts, or in two terminals of one (`cargo run ada`, `cargo run ben`); there is nothing to configure.
+//! Where `ada` runs, it prints `ben came` and `ben: hello, everybody`. **Alone on a LAN it prints nothing**:
+//! nobody comes, and what a node says itself it is not told. (`cooee peers` and `cooee say hi` of the
+//! command line are company, too.)
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -15,8 +26,9 @@
 //! use cooee::{ChannelName, Event, Node, Notice, Options};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let nick = std::env::args().nth(1).unwrap_or_else(|| "ada".to_owned());
 //!     let lobby = ChannelName::lobby();
-//!     let options = Options { channels: vec![lobby.clone()], ..Options::named("ada") };
+//!     let options = Options { channels: vec![lobby.clone()], ..Options::named(&nick) };
 //!     let (node, notices) = Node::start(options)?;
 //!     node.say(&lobby, "hello, everybody")?;
 //!     while let Some(notice) = notices.next(Duration::MAX)? {
@@ -36,17 +48,50 @@
 //!
 //! - [`Node::start`] opens the sockets and starts a thread in which the node lives. It returns the
 //!   handle, and [`Notices`]: what happens from then on, in order. When the handle is dropped the node
-//!   says goodbye.
+//!   says goodbye; a program that is killed does not, and is missed within some seconds.
+//! - Whoever is in the channel when something is said hears it. Who was started second has heard nothing
+//!   of the first one's hello, and prints only that it came.
 //! - What others wrote is a [`PeerText`], which can't be printed by oversight: `.escaped()` is for
 //!   terminals and logs, `.raw()` for programs.
 //! - What is said in a channel arrives at all who are in it, once and in each author's order, though
 //!   the network loses some of it.
 //!
+//! # Who a node is
+//!
+//! A node is a key pair, and its [`NodeId`] is the public key: what it says is signed, so nobody else can
+//! be it. By default each run makes a new key and is somebody new. [`Options`] decide otherwise:
+//!
+//! | option | what it does |
+//! | --- | --- |
+//! | `state_dir` | the folder in which keys are kept; a later run gets one again that no other run is using |
+//! | `key` | the name of the key in it (`"office"`: the file `key.office`), so that each program has its own |
+//! | `same` | that key or none: [`Node::start`] fails where it is in use or unreadable. For whoever is recognised by it |
+//! | `visitor` | asks or says something and goes: answered by all, listed by nobody, and met by no `Joined`. For commands |
+//!
+//! A nick is what people read; several nodes may have the same, so a program compares ids.
+//!
+//! ```no_run
+//! use cooee::{Node, Options};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let office = Options {
+//!     state_dir: Some("/var/lib/office".into()),
+//!     key: Some("office".into()),
+//!     same: true,
+//!     ..Options::named("box office")
+//! };
+//! println!("it will be {}", office.id()?); // makes the key if there is none yet
+//! let (node, notices) = Node::start(office)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Saying and hearing
 //!
 //! Two nodes on this host's loopback, so that it runs anywhere (and as a test of this page).
 //! [`Node::join`] and [`Node::leave`] are for channels later on, [`Node::subscribe`] gives
-//! another thread notices of its own, [`Node::peers`] lists who is there.
+//! another thread notices of its own, [`Node::peers`] lists who is there: all of them once
+//! [`Node::wait_until_settled`] has returned.
 //!
 //! ```
 //! # use std::time::Duration;
@@ -137,12 +182,9 @@
 //!
 //! # Larger programs
 //!
-//! [`examples/hello.rs`] is the smallest. [`examples/box_office`] sells the seats of a theatre: a
-//! service that is found by itself, keeps what it sold in a database, tells all screens of each
-//! change, and can be killed at any moment.
-//!
-//! [`examples/hello.rs`]: https://docs.rs/crate/cooee/latest/source/examples/hello.rs
-//! [`examples/box_office`]: https://docs.rs/crate/cooee/latest/source/examples/box_office/
+//! In the repository, `examples/hello.rs` is the smallest, and `examples/box_office` sells the seats of a
+//! theatre: a service that is found by itself, keeps what it sold in a database, tells all screens of
+//! each change, and can be killed at any moment.
 //!
 //! # The floors
 //!

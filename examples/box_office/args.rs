@@ -6,27 +6,21 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use cooee::values::duration;
-use cooee::{Group, NodeId, Options};
+use cooee::{Escaped, Group, NodeId, Options};
 use etcetera::BaseStrategy;
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::words::Night;
 
 /// Sells the seats of a theatre to everyone on the LAN, each seat once.
 #[derive(Debug, Parser)]
-#[command(name = "box_office", max_term_width = 100, after_help = EXITS)]
+#[command(name = "box_office", max_term_width = 100, after_help = Exit::help())]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) globals: Globals,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
-
-const EXITS: &str = "Exit codes:
-  0  done
-  1  the answer is no: the seat is taken, no office is here
-  2  wrong usage
-  3  the network or the system refused";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -40,8 +34,8 @@ pub(crate) enum Command {
     Hold(Order),
     /// Buy seats that are free or held by you; all of them or none
     ///
-    /// Without a seat: all that you hold. With - instead: each line of standard input is a booking of
-    /// its own.
+    /// Without a seat: all that you hold. With - instead: each line of standard input is an order of its
+    /// own, and each gets its result; the exit code is the highest of theirs.
     Book(Order),
     /// Give seats back, held or bought; without a seat: all of yours that night
     Cancel(Order),
@@ -52,6 +46,9 @@ pub(crate) struct Serve {
     /// Start though another office says that it sells the same (whoever says so may be lying)
     #[arg(long)]
     pub(crate) anyway: bool,
+    /// Start though seats are sold that FILE does not list any more. They stay sold; needed once
+    #[arg(long)]
+    pub(crate) retire: bool,
     /// The shows, dates and seats, as TOML
     pub(crate) file: PathBuf,
     /// The folder of the office's key and database [default: FILE with the ending .office]
@@ -72,14 +69,15 @@ pub(crate) struct Seats {
 pub(crate) struct Order {
     #[command(flatten)]
     pub(crate) night: Night,
-    /// Seats, such as B7
+    /// Seats, such as B7; - for lines of standard input
+    #[arg(value_parser = seat)]
     pub(crate) seats: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Globals {
-    /// Print JSON, one object a line
+    /// Print JSON, one object a line; failures as well: {"event":"failed","error":…,"kind":…,"exit":…}
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// How long to look for the office, and to wait for its answer
@@ -131,6 +129,16 @@ impl Globals {
             ..self.node(&self.buyer)
         })
     }
+}
+
+/// A seat's name as the office writes it, or `-`.
+pub(crate) fn seat(text: &str) -> Result<String, String> {
+    let is_good = text.chars().all(char::is_alphanumeric) && (1..=16).contains(&text.len());
+    if is_good || text == "-" {
+        return Ok(text.to_uppercase());
+    }
+    let shown: String = Escaped::of(text).to_string().chars().take(40).collect();
+    Err(format!("'{shown}' is no seat: a seat is a row and a number, such as B7"))
 }
 
 /// A name that is part of a file's.

@@ -1,26 +1,27 @@
-//! What a buyer does: look what is on, hold, book, cancel.
+//! What a buyer does: look what is on, hold, book, cancel. Each order gets its result, whatever it is, and
+//! counts as done only if the office has done what it was asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use cooee::{Escaped, Node, Options, StartError};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::{self, Globals};
-use crate::desk::{Desk, look_around};
-use crate::failure::{Failure, note, print};
-use crate::words::{Billing, Deed, Night, No, Order, Reply, Request, SERVICE, say};
+use crate::clock::time_of_day;
+use crate::desk::Desk;
+use crate::failure::{Exit, Failure, note, print};
+use crate::words::{Billing, Deed, Done, Night, No, Order, Reply, Request, SERVICE, say};
 
 /// `shows`: asks every office what it sells.
 pub(crate) fn shows(globals: &Globals) -> Result<(), Failure> {
-    let (node, notices) = Node::start(Options { visitor: true, ..globals.node("visitor") })?;
+    let (node, _) = Node::start(Options { visitor: true, ..globals.node("visitor") })?;
     let until = Instant::now() + globals.wait;
     let left = || until.saturating_duration_since(Instant::now());
     // Until all who are here have been heard of; then at least for one office.
-    look_around(&notices, left())?;
-    drop(notices);
+    node.wait_until_settled(left())?;
     node.wait_for_peer(left(), |peer| peer.offers(SERVICE))?;
     let offices = node.peers()?.into_iter().filter(|peer| peer.offers(SERVICE));
     let places: BTreeMap<_, _> = offices.map(|peer| (peer.id, peer.addr)).collect();
@@ -37,7 +38,7 @@ pub(crate) fn shows(globals: &Globals) -> Result<(), Failure> {
             if globals.json {
                 let office = answer.from.to_string();
                 print(
-                    json!({ "show": name, "title": title, "dates": dates, "seats": seats, "office": office }),
+                    json!({ "event": "show", "show": name, "title": title, "dates": dates, "seats": seats, "office": office }),
                 )?;
                 continue;
             }
@@ -57,30 +58,20 @@ pub(crate) fn shows(globals: &Globals) -> Result<(), Failure> {
 /// `hold`, `book` and `cancel`.
 pub(crate) fn order(deed: Deed, order: &args::Order, globals: &Globals) -> Result<(), Failure> {
     let node = start(globals)?;
-    let mut desk = Desk::of(&node, &order.night.show, globals.office)?;
-    // No other run of this buyer has the same epoch, so it makes a number that was never used.
-    let mut numbers = (1_u64..).map(|count| format!("{}.{count}", node.epoch()));
-    let mut put = |seats: Vec<String>| {
-        let seats = seats.iter().map(|seat| seat.to_uppercase()).collect();
-        let number = numbers.next().unwrap_or_default();
-        let order = Order { deed, night: order.night.clone(), seats, number };
-        let (begun, request) = (Instant::now(), Request::Order(order.clone()));
-        let reply = desk.ask(&request, globals.wait)?;
-        show(&order, reply, begun.elapsed(), globals.json)
-    };
-    if order.seats != ["-"] {
-        let done = put(order.seats.clone())?;
-        return if done { Ok(()) } else { Err(Failure::Answered) };
-    }
-    let mut all = true;
-    for line in io::stdin().lock().lines() {
-        let line = line.map_err(|e| Failure::Refused(format!("standard input: {e}")))?;
-        let seats: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        if !seats.is_empty() {
-            all &= put(seats)?;
+    let desk = Desk::of(&node, &order.night.show, globals.office)?;
+    let epoch = node.epoch();
+    let mut counter = Counter { desk, deed, night: &order.night, epoch, orders: 0, globals };
+    let exit = if order.seats == ["-"] {
+        counter.put_lines()?
+    } else {
+        let (outcome, told) = counter.put(order.seats.clone());
+        match told {
+            // Nobody reads it; how it went the exit code still tells.
+            Ok(()) | Err(Failure::Closed) => outcome.exit(),
+            Err(failure) => return Err(untold(&failure, &outcome)),
         }
-    }
-    if all { Ok(()) } else { Err(Failure::Answered) }
+    };
+    if exit == Exit::Done { Ok(()) } else { Err(Failure::Told(exit)) }
 }
 
 /// The buyer's node. Another command of the same buyer may run at this moment; it will not take long.
@@ -88,65 +79,202 @@ fn start(globals: &Globals) -> Result<Node, Failure> {
     let until = Instant::now() + globals.wait;
     loop {
         match Node::start(globals.buyer()?) {
-            Ok((node, notices)) => {
+            Ok((node, _)) => {
                 if globals.office.is_none() {
-                    look_around(&notices, until.saturating_duration_since(Instant::now()))?;
+                    // So that a second office is seen beside the first.
+                    node.wait_until_settled(until.saturating_duration_since(Instant::now()))?;
                 }
                 return Ok(node);
             }
             Err(StartError::KeyInUse { .. }) if Instant::now() < until => {
                 thread::sleep(Duration::from_millis(20));
             }
+            Err(error @ StartError::Key { .. }) => {
+                return Err(Failure::Refused(format!(
+                    "{error}; whose the seats are hangs on that key: make its folder writable for this user, \
+                     or name another one with --state"
+                )));
+            }
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// Prints what came of an order; whether it was carried out.
-fn show(order: &Order, reply: Reply, took: Duration, as_json: bool) -> Result<bool, Failure> {
-    let Night { show, date } = &order.night;
-    let ms = took.as_millis() as u64;
-    match reply {
-        Reply::Done(done) if as_json => {
-            print(json!({
-                "done": true, "order": order.deed, "show": show, "date": date, "seats": done.seats,
-                "until": done.until, "ms": ms,
-            }))?;
-            Ok(true)
-        }
-        Reply::Done(done) => {
-            let state = match order.deed {
-                Deed::Hold => "held for you",
-                Deed::Book => "yours",
-                Deed::Cancel => "free again",
-            };
-            let seats = Escaped::of(&done.seats.join(", ")).to_string();
-            let (show, date) = (Escaped::of(show), Escaped::of(date));
-            let until = done.until.map(crate::screen::clock);
-            let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
-            print(format_args!("{show} on {date}: {seats}, {state}{until}"))?;
-            Ok(true)
-        }
-        Reply::No(why) if as_json => {
-            let mut line = json!({
-                "done": false, "order": order.deed, "show": show, "date": date,
-                "seats": order.seats, "ms": ms, "text": why.to_string(),
-            });
-            line["no"] = json!(why);
-            print(line)?;
-            Ok(false)
-        }
-        Reply::No(why) => {
-            note(no(&why));
-            Ok(false)
-        }
-        Reply::Shows(_) | Reply::Seats(_) => {
-            Err(Failure::Refused("the office answered something else than was asked".to_owned()))
+/// Where one buyer puts orders, one after the other.
+struct Counter<'a> {
+    desk: Desk<'a>,
+    deed: Deed,
+    night: &'a Night,
+    /// No other run of this buyer has the same, so with a count it makes a number never used before.
+    epoch: u64,
+    orders: u64,
+    globals: &'a Globals,
+}
+
+/// What came of an order.
+enum Outcome {
+    Done(Done),
+    No(No),
+    Failed(Failure),
+}
+
+impl Outcome {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Done(_) => Exit::Done,
+            Self::No(_) => Exit::No,
+            Self::Failed(failure) => failure.exit(),
         }
     }
 }
 
-/// Why an order was refused: it may bear names that the office has made up.
-fn no(why: &No) -> String {
-    Escaped::of(&why.to_string()).to_string()
+impl Counter<'_> {
+    /// Each line of standard input is an order, and gets its result; the highest of their exit codes.
+    fn put_lines(&mut self) -> Result<Exit, Failure> {
+        let mut highest = Exit::Done;
+        for (line, bytes) in (1_u64..).zip(io::stdin().lock().split(b'\n')) {
+            let bytes = bytes.map_err(|error| {
+                Failure::Refused(format!("standard input ended before line {line}: {error}"))
+            })?;
+            let text = String::from_utf8_lossy(&bytes);
+            let seats: Result<Vec<String>, String> =
+                text.split_whitespace().map(args::seat).collect();
+            let (outcome, told) = match seats {
+                Ok(seats) if seats.is_empty() => continue,
+                Ok(seats) => self.put(seats),
+                Err(why) => {
+                    let outcome = Outcome::Failed(Failure::Usage(format!("line {line}: {why}")));
+                    let told = self.tell(&[], &outcome, Duration::ZERO);
+                    (outcome, told)
+                }
+            };
+            highest = highest.max(outcome.exit());
+            if told == Err(Failure::Closed) {
+                return Err(Failure::Refused(format!(
+                    "nobody reads the results any more; line {line} was the last to be ordered"
+                )));
+            }
+            told.map_err(|failure| untold(&failure, &outcome))?;
+        }
+        Ok(highest)
+    }
+
+    /// Puts one order, and tells what came of it.
+    fn put(&mut self, seats: Vec<String>) -> (Outcome, Result<(), Failure>) {
+        self.orders += 1;
+        let number = format!("{}.{}", self.epoch, self.orders);
+        let order = Order { deed: self.deed, night: self.night.clone(), seats, number };
+        let (begun, request) = (Instant::now(), Request::Order(order.clone()));
+        let outcome = match self.desk.ask(&request, self.globals.wait) {
+            Ok(reply) => outcome(&order.seats, reply),
+            Err(failure) => Outcome::Failed(failure),
+        };
+        let told = self.tell(&order.seats, &outcome, begun.elapsed());
+        (outcome, told)
+    }
+
+    /// Tells what came of an order.
+    fn tell(&self, seats: &[String], outcome: &Outcome, took: Duration) -> Result<(), Failure> {
+        if let Some(text) = why(outcome) {
+            note(Escaped::of(&text));
+        }
+        if self.globals.json {
+            return print(self.object(seats, outcome, took));
+        }
+        let Outcome::Done(done) = outcome else { return Ok(()) };
+        let state = match self.deed {
+            Deed::Hold => "held for you",
+            Deed::Book => "yours",
+            Deed::Cancel => "free again",
+        };
+        let seats = done.seats.join(", ");
+        let [show, date, seats] =
+            [&self.night.show, &self.night.date, &seats].map(|s| Escaped::of(s));
+        let until = done.until.map(|until| format!(" until {}", time_of_day(until)));
+        print(format_args!("{show} on {date}: {seats}, {state}{}", until.unwrap_or_default()))
+    }
+
+    fn object(&self, seats: &[String], outcome: &Outcome, took: Duration) -> Value {
+        let exit = outcome.exit();
+        let mut object = json!({
+            "event": "order", "order": self.deed, "show": self.night.show, "date": self.night.date,
+            "seats": seats, "done": exit == Exit::Done, "kind": exit.kind(), "exit": exit.code(),
+            "ms": took.as_millis() as u64,
+        });
+        match outcome {
+            Outcome::Done(done) => {
+                object["seats"] = json!(done.seats);
+                object["until"] = json!(done.until);
+            }
+            Outcome::No(no) => object["no"] = json!(no),
+            // Neither done nor not done.
+            Outcome::Failed(Failure::Unknown(_)) => object["done"] = Value::Null,
+            Outcome::Failed(_) => {}
+        }
+        if let Some(text) = why(outcome) {
+            object["error"] = json!(text);
+        }
+        object
+    }
+}
+
+/// What came of an order could not be written where it belongs, so the reason why not tells it.
+fn untold(failure: &Failure, outcome: &Outcome) -> Failure {
+    let (why, kind) = (failure.text().unwrap_or_default(), outcome.exit().kind());
+    Failure::Refused(format!("{why}; what came of the order is: {kind}"))
+}
+
+/// Why an order is not done, for people.
+fn why(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Done(_) => None,
+        Outcome::No(no) => Some(no.to_string()),
+        Outcome::Failed(failure) => failure.text().map(str::to_owned),
+    }
+}
+
+/// What the office's reply is to an order of these seats. It is done only if it is about the same seats.
+fn outcome(asked: &[String], reply: Reply) -> Outcome {
+    let answered_otherwise = |what: &str| {
+        Outcome::Failed(Failure::Unknown(format!(
+            "the office has answered {what}, and not what it was asked; look at `box_office seats`"
+        )))
+    };
+    match reply {
+        Reply::Done(done) => {
+            let [wanted, got] =
+                [asked, &done.seats].map(|seats| seats.iter().collect::<BTreeSet<_>>());
+            // Who names none asks for all of its own, and hears which they are.
+            if got.is_empty() || !asked.is_empty() && wanted != got {
+                return answered_otherwise(&format!("about {:?}", done.seats.join(", ")));
+            }
+            Outcome::Done(done)
+        }
+        Reply::No(no) => Outcome::No(no),
+        Reply::Shows(_) | Reply::Seats(_) => answered_otherwise("something else"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_done_only_if_the_answer_is_about_the_seats_that_were_asked_for() {
+        let names = |seats: &[&str]| seats.iter().map(|&s| s.to_owned()).collect::<Vec<String>>();
+        let exit = |asked: &[&str], got: &[&str]| {
+            let reply = Reply::Done(Done { seats: names(got), until: None });
+            outcome(&names(asked), reply).exit()
+        };
+        assert_eq!(exit(&["A1"], &["A1"]), Exit::Done);
+        assert_eq!(exit(&["A2", "A1", "A2"], &["A1", "A2"]), Exit::Done);
+        assert_eq!(exit(&[], &["A1"]), Exit::Done, "all of the buyer's own");
+        assert_eq!(exit(&["A1"], &["A2"]), Exit::Unknown);
+        assert_eq!(exit(&["A1", "A2"], &["A1"]), Exit::Unknown);
+        assert_eq!(exit(&["A1"], &["A1", "A2"]), Exit::Unknown);
+        assert_eq!(exit(&["A1"], &[]), Exit::Unknown);
+        assert_eq!(exit(&[], &[]), Exit::Unknown);
+        assert_eq!(outcome(&[], Reply::Shows(Vec::new())).exit(), Exit::Unknown);
+        assert_eq!(outcome(&[], Reply::No(No::Nothing)).exit(), Exit::No);
+    }
 }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cooee::values::duration;
-use cooee::{Event, NoAnswer, Node, NodeId, Notice, Notices, Stopped};
+use cooee::{Answer, NoAnswer, Node, NodeId};
 
 use crate::failure::Failure;
 use crate::words::{Reply, Request, channel, say};
@@ -21,17 +21,6 @@ const LATER_TRIES: Duration = Duration::from_secs(2);
 
 /// Between one try and the next.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// Waits until all who are here have been heard of, so that whoever is second is seen beside the first.
-pub(crate) fn look_around(notices: &Notices, wait: Duration) -> Result<(), Stopped> {
-    let until = Instant::now() + wait;
-    while let Some(notice) = notices.next(until.saturating_duration_since(Instant::now()))? {
-        if let Notice::Event(Event::Settled { .. }) = notice {
-            break;
-        }
-    }
-    Ok(())
-}
 
 pub(crate) struct Desk<'a> {
     node: &'a Node,
@@ -55,27 +44,29 @@ impl<'a> Desk<'a> {
     }
 
     /// The office's answer, however often it has to be asked within `wait`.
+    ///
+    /// # Errors
+    /// [`Failure::Unknown`] says that an order may have been carried out; all others, that it was not.
     pub(crate) fn ask(&mut self, request: &Request, wait: Duration) -> Result<Reply, Failure> {
         let until = Instant::now() + wait;
+        let left = || until.saturating_duration_since(Instant::now());
         let question = say("for the box office".to_owned(), request);
-        let question = question.map_err(|error| Failure::Usage(format!("the request: {error}")))?;
-        let (mut last, mut patience) = (None, FIRST_TRY);
+        let question = question.map_err(|error| Failure::Usage(error.to_string()))?;
+        let (mut patience, mut tries) = (FIRST_TRY, Tries::None);
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let office = self.find(left)?.filter(|_| !left.is_zero());
-            let Some(office) = office else { return Err(nobody(wait, last.as_ref())) };
-            match self.node.ask_one(office, question.clone(), patience.min(left)) {
-                Ok(answer) => {
-                    let data = answer.data.ok_or_else(|| not_understood(&"it is empty"))?;
-                    return data.read().map_err(|error| not_understood(&error));
+            let office = self.find(left())?.filter(|_| !left().is_zero());
+            let Some(office) = office else { return Err(tries.failure(request, wait)) };
+            match self.node.ask_one(office, question.clone(), patience.min(left())) {
+                Ok(answer) => return understood(answer, request),
+                Err(NoAnswer::Stopped(error)) => {
+                    tries.add(&NoAnswer::Stopped(error));
+                    return Err(tries.failure(request, wait));
                 }
-                Err(NoAnswer::Stopped(error)) => return Err(error.into()),
                 Err(NoAnswer::Refused(error)) => return Err(Failure::Usage(error.to_string())),
-                // Whether the office has done it is not known: it is asked again.
-                Err(error) => last = Some(error),
+                Err(error) => tries.add(&error),
             }
             patience = LATER_TRIES;
-            thread::sleep(PAUSE.min(until.saturating_duration_since(Instant::now())));
+            thread::sleep(PAUSE.min(left()));
         }
     }
 
@@ -99,21 +90,56 @@ impl<'a> Desk<'a> {
     }
 }
 
-fn nobody(wait: Duration, last: Option<&NoAnswer>) -> Failure {
-    let wait = duration::show(wait);
-    Failure::No(match last {
-        Some(why) => format!(
-            "the office did not answer within {wait} ({why}); whether it has done it is not known: look at \
-             `box_office seats`"
-        ),
-        None => format!(
-            "no office that sells this was found within {wait}; `box_office shows` lists what is sold"
-        ),
-    })
+/// What came of the tries so far.
+enum Tries {
+    None,
+    /// The office has let each pass: it does not sell at the moment.
+    Passed,
+    /// One may have reached it, and for this reason there was no answer.
+    Unanswered(String),
 }
 
-fn not_understood(why: &dyn std::fmt::Display) -> Failure {
-    Failure::Refused(format!(
-        "the office's answer is not understood ({why}): is it of this version?"
-    ))
+impl Tries {
+    fn add(&mut self, error: &NoAnswer) {
+        match error {
+            NoAnswer::Nobody if matches!(self, Self::Unanswered(_)) => {}
+            NoAnswer::Nobody => *self = Self::Passed,
+            error => *self = Self::Unanswered(error.to_string()),
+        }
+    }
+
+    fn failure(&self, request: &Request, wait: Duration) -> Failure {
+        let wait = duration::show(wait);
+        match (self, request) {
+            (Self::None, _) => Failure::No(format!(
+                "no office that sells this was found within {wait}; `box_office shows` lists what is sold"
+            )),
+            (Self::Passed, _) => Failure::No(
+                "the office is here, but sells nothing at the moment; try again".to_owned(),
+            ),
+            (Self::Unanswered(why), Request::Order(_)) => Failure::Unknown(format!(
+                "the office did not answer within {wait} ({why}); whether it has carried the order out is \
+                 not known: look at `box_office seats` before ordering again"
+            )),
+            (Self::Unanswered(why), Request::Shows | Request::Seats(_)) => {
+                Failure::No(format!("the office did not answer within {wait} ({why}); try again"))
+            }
+        }
+    }
+}
+
+/// What the office has answered. Of an order that it has answered in other words it is not known whether
+/// it was carried out.
+fn understood(answer: Answer, request: &Request) -> Result<Reply, Failure> {
+    let read = match answer.data {
+        Some(data) => data.read().map_err(|error| error.to_string()),
+        None => Err("it is empty".to_owned()),
+    };
+    read.map_err(|why| {
+        let text = format!("the office's answer is not understood ({why}): is it of this version?");
+        match request {
+            Request::Order(_) => Failure::Unknown(text),
+            Request::Shows | Request::Seats(_) => Failure::Refused(text),
+        }
+    })
 }

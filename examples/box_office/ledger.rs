@@ -1,4 +1,4 @@
-//! Who has which seat: the rules, and the database that remembers. Nothing here knows of a network.
+//! The database that remembers who has which seat. Nothing here knows of a network.
 //!
 //! - A seat is one row at most, whose key is the seat: it can't have two owners.
 //! - An order is one transaction: all of its seats or none, with its number and its outcome. It is on
@@ -6,43 +6,39 @@
 //! - Each transaction that changes a show takes the show's next version, so that whoever counts knows
 //!   whether it has missed one.
 //! - The database is this process's alone for as long as it runs.
+//!
+//! `rules` says who may have what; `sql` has the statements.
 
-use std::path::Path;
+mod files;
+mod sql;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cooee::NodeId;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, Row, Transaction, params};
 
-use crate::plan::{Rules, Show};
-use crate::words::{Deed, Done, News, Night, No, Order, Place, State, mark};
+use self::files::Files;
+use crate::plan::Show;
+use crate::rules::{Owner, Rules};
+use crate::words::{Change, Deed, Done, Night, No, Order, Place, State, mark};
 
 /// How long an order's outcome is kept for a buyer who asks again.
 const REMEMBER: Duration = Duration::from_secs(24 * 3600);
 
-const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS office (id TEXT NOT NULL);
-    CREATE TABLE IF NOT EXISTS shows (name TEXT PRIMARY KEY, version INTEGER NOT NULL);
-    CREATE TABLE IF NOT EXISTS seats (
-        show TEXT, date TEXT, seat TEXT,
-        buyer TEXT NOT NULL,
-        since INTEGER NOT NULL,     -- milliseconds since 1970
-        until INTEGER,              -- the end of a hold; NULL: it is sold
-        PRIMARY KEY (show, date, seat)
-    );
-    CREATE TABLE IF NOT EXISTS orders (
-        buyer TEXT, number TEXT, done TEXT NOT NULL, at INTEGER NOT NULL,
-        PRIMARY KEY (buyer, number)
-    );";
-
 #[derive(Debug)]
 pub(crate) struct Ledger {
     db: Connection,
+    files: Files,
 }
 
 /// Why a ledger can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    #[error("another office has the database open; it has to end first")]
+    #[error("another office has the database open, or some other program; it has to end first")]
     InUse,
     #[error("it belongs to the office {0}; each office needs a folder of its own")]
     OfAnother(String),
@@ -52,11 +48,19 @@ pub(crate) enum OpenError {
 
 /// What came of an order.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Outcome {
-    /// For the buyer.
-    pub(crate) answer: Result<Done, No>,
-    /// For all, if anything has changed.
-    pub(crate) news: Option<News>,
+pub(crate) enum Outcome {
+    /// It is carried out; by this call, or before under the same number.
+    Done(Done),
+    /// It is refused, and changes nothing.
+    No(No),
+}
+
+/// A seat of the database that is in no file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unlisted {
+    pub(crate) night: Night,
+    pub(crate) seat: String,
+    pub(crate) state: State,
 }
 
 impl Ledger {
@@ -65,27 +69,21 @@ impl Ledger {
         let db = Connection::open(path)?;
         // One that was killed a moment ago may still be on its way out.
         db.busy_timeout(Duration::from_secs(1))?;
-        // The lock is taken with the first transaction and kept until the process ends, however it
-        // ends. FULL: what was committed is still there after the power has failed.
-        let locked = db.execute_batch(
-            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             BEGIN EXCLUSIVE; COMMIT;",
-        );
-        locked.map_err(|error| match error.sqlite_error_code() {
+        db.execute_batch(sql::LOCK).map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse,
             _ => OpenError::Database(error),
         })?;
-        db.execute_batch(SCHEMA)?;
-        let owner = db.query_row("SELECT id FROM office", [], |row| row.get::<_, String>(0));
+        db.execute_batch(sql::SCHEMA)?;
+        let owner = db.query_row(sql::READ_OFFICE, [], |row| row.get::<_, String>(0));
         match owner.optional()? {
             Some(id) if id == office.to_string() => {}
             Some(id) => return Err(OpenError::OfAnother(id)),
-            None => drop(db.execute("INSERT INTO office VALUES (?)", [office.to_string()])?),
+            None => drop(db.execute(sql::WRITE_OFFICE, [office.to_string()])?),
         }
-        Ok(Self { db })
+        Ok(Self { db, files: Files::of(path) })
     }
 
-    /// Carries out an order, or says why not.
+    /// Carries out an order, or says why not; and what has changed, for all.
     pub(crate) fn order(
         &mut self,
         show: &Show,
@@ -93,72 +91,103 @@ impl Ledger {
         buyer: NodeId,
         rules: &Rules,
         now: i64,
-    ) -> Result<Outcome> {
-        let change = self.db.transaction()?;
-        let mut changes = end_holds(&change, &show.name, now)?;
-        let id = buyer.to_string();
-        let before = "SELECT done FROM orders WHERE buyer = ? AND number = ?";
-        let before = change
-            .query_row(before, params![id, order.number], |row| row.get::<_, String>(0))
-            .optional()?;
-        let answer = if let Some(done) = before.and_then(|done| serde_json::from_str(&done).ok()) {
-            Ok(done)
+    ) -> Result<(Outcome, Option<Change>)> {
+        let transaction = self.db.transaction()?;
+        let mut changed = end_holds(&transaction, &show.name, now)?;
+        let sale = Sale { db: &transaction, show, night: &order.night, buyer, now };
+        let outcome = if let Some(done) = sale.remembered(&order.number)? {
+            Outcome::Done(done) // nothing is done twice
         } else {
-            let mut night = OneNight { change: &change, show, night: &order.night, buyer, now };
-            let answer = night.decide(order, rules)?;
-            if let Ok(done) = &answer {
-                changes.extend(night.carry_out(order.deed, done)?);
-                // It changed something, so it must not be done again; what was refused may be tried.
-                let done = serde_json::to_string(done).unwrap_or_default();
-                change
-                    .prepare_cached("INSERT INTO orders VALUES (?, ?, ?, ?)")?
-                    .execute(params![id, order.number, done, now])?;
+            let outcome = sale.decide(order, rules)?;
+            if let Outcome::Done(done) = &outcome {
+                changed.extend(sale.write(order.deed, done)?);
+                sale.remember(&order.number, done)?;
             }
-            answer
+            outcome
         };
-        let news = number(&change, &show.name, changes)?;
-        change.commit()?;
-        Ok(Outcome { answer, news })
+        let change = number(&transaction, &show.name, changed)?;
+        transaction.commit()?;
+        Ok((outcome, change))
     }
 
     /// Ends the holds whose time is over.
-    pub(crate) fn expire(&mut self, show: &Show, now: i64) -> Result<Option<News>> {
-        let change = self.db.transaction()?;
-        let ended = end_holds(&change, &show.name, now)?;
-        let news = number(&change, &show.name, ended)?;
-        change.commit()?;
-        Ok(news)
+    pub(crate) fn expire(&mut self, show: &Show, now: i64) -> Result<Option<Change>> {
+        let transaction = self.db.transaction()?;
+        let ended = end_holds(&transaction, &show.name, now)?;
+        let change = number(&transaction, &show.name, ended)?;
+        transaction.commit()?;
+        Ok(change)
     }
 
     /// Forgets outcomes that nobody will ask for any more.
     pub(crate) fn forget(&self, now: i64) -> Result<()> {
-        let old = now.saturating_sub(millis(REMEMBER));
-        self.db.execute("DELETE FROM orders WHERE at < ?", [old])?;
+        self.db.execute(sql::FORGET, [now.saturating_sub(millis(REMEMBER))])?;
         Ok(())
     }
 
     /// The number of the last change of a show.
     pub(crate) fn version(&self, show: &str) -> Result<i64> {
-        let version = "SELECT version FROM shows WHERE name = ?";
-        let mut version = self.db.prepare_cached(version)?;
+        let mut version = self.db.prepare_cached(sql::VERSION)?;
         Ok(version.query_row([show], |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
     /// The seats of a night that are not free.
     pub(crate) fn taken(&self, night: &Night) -> Result<Vec<Place>> {
-        let rows = "SELECT seat, buyer, until IS NULL FROM seats WHERE show = ? AND date = ?";
-        let mut rows = self.db.prepare_cached(rows)?;
-        let place = |row: &rusqlite::Row<'_>| {
-            let buyer: String = row.get(1)?;
-            let sold: bool = row.get(2)?;
-            Ok(Place {
-                date: night.date.clone(),
-                seat: row.get(0)?,
-                state: if sold { State::Sold } else { State::Held },
-                mark: buyer.parse().map(|buyer| mark(night, buyer)).unwrap_or_default(),
-            })
+        let mut taken = self.db.prepare_cached(sql::TAKEN)?;
+        let place = |row: &Row<'_>| {
+            let (seat, buyer): (_, String) = (row.get(0)?, row.get(1)?);
+            let mark = buyer.parse().map(|buyer| mark(night, buyer)).unwrap_or_default();
+            Ok(Place { date: night.date.clone(), seat, state: state(row.get(2)?), mark })
         };
-        rows.query_map([&night.show, &night.date], place)?.collect()
+        taken.query_map([&night.show, &night.date], place)?.collect()
+    }
+
+    /// The seats that are somebody's though `is_listed` says that they are in no file, but for those of
+    /// which that is known, see [`Ledger::retire`].
+    pub(crate) fn unlisted(
+        &self,
+        now: i64,
+        is_listed: impl Fn(&Night, &str) -> bool,
+    ) -> Result<Vec<Unlisted>> {
+        let mut all = self.db.prepare(sql::ALL_TAKEN)?;
+        let all = all.query_map([now], |row| {
+            let night = Night { show: row.get(0)?, date: row.get(1)? };
+            Ok(Unlisted { night, seat: row.get(2)?, state: state(row.get(3)?) })
+        })?;
+        let mut all = all.collect::<Result<Vec<_>>>()?;
+        all.retain(|one| !is_listed(&one.night, &one.seat));
+        Ok(all)
+    }
+
+    /// From now on it is known that these seats are in no file. They stay whose they are.
+    pub(crate) fn retire(&mut self, seats: &[Unlisted]) -> Result<()> {
+        let transaction = self.db.transaction()?;
+        for Unlisted { night, seat, .. } in seats {
+            transaction.execute(sql::RETIRE, [&night.show, &night.date, seat])?;
+        }
+        transaction.commit()
+    }
+
+    /// A file of the database that was removed or replaced since it was opened, if one was.
+    pub(crate) fn missing(&self) -> Option<&Path> {
+        self.files.missing()
+    }
+
+    /// Writes all that it knows to a new file beside where the database was, or else above.
+    pub(crate) fn rescue(&self, database: &Path, now: i64) -> Result<PathBuf, String> {
+        let mut why = "it has no folder".to_owned();
+        for folder in database.ancestors().skip(1).take(2) {
+            let copy = folder.join(format!("ledger.rescued-{now}.db"));
+            let written = self.db.execute(sql::COPY, [copy.display().to_string()]);
+            let written = written.map_err(|error| error.to_string()).and_then(|_| {
+                File::open(&copy).and_then(|file| file.sync_all()).map_err(|e| e.to_string())
+            });
+            match written {
+                Ok(()) => return Ok(copy),
+                Err(error) => why = error,
+            }
+        }
+        Err(why)
     }
 }
 
@@ -167,161 +196,166 @@ fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Gives changes the show's next version; nothing happens if there are none.
-fn number(change: &Transaction<'_>, show: &str, changes: Vec<Place>) -> Result<Option<News>> {
-    if changes.is_empty() {
-        return Ok(None);
-    }
-    let next = "INSERT INTO shows VALUES (?, 1)
-        ON CONFLICT DO UPDATE SET version = version + 1 RETURNING version";
-    let version = change.prepare_cached(next)?.query_row([show], |row| row.get(0))?;
-    Ok(Some(News { show: show.to_owned(), version, changes }))
-}
-
-fn end_holds(change: &Transaction<'_>, show: &str, now: i64) -> Result<Vec<Place>> {
-    let ended = "DELETE FROM seats WHERE show = ? AND until <= ? RETURNING date, seat";
-    let mut ended = change.prepare_cached(ended)?;
-    let place = |row: &rusqlite::Row<'_>| Ok(free(row.get(0)?, row.get(1)?));
-    ended.query_map(params![show, now], place)?.collect()
+fn state(is_sold: bool) -> State {
+    if is_sold { State::Sold } else { State::Held }
 }
 
 fn free(date: String, seat: String) -> Place {
     Place { date, seat, state: State::Free, mark: String::new() }
 }
 
-/// One night, within a transaction, as one buyer sees it.
-struct OneNight<'a> {
-    change: &'a Transaction<'a>,
+/// Gives what has changed the show's next version; nothing happens if nothing has.
+fn number(db: &Transaction<'_>, show: &str, places: Vec<Place>) -> Result<Option<Change>> {
+    if places.is_empty() {
+        return Ok(None);
+    }
+    let mut next = db.prepare_cached(sql::NEXT_VERSION)?;
+    let version = next.query_row([show], |row| row.get(0))?;
+    Ok(Some(Change { show: show.to_owned(), version, places }))
+}
+
+fn end_holds(db: &Transaction<'_>, show: &str, now: i64) -> Result<Vec<Place>> {
+    let mut ended = db.prepare_cached(sql::END_HOLDS)?;
+    let place = |row: &Row<'_>| Ok(free(row.get(0)?, row.get(1)?));
+    ended.query_map(params![show, now], place)?.collect()
+}
+
+/// One order in its transaction. From top to bottom: what it is about, whether it is granted, what is
+/// written.
+struct Sale<'a> {
+    db: &'a Transaction<'a>,
     show: &'a Show,
     night: &'a Night,
     buyer: NodeId,
     now: i64,
 }
 
-/// Whose a seat is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Owner {
-    Nobody,
-    Somebody,
-    /// The buyer's own, held or sold.
-    Held,
-    Sold,
-}
+impl Sale<'_> {
+    /// What came of it if it was carried out before.
+    fn remembered(&self, number: &str) -> Result<Option<Done>> {
+        let mut before = self.db.prepare_cached(sql::REMEMBERED)?;
+        let key = params![self.buyer.to_string(), number];
+        let done = before.query_row(key, |row| row.get::<_, String>(0)).optional()?;
+        Ok(done.and_then(|done| serde_json::from_str(&done).ok()))
+    }
 
-impl OneNight<'_> {
-    /// Whether the order can be carried out. This is all that there is of rules.
-    fn decide(&self, order: &Order, rules: &Rules) -> Result<Result<Done, No>> {
-        let unknown: Vec<String> = order
-            .seats
-            .iter()
-            .filter(|seat| !self.show.seating.seats().any(|other| other == seat.as_str()))
-            .cloned()
-            .collect();
-        if !unknown.is_empty() {
-            return Ok(Err(No::UnknownSeat { seats: unknown }));
+    /// Whether it is granted; nothing is written.
+    fn decide(&self, order: &Order, rules: &Rules) -> Result<Outcome> {
+        let seats =
+            if order.seats.is_empty() { self.own(order.deed)? } else { order.seats.clone() };
+        let seats = self.owners(seats)?;
+        if let Some(no) = self.unknown(order.deed, &seats) {
+            return Ok(Outcome::No(no));
         }
-        let mut seats = order.seats.clone();
-        if seats.is_empty() {
-            seats = self.own(order.deed != Deed::Cancel)?;
+        let is_besides = |seat: &String| seats.iter().all(|(other, _)| other != seat);
+        let besides = self.own(Deed::Hold)?.iter().filter(|seat| is_besides(seat)).count();
+        if let Err(no) = rules.grant(order.deed, &seats, besides) {
+            return Ok(Outcome::No(no));
         }
+        let until = (order.deed == Deed::Hold).then(|| self.now.saturating_add(millis(rules.hold)));
+        Ok(Outcome::Done(Done { seats: seats.into_iter().map(|(seat, _)| seat).collect(), until }))
+    }
+
+    /// The buyer's own seats that a deed can be about: to be given back are all, to be bought those
+    /// that are held and on sale, to be held again those that are held.
+    fn own(&self, deed: Deed) -> Result<Vec<String>> {
+        let mut own = self.db.prepare_cached(sql::OWN)?;
+        let Night { show, date } = self.night;
+        let own = own.query_map(params![show, date, self.buyer.to_string()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?))
+        })?;
+        let mut own = own.collect::<Result<Vec<_>>>()?;
+        own.retain(|(seat, is_sold)| match deed {
+            Deed::Cancel => true,
+            Deed::Book => !is_sold && self.show.has(seat),
+            Deed::Hold => !is_sold,
+        });
+        Ok(own.into_iter().map(|(seat, _)| seat).collect())
+    }
+
+    /// The seats, each once, and whose they are.
+    fn owners(&self, mut seats: Vec<String>) -> Result<Vec<(String, Owner)>> {
         seats.sort_unstable();
         seats.dedup();
-        if seats.is_empty() {
-            return Ok(Err(No::Nothing));
-        }
-        let (mut refused, mut bought) = (Vec::new(), Vec::new());
-        for seat in &seats {
-            let owner = self.owner(seat)?;
-            if order.deed == Deed::Hold && owner == Owner::Sold {
-                bought.push(seat.clone());
-                continue;
-            }
-            let may = match order.deed {
-                Deed::Hold => matches!(owner, Owner::Nobody | Owner::Held),
-                Deed::Book => owner != Owner::Somebody,
-                Deed::Cancel => matches!(owner, Owner::Held | Owner::Sold),
+        let mut owner = self.db.prepare_cached(sql::OWNER)?;
+        let Night { show, date } = self.night;
+        let mut found = Vec::with_capacity(seats.len());
+        for seat in seats {
+            let row = owner.query_row(params![show, date, seat], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?))
+            });
+            let owner = match row.optional()? {
+                None => Owner::Nobody,
+                Some((buyer, _)) if buyer != self.buyer.to_string() => Owner::Another,
+                Some((_, is_sold)) if is_sold => Owner::Buyer,
+                Some(_) => Owner::Holder,
             };
-            if !may {
-                refused.push(seat.clone());
-            }
+            found.push((seat, owner));
         }
-        if !bought.is_empty() {
-            return Ok(Err(No::Bought { seats: bought }));
-        }
-        if !refused.is_empty() {
-            return Ok(Err(match order.deed {
-                Deed::Cancel => No::NotYours { seats: refused },
-                Deed::Hold | Deed::Book => No::Taken { seats: refused },
-            }));
-        }
-        if order.deed == Deed::Hold {
-            let others = self.own(true)?.into_iter().filter(|seat| !seats.contains(seat)).count();
-            if others + seats.len() > rules.most {
-                return Ok(Err(No::TooMany { most: rules.most }));
-            }
-        }
-        let end = self.now + millis(rules.hold);
-        Ok(Ok(Done { seats, until: (order.deed == Deed::Hold).then_some(end) }))
+        Ok(found)
     }
 
-    /// Writes down what was decided; what has changed by it.
-    fn carry_out(&mut self, deed: Deed, done: &Done) -> Result<Vec<Place>> {
-        let Night { show, date } = self.night;
-        let take = "INSERT INTO seats VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-            ON CONFLICT DO UPDATE SET since = ?5, until = ?6 WHERE buyer = ?4 AND until IS NOT NULL";
-        let give = "DELETE FROM seats WHERE show = ? AND date = ? AND seat = ? AND buyer = ?";
-        let mut changes = Vec::new();
-        for seat in &done.seats {
-            let buyer = self.buyer.to_string();
-            let (state, rows) = match deed {
-                Deed::Cancel => {
-                    let mut give = self.change.prepare_cached(give)?;
-                    (State::Free, give.execute(params![show, date, seat, buyer])?)
-                }
+    /// A refusal if some are no seats of the show. Who has one that the file does not list any more can
+    /// give it back all the same.
+    fn unknown(&self, deed: Deed, seats: &[(String, Owner)]) -> Option<No> {
+        let is_own = |owner| matches!(owner, Owner::Holder | Owner::Buyer);
+        let is_known =
+            |seat: &str, owner| self.show.has(seat) || deed == Deed::Cancel && is_own(owner);
+        let unknown = seats.iter().filter(|(seat, owner)| !is_known(seat, *owner));
+        let unknown: Vec<String> = unknown.map(|(seat, _)| seat.clone()).collect();
+        (!unknown.is_empty()).then_some(No::UnknownSeat { seats: unknown })
+    }
+
+    /// Writes down what was granted; which seats have changed by it.
+    fn write(&self, deed: Deed, done: &Done) -> Result<Vec<Place>> {
+        let mut changed = Vec::new();
+        for (seat, owner) in self.owners(done.seats.clone())? {
+            match (deed, owner) {
+                (Deed::Hold | Deed::Book, Owner::Buyer) => continue, // bought before
+                (Deed::Cancel, _) => self.give_back(&seat)?,
+                (_, Owner::Nobody) => self.take(&seat, done.until)?,
+                _ => self.renew(&seat, done.until)?,
+            }
+            let date = self.night.date.clone();
+            changed.push(match deed {
+                Deed::Cancel => free(date, seat),
                 Deed::Hold | Deed::Book => {
-                    let state = if deed == Deed::Hold { State::Held } else { State::Sold };
-                    let mut take = self.change.prepare_cached(take)?;
-                    let row = params![show, date, seat, buyer, self.now, done.until];
-                    (state, take.execute(row)?)
+                    let mark = mark(self.night, self.buyer);
+                    Place { date, seat, state: state(deed == Deed::Book), mark }
                 }
-            };
-            let mark = mark(self.night, self.buyer);
-            let place = Place { date: date.clone(), seat: seat.clone(), state, mark };
-            match (rows, state) {
-                (0, _) => {} // bought before
-                (_, State::Free) => changes.push(free(place.date, place.seat)),
-                _ => changes.push(place),
-            }
+            });
         }
-        Ok(changes)
+        Ok(changed)
     }
 
-    /// The buyer's seats; only those that it holds, if `held`.
-    fn own(&self, held: bool) -> Result<Vec<String>> {
-        let own = "SELECT seat FROM seats WHERE show = ? AND date = ? AND buyer = ?
-            AND (until IS NOT NULL OR NOT ?)";
-        let mut own = self.change.prepare_cached(own)?;
-        let Night { show, date } = self.night;
-        own.query_map(params![show, date, self.buyer.to_string(), held], |row| row.get(0))?
-            .collect()
+    /// Keeps the outcome under the order's number. A refusal is not kept: it changed nothing, and may be
+    /// tried again.
+    fn remember(&self, number: &str, done: &Done) -> Result<()> {
+        let done = serde_json::to_string(done).unwrap_or_default();
+        let mut keep = self.db.prepare_cached(sql::REMEMBER)?;
+        keep.execute(params![self.buyer.to_string(), number, done, self.now])?;
+        Ok(())
     }
 
-    fn owner(&self, seat: &str) -> Result<Owner> {
-        let owner =
-            "SELECT buyer, until IS NULL FROM seats WHERE show = ? AND date = ? AND seat = ?";
-        let mut owner = self.change.prepare_cached(owner)?;
-        let Night { show, date } = self.night;
-        let row = owner.query_row(params![show, date, seat], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?))
-        });
-        Ok(match row.optional()? {
-            None => Owner::Nobody,
-            Some((buyer, _)) if buyer != self.buyer.to_string() => Owner::Somebody,
-            Some((_, true)) => Owner::Sold,
-            Some((_, false)) => Owner::Held,
-        })
+    fn take(&self, seat: &str, until: Option<i64>) -> Result<()> {
+        let (Night { show, date }, buyer) = (self.night, self.buyer.to_string());
+        let row = params![show, date, seat, buyer, self.now, until];
+        one(self.db.prepare_cached(sql::TAKE)?.execute(row)?)
+    }
+
+    fn renew(&self, seat: &str, until: Option<i64>) -> Result<()> {
+        let (Night { show, date }, buyer) = (self.night, self.buyer.to_string());
+        let row = params![self.now, until, show, date, seat, buyer];
+        one(self.db.prepare_cached(sql::RENEW)?.execute(row)?)
+    }
+
+    fn give_back(&self, seat: &str) -> Result<()> {
+        let (Night { show, date }, buyer) = (self.night, self.buyer.to_string());
+        one(self.db.prepare_cached(sql::GIVE_BACK)?.execute(params![show, date, seat, buyer])?)
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// Exactly one row was written; else nothing of the order is.
+fn one(rows: usize) -> Result<()> {
+    if rows == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(rows)) }
+}

@@ -1,11 +1,12 @@
-//! What a viewer knows of one night, change by change, and the picture of it.
+//! What a viewer knows of one night, change by change, and the picture of it. A map is always one that
+//! the office had at some time: a change is taken in only if it is the next.
 
 use std::collections::BTreeMap;
 
 use cooee::Escaped;
 
 use crate::seating::Seating;
-use crate::words::{News, Night, Place, Snapshot, State};
+use crate::words::{Change, News, Night, Place, Snapshot, State};
 
 /// The seats of one night.
 #[derive(Clone, Debug)]
@@ -19,12 +20,12 @@ pub(crate) struct Map {
     taken: BTreeMap<String, Place>,
 }
 
-/// What a change was to the map.
+/// What news was to the map.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// It came next; these seats of this night have changed.
+    /// The next change; these seats of this night have changed.
     Next(Vec<Place>),
-    /// It was known.
+    /// Nothing that the map does not show.
     Known,
     /// Something before it is missing: only the whole map helps.
     Gap,
@@ -34,25 +35,42 @@ impl Map {
     /// The map as the office gives it; `None` if it draws no seats that can be read.
     pub(crate) fn new(night: Night, from: Snapshot) -> Option<Self> {
         let seating = Seating::parse(&from.seating).ok()?;
-        let taken = from.taken.into_iter().map(|place| (place.seat.clone(), place)).collect();
-        Some(Self { night, title: from.title, seating, version: from.version, taken })
+        let mut map = Self {
+            night,
+            title: from.title,
+            seating,
+            version: from.version,
+            taken: BTreeMap::new(),
+        };
+        for (state, seats) in [(State::Held, from.held), (State::Sold, from.sold)] {
+            for (seat, mark) in seats {
+                map.set(Place { date: map.night.date.clone(), seat, state, mark });
+            }
+        }
+        Some(map)
     }
 
     /// Takes in what was said in the show's channel.
-    pub(crate) fn apply(&mut self, news: &News) -> Step {
-        if news.version <= self.version {
-            return Step::Known;
+    pub(crate) fn hear(&mut self, news: &News) -> Step {
+        match news {
+            News::Change(change) if change.version <= self.version => Step::Known,
+            News::Change(change) if change.version - 1 == self.version => {
+                Step::Next(self.apply(change))
+            }
+            News::Still { version, .. } if *version <= self.version => Step::Known,
+            News::Change(_) | News::Still { .. } => Step::Gap,
         }
-        if news.version > self.version.saturating_add(1) || news.changes.is_empty() {
-            return Step::Gap;
-        }
-        self.version = news.version;
+    }
+
+    /// Makes the next change; which seats of this night have changed by it.
+    fn apply(&mut self, change: &Change) -> Vec<Place> {
+        self.version = change.version;
         let here = |place: &&Place| place.date == self.night.date;
-        let changed: Vec<Place> = news.changes.iter().filter(here).cloned().collect();
+        let changed: Vec<Place> = change.places.iter().filter(here).cloned().collect();
         for place in &changed {
             self.set(place.clone());
         }
-        Step::Next(changed)
+        changed
     }
 
     /// Becomes the newer map; which seats have changed by that.
@@ -174,29 +192,34 @@ mod tests {
     fn map(version: i64, taken: &[Place]) -> Map {
         let night = Night { show: "hamlet".into(), date: "today".into() };
         let seating = "A oo oo\nB  ooo".to_owned();
-        Map::new(
-            night,
-            Snapshot { title: "Hamlet".into(), seating, version, taken: taken.to_vec() },
-        )
-        .unwrap()
+        let of = |state| {
+            let places = taken.iter().filter(|place| place.state == state);
+            places.map(|place| (place.seat.clone(), place.mark.clone())).collect()
+        };
+        let (held, sold) = (of(State::Held), of(State::Sold));
+        Map::new(night, Snapshot { title: "Hamlet".into(), seating, version, held, sold }).unwrap()
     }
 
-    fn news(version: i64, changes: &[Place]) -> News {
-        News { show: "hamlet".into(), version, changes: changes.to_vec() }
+    fn change(version: i64, places: &[Place]) -> News {
+        News::Change(Change { show: "hamlet".into(), version, places: places.to_vec() })
+    }
+
+    fn still(version: i64) -> News {
+        News::Still { show: "hamlet".into(), version }
     }
 
     #[test]
     fn changes_count_in_order_once_and_a_missing_one_is_noticed() {
         let mut map = map(3, &[]);
         let sold = [place("A1", State::Sold, "x")];
-        assert_eq!(map.apply(&news(3, &sold)), Step::Known);
-        assert_eq!(map.apply(&news(5, &sold)), Step::Gap);
+        assert_eq!(map.hear(&change(3, &sold)), Step::Known);
+        assert_eq!(map.hear(&change(5, &sold)), Step::Gap);
         assert_eq!(map.place("A1").state, State::Free);
-        assert_eq!(map.apply(&news(4, &sold)), Step::Next(sold.to_vec()));
-        assert_eq!(map.apply(&news(4, &[])), Step::Known, "nothing has changed since");
-        assert_eq!(map.apply(&news(5, &[])), Step::Gap, "the last change was missed");
+        assert_eq!(map.hear(&change(4, &sold)), Step::Next(sold.to_vec()));
+        assert_eq!(map.hear(&still(4)), Step::Known, "nothing has changed since");
+        assert_eq!(map.hear(&still(5)), Step::Gap, "the last change was missed");
         let other = Place { date: "tomorrow".into(), ..place("A2", State::Sold, "x") };
-        assert_eq!(map.apply(&news(5, &[other])), Step::Next(Vec::new()));
+        assert_eq!(map.hear(&change(5, &[other])), Step::Next(Vec::new()));
         assert_eq!((map.version, map.place("A2").state), (5, State::Free));
     }
 

@@ -7,20 +7,23 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use cooee::{Event, Node, NodeId, Notice, Notices, Options, PeerInfo, Question};
+use cooee::{Event, Node, NodeId, Notice, Notices, Options, PeerInfo, Question, StartError};
 use serde_json::json;
 
 use crate::args::{Globals, Serve};
-use crate::desk::look_around;
-use crate::failure::{Failure, note, print};
-use crate::ledger::{Ledger, OpenError, Outcome};
+use crate::clock::now;
+use crate::failure::{Failure, print, warn};
+use crate::ledger::{Ledger, OpenError, Outcome, Unlisted};
 use crate::plan::{Plan, Show};
 use crate::stop::Stop;
-use crate::words::{News, Night, No, Order, Reply, Request, Snapshot, State, channel, say};
+use crate::words::{
+    Change, News, Night, No, Order, Place, Reply, Request, Snapshot, State, channel, say,
+};
 
 /// How soon a signal or the end of a hold is noticed.
 const TICK: Duration = Duration::from_millis(100);
@@ -45,9 +48,15 @@ const SIGN_OF_LIFE: Duration = Duration::from_millis(600);
 /// An order's number is no longer than this.
 const NUMBER: usize = 64;
 
+/// Others of whom people are warned; anybody may claim to sell the same, under any number of ids.
+const RIVALS: usize = 16;
+
+/// Seats that are named in one warning.
+const NAMED: usize = 20;
+
 /// Runs the office until a signal ends it.
 pub(crate) fn serve(args: &Serve, globals: &Globals) -> Result<(), Failure> {
-    let plan = Plan::read(&args.file)?;
+    let plan = Plan::read(&args.file).map_err(Failure::Usage)?;
     let folder = args.office_dir.clone().unwrap_or_else(|| args.file.with_extension("office"));
     // Who buys there recognises it by its key, so it is this node or none.
     let mut options = Options {
@@ -57,18 +66,33 @@ pub(crate) fn serve(args: &Serve, globals: &Globals) -> Result<(), Failure> {
         ..globals.node("box office")
     };
     plan.announce(&mut options);
-    let id = options.id()?;
+    let id = options.id().map_err(|error| no_key(&error))?;
     must_be_named(&plan, id, args, &folder)?;
-    let ledger = open(&folder.join("ledger.db"), id)?;
+    let database = folder.join("ledger.db");
+    let mut ledger = open(&database, id)?;
+    must_be_listed(&plan, &mut ledger, args, globals.json)?;
     let stop = Stop::on_signals()?;
     look_for_rivals(&plan, id, args.anyway, globals)?;
 
     let (node, notices) = Node::start(options)?;
-    node.warnings().iter().for_each(note);
+    node.warnings().iter().for_each(|text| warn(text, globals.json));
     node.set_answering(true)?;
-    let mut office = Office { node, plan, ledger, rivals: BTreeSet::new() };
-    office.introduce(globals.json)?;
-    office.run(&notices, &stop)
+    let as_json = globals.json;
+    let mut office = Office { node, plan, ledger, database, rivals: BTreeSet::new(), as_json };
+    office.introduce()?;
+    let ended = office.run(&notices, &stop);
+    if ended.is_ok() && as_json {
+        // Nobody may be reading any more; it is closed all the same.
+        let _ = print(json!({ "event": "closed" }));
+    }
+    ended
+}
+
+fn no_key(error: &StartError) -> Failure {
+    Failure::Refused(format!(
+        "{error}; the office keeps its key and what it has sold there: make the folder writable for this \
+         user, or name another one with --office-dir"
+    ))
 }
 
 /// What the file sells is sold by the office that it names, so two copies of it can't be two offices.
@@ -98,17 +122,77 @@ fn open(path: &Path, id: NodeId) -> Result<Ledger, Failure> {
             made.display()
         )));
     }
-    let ledger = Ledger::open(path, id).map_err(|error| {
-        let text = format!("{}: {error}", path.display());
-        match error {
-            OpenError::InUse => Failure::No(text),
-            OpenError::OfAnother(_) => Failure::Usage(text),
-            OpenError::Database(_) => Failure::Refused(text),
-        }
+    let ledger = Ledger::open(path, id).map_err(|error| match error {
+        OpenError::InUse => Failure::No(format!("{}: {error}", path.display())),
+        OpenError::OfAnother(_) => Failure::Usage(format!("{}: {error}", path.display())),
+        OpenError::Database(error) => no_database(path, &error),
     })?;
-    let refused = |error| Failure::Refused(format!("{}: {error}", made.display()));
-    fs::write(&made, "this office has a ledger\n").map_err(refused)?;
+    fs::write(&made, "this office has a ledger\n").map_err(|error| {
+        Failure::Refused(format!(
+            "{}: {error}; make its folder writable for this user, or name another one with --office-dir",
+            made.display()
+        ))
+    })?;
     Ok(ledger)
+}
+
+/// The database can't be used, and what to do about it.
+fn no_database(path: &Path, error: &rusqlite::Error) -> Failure {
+    use rusqlite::ErrorCode;
+
+    const WRITABLE: &str =
+        "make the folder writable for this user, or name another one with --office-dir";
+    // On a disk that is mounted read-only the database knows only of an I/O error.
+    if let Err(why) = fs::OpenOptions::new().append(true).open(path)
+        && matches!(why.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied)
+    {
+        return Failure::Refused(format!("{}: {why}; {WRITABLE}", path.display()));
+    }
+    let remedy = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "make room on the disk and start the office again",
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => WRITABLE,
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            "put a copy of the database in its place"
+        }
+        _ => "see to the disk and start the office again",
+    };
+    let path = path.display();
+    Failure::Refused(format!("{path}: {error}; nothing was sold that is not in it; {remedy}"))
+}
+
+/// What is sold stays sold, though the file lists it no more; but whoever has changed the file has to
+/// know, since a seat that is called otherwise now would be sold again.
+fn must_be_listed(
+    plan: &Plan,
+    ledger: &mut Ledger,
+    args: &Serve,
+    as_json: bool,
+) -> Result<(), Failure> {
+    let is_listed = |night: &Night, seat: &str| plan.find(night).is_some_and(|show| show.has(seat));
+    let refused = |error| Failure::Refused(format!("the database: {error}"));
+    let unlisted = ledger.unlisted(now(), is_listed).map_err(refused)?;
+    if unlisted.is_empty() {
+        return Ok(());
+    }
+    let named = |one: &Unlisted| {
+        let Unlisted { night: Night { show, date }, seat, state } = one;
+        format!("{show} on {date}: {seat} ({})", state.as_str())
+    };
+    let mut all: Vec<String> = unlisted.iter().take(NAMED).map(named).collect();
+    if unlisted.len() > NAMED {
+        all.push(format!("and {} more", unlisted.len() - NAMED));
+    }
+    let (file, all) = (args.file.display(), all.join(", "));
+    if !args.retire {
+        return Err(Failure::Usage(format!(
+            "seats are taken that {file} does not list any more: {all}; put them back into the file; or, if \
+             they are gone for good and not merely called otherwise, start once with --retire: they stay \
+             whose they are"
+        )));
+    }
+    ledger.retire(&unlisted).map_err(refused)?;
+    warn(format_args!("{file} does not list any more, and they stay taken: {all}"), as_json);
+    Ok(())
 }
 
 /// Whether somebody on the LAN sells one of these shows already: another office, or this very one
@@ -122,8 +206,8 @@ fn look_for_rivals(
     anyway: bool,
     globals: &Globals,
 ) -> Result<(), Failure> {
-    let (node, notices) = Node::start(Options { visitor: true, ..globals.node("visitor") })?;
-    look_around(&notices, LOOK)?;
+    let (node, _) = Node::start(Options { visitor: true, ..globals.node("visitor") })?;
+    node.wait_until_settled(LOOK)?;
     for peer in node.peers()? {
         let Some(show) = sold_by(plan, &peer).filter(|_| !anyway || peer.id == id) else {
             continue;
@@ -162,15 +246,18 @@ struct Office {
     node: Node,
     plan: Plan,
     ledger: Ledger,
+    /// Where the ledger is.
+    database: PathBuf,
     /// Others who say that they sell the same.
     rivals: BTreeSet<NodeId>,
+    as_json: bool,
 }
 
 impl Office {
-    fn introduce(&self, as_json: bool) -> Result<(), Failure> {
+    fn introduce(&self) -> Result<(), Failure> {
         let id = self.node.id().to_string();
         let shows: Vec<&str> = self.plan.shows.iter().map(|show| show.name.as_str()).collect();
-        if as_json {
+        if self.as_json {
             return print(json!({ "event": "open", "office": id, "shows": shows }));
         }
         print(format_args!("the office {id} sells {}; Ctrl-C closes it", shows.join(", ")))
@@ -179,13 +266,13 @@ impl Office {
     fn run(&mut self, notices: &Notices, stop: &Stop) -> Result<(), Failure> {
         let (mut repeat, mut tidy) = (Instant::now(), Instant::now());
         while !stop.is_wanted() {
-            let now = Instant::now();
-            if now >= tidy {
-                tidy = now + TIDY;
-                self.ledger.forget(self.now())?;
+            let at = Instant::now();
+            if at >= tidy {
+                tidy = at + TIDY;
+                self.ledger.forget(now()).map_err(|error| self.broken(&error))?;
             }
-            if now >= repeat {
-                repeat = now + REPEAT;
+            if at >= repeat {
+                repeat = at + REPEAT;
                 self.repeat()?;
             }
             match notices.next(TICK)? {
@@ -217,14 +304,18 @@ impl Office {
     /// be put there, the office ends without an answer, and the buyer asks the next run.
     fn answer(&mut self, question: &Question) -> Result<(), Failure> {
         let request = question.data.as_ref().and_then(|data| data.read().ok());
-        let (reply, news) = match request {
+        let (reply, change) = match request {
             Some(Request::Shows) => {
                 (Reply::Shows(self.plan.shows.iter().map(Show::billing).collect()), None)
             }
             Some(Request::Seats(night)) => (self.seats(&night)?, None),
             Some(Request::Order(order)) if order.number.len() <= NUMBER => {
-                let Outcome { answer, news } = self.order(&order, question.from)?;
-                (answer.map_or_else(Reply::No, Reply::Done), news)
+                let (outcome, change) = self.order(&order, question.from)?;
+                let reply = match outcome {
+                    Outcome::Done(done) => Reply::Done(done),
+                    Outcome::No(no) => Reply::No(no),
+                };
+                (reply, change)
             }
             // A question of something else's, such as `cooee ask`.
             _ => return Ok(self.node.pass(question.number)?),
@@ -233,55 +324,83 @@ impl Office {
             Ok(answer) => self.node.reply(question.number, answer)?,
             Err(_) => self.node.pass(question.number)?,
         }
-        news.iter().try_for_each(|news| self.tell(news))
+        change.into_iter().try_for_each(|change| self.tell(&News::Change(change)))
     }
 
-    fn order(&mut self, order: &Order, buyer: NodeId) -> Result<Outcome, Failure> {
+    fn order(
+        &mut self,
+        order: &Order,
+        buyer: NodeId,
+    ) -> Result<(Outcome, Option<Change>), Failure> {
         let Some(show) = self.plan.find(&order.night) else {
-            return Ok(Outcome { answer: Err(No::NotOn), news: None });
+            return Ok((Outcome::No(No::NotOn), None));
         };
-        let now = self.now();
-        Ok(self.ledger.order(show, order, buyer, &self.plan.rules, now)?)
+        self.must_be_in_place()?;
+        let came = self.ledger.order(show, order, buyer, &self.plan.rules, now());
+        let came = came.map_err(|error| self.broken(&error))?;
+        // What is lost already is not answered.
+        self.must_be_in_place()?;
+        Ok(came)
+    }
+
+    /// Sells nothing that nobody would know of tomorrow: what is written to a file that was removed or
+    /// replaced is gone when the office ends. This one has it all, so it writes it down before it ends.
+    fn must_be_in_place(&self) -> Result<(), Failure> {
+        let Some(missing) = self.ledger.missing() else { return Ok(()) };
+        let (missing, database) = (missing.display(), self.database.display());
+        let saved = match self.ledger.rescue(&self.database, now()) {
+            Ok(copy) => {
+                format!("all that it has sold is in {}; move it to {database}", copy.display())
+            }
+            Err(why) => format!("what it has sold could not be saved either ({why})"),
+        };
+        Err(Failure::Refused(format!(
+            "closed, since {missing} was removed or replaced while the office ran; {saved}, remove what \
+             lies beside it as ledger.db-wal and ledger.db-shm, and start again"
+        )))
+    }
+
+    fn broken(&self, error: &rusqlite::Error) -> Failure {
+        no_database(&self.database, error)
     }
 
     fn seats(&self, night: &Night) -> Result<Reply, Failure> {
         let Some(show) = self.plan.find(night) else { return Ok(Reply::No(No::NotOn)) };
-        Ok(Reply::Seats(Snapshot {
-            title: show.title.clone(),
-            seating: show.picture.clone(),
-            version: self.ledger.version(&show.name)?,
-            taken: self.ledger.taken(night)?,
-        }))
-    }
-
-    /// This host's clock, as the ledger counts.
-    fn now(&self) -> i64 {
-        i64::try_from(self.node.wall().0).unwrap_or(i64::MAX)
+        let broken = |error| self.broken(&error);
+        let version = self.ledger.version(&show.name).map_err(broken)?;
+        let taken = self.ledger.taken(night).map_err(broken)?;
+        let of = |state| {
+            let places = taken.iter().filter(move |place: &&Place| place.state == state);
+            places.map(|place| (place.seat.clone(), place.mark.clone())).collect()
+        };
+        let (title, seating) = (show.title.clone(), show.picture.clone());
+        let (held, sold) = (of(State::Held), of(State::Sold));
+        Ok(Reply::Seats(Snapshot { title, seating, version, held, sold }))
     }
 
     fn end_holds(&mut self) -> Result<(), Failure> {
-        let now = self.now();
         for show in &self.plan.shows {
-            if let Some(news) = self.ledger.expire(show, now)? {
-                self.tell(&news)?;
-            }
+            let ended = self.ledger.expire(show, now()).map_err(|error| self.broken(&error))?;
+            ended.into_iter().try_for_each(|change| self.tell(&News::Change(change)))?;
         }
         Ok(())
     }
 
     /// Says how far each show has got.
     fn repeat(&mut self) -> Result<(), Failure> {
+        self.must_be_in_place()?;
         self.end_holds()?;
         for show in &self.plan.shows {
-            let (show, version) = (show.name.clone(), self.ledger.version(&show.name)?);
-            self.tell(&News { show, version, changes: Vec::new() })?;
+            let version = self.ledger.version(&show.name).map_err(|error| self.broken(&error))?;
+            self.tell(&News::Still { show: show.name.clone(), version })?;
         }
         Ok(())
     }
 
     /// Tells everyone who watches the show.
     fn tell(&self, news: &News) -> Result<(), Failure> {
-        let Some(channel) = channel(&news.show) else { return Ok(()) };
+        let (News::Change(Change { show, .. }) | News::Still { show, .. }) = news;
+        let Some(channel) = channel(show) else { return Ok(()) };
         // What can't be said is found missing by its number, and asked for.
         if let Ok(news) = say(in_words(news), news) {
             self.node.say(&channel, news)?;
@@ -292,26 +411,32 @@ impl Office {
     /// Somebody has come. Nobody can say which office is the right one but the people who run them.
     fn meet(&mut self, peer: &PeerInfo) {
         let Some(show) = sold_by(&self.plan, peer) else { return };
-        if peer.id != self.node.id() && self.rivals.insert(peer.id) {
-            note(format_args!(
-                "{} at {} says that it sells '{}' too; buyers are asked to choose with --office",
-                peer.id,
-                place(peer),
-                show.name
-            ));
+        if peer.id == self.node.id() || self.rivals.len() >= RIVALS {
+            return;
+        }
+        if self.rivals.insert(peer.id) {
+            let (id, at, show) = (peer.id, place(peer), &show.name);
+            let text = format!(
+                "{id} at {at} says that it sells '{show}' too; buyers are asked to choose with --office"
+            );
+            warn(text, self.as_json);
         }
     }
 }
 
-/// What has changed, for people who listen to the channel: `sold: A1 A2 on 2026-12-01`.
+/// What is said, for people who listen to the channel: `sold: A1 on 2026-12-01`.
 fn in_words(news: &News) -> String {
+    let change = match news {
+        News::Still { version, .. } => return format!("still at change {version}"),
+        News::Change(change) => change,
+    };
     let of = |state| {
-        let places = news.changes.iter().filter(move |place| place.state == state);
+        let places = change.places.iter().filter(move |place| place.state == state);
         let places: Vec<String> =
             places.map(|place| format!("{} on {}", place.seat, place.date)).collect();
         (!places.is_empty()).then(|| format!("{}: {}", State::as_str(state), places.join(", ")))
     };
     let parts: Vec<String> =
         [State::Sold, State::Held, State::Free].into_iter().filter_map(of).collect();
-    if parts.is_empty() { format!("still at change {}", news.version) } else { parts.join("; ") }
+    parts.join("; ")
 }

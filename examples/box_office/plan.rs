@@ -1,17 +1,27 @@
-//! The file that says what an office sells.
+//! The file that says what an office sells. What makes no sense is refused with the line where it stands
+//! and with what to write instead; so whatever a [`Plan`] says can be sold, shown, and typed.
 
-use std::collections::BTreeSet;
+#[cfg(test)]
+mod tests;
+
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
 use cooee::values::{duration, limits};
-use cooee::{NodeId, Options};
+use cooee::{Escaped, NodeId, Options};
 use serde::Deserialize;
+use toml::Spanned;
 
-use crate::failure::Failure;
+use crate::rules::Rules;
 use crate::seating::Seating;
 use crate::words::{Billing, Night, SERVICE, channel};
+
+/// The longest time for which a seat is held; who wants it for longer can buy it.
+const LONGEST_HOLD: Duration = Duration::from_secs(24 * 3600);
+
+const MOST_DATES: usize = 100;
 
 /// What is sold, and by whom.
 #[derive(Clone, Debug)]
@@ -20,15 +30,6 @@ pub(crate) struct Plan {
     pub(crate) office: Option<NodeId>,
     pub(crate) shows: Vec<Show>,
     pub(crate) rules: Rules,
-}
-
-/// What holds for every show of the office.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rules {
-    /// How long a hold lasts.
-    pub(crate) hold: Duration,
-    /// Seats that one buyer holds in one night at most.
-    pub(crate) most: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -45,53 +46,77 @@ pub(crate) struct Show {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    office: Option<String>,
-    hold: Option<String>,
-    most: Option<usize>,
+    office: Option<Spanned<String>>,
+    hold: Option<Spanned<String>>,
+    most: Option<Spanned<usize>>,
+    #[serde(default)]
     show: Vec<FileShow>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileShow {
-    name: String,
-    title: String,
-    dates: Vec<String>,
-    seats: String,
+    name: Spanned<String>,
+    title: Spanned<String>,
+    dates: Spanned<Vec<Spanned<String>>>,
+    seats: Spanned<String>,
+}
+
+/// What is wrong, and where in the file.
+struct Wrong(Option<Range<usize>>, String);
+
+/// What is wrong with a value that stands in the file.
+fn wrong<T>(at: &Spanned<T>, what: impl Into<String>) -> Wrong {
+    Wrong(Some(at.span()), what.into())
 }
 
 impl Plan {
-    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let wrong =
-            |what: &dyn std::fmt::Display| Failure::Usage(format!("{}: {what}", path.display()));
+    /// Reads the file; the error says what to change.
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+        let wrong = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
         let text = fs::read_to_string(path).map_err(|error| wrong(&error))?;
         Self::parse(&text).map_err(|error| wrong(&error))
     }
 
     fn parse(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
-        let office = file.office.map(|id| id.parse().map_err(|error| format!("office: {error}")));
-        let hold = duration::parse(file.hold.as_deref().unwrap_or("2m"));
-        let shows: Vec<Show> = file.show.into_iter().map(show).collect::<Result<_, _>>()?;
-        let plan = Self {
-            office: office.transpose()?,
-            shows,
-            rules: Rules {
-                hold: hold.map_err(|error| format!("hold: {error}"))?,
-                most: file.most.unwrap_or(10),
-            },
-        };
-        let names: BTreeSet<&str> = plan.shows.iter().map(|show| show.name.as_str()).collect();
-        if names.len() < plan.shows.len() {
-            return Err("two shows have the same name".to_owned());
+        Self::of(file).map_err(|Wrong(at, what)| match at.and_then(|at| text.get(..at.start)) {
+            Some(before) => format!("line {}: {what}", before.matches('\n').count() + 1),
+            None => what,
+        })
+    }
+
+    fn of(file: File) -> Result<Self, Wrong> {
+        let office = file
+            .office
+            .map(|id| id.get_ref().parse().map_err(|error| wrong(&id, format!("office: {error}"))));
+        let rules = rules(file.hold.as_ref(), file.most.as_ref())?;
+        let mut plan = Self { office: office.transpose()?, shows: Vec::new(), rules };
+        for written in file.show {
+            let name = written.name.clone();
+            let show = show(written)?;
+            if plan.shows.iter().any(|other| other.name == show.name) {
+                let text = format!("two shows are called '{}'; give each its name", show.name);
+                return Err(wrong(&name, text));
+            }
+            plan.shows.push(show);
+            if !plan.can_be_announced() {
+                let text = "too many shows, or too long names of shows, for one office; use another one \
+                            for this and the next";
+                return Err(wrong(&name, text));
+            }
         }
-        // An office says in each announcement what it sells, so that has to be short.
-        let mut announced = Options::default();
-        plan.announce(&mut announced);
-        if plan.shows.len() >= limits::TAGS || announced.profile.tag_bytes() > limits::TAG_BYTES {
-            return Err("too many shows, or too long names of shows, for one office".to_owned());
+        if plan.shows.is_empty() {
+            return Err(Wrong(None, "it sells nothing; add a [[show]]".to_owned()));
         }
         Ok(plan)
+    }
+
+    /// An office says in each announcement what it sells, so that has to be short.
+    fn can_be_announced(&self) -> bool {
+        let mut options = Options::default();
+        self.announce(&mut options);
+        self.shows.len() < limits::TAGS && options.profile.tag_bytes() <= limits::TAG_BYTES
     }
 
     /// Adds to a node's profile what it offers: each show is a service. It has no port of its own: it
@@ -117,61 +142,87 @@ impl Show {
         let Self { name, title, dates, seating, .. } = self.clone();
         Billing { name, title, dates, seats: seating.seats().count() }
     }
+
+    /// Whether there is such a seat.
+    pub(crate) fn has(&self, seat: &str) -> bool {
+        self.seating.seats().any(|other| other == seat)
+    }
 }
 
-fn show(file: FileShow) -> Result<Show, String> {
-    let FileShow { name, title, dates, seats: picture } = file;
-    let wrong = |what: &str| format!("show '{}': {what}", cooee::Escaped::of(&name));
-    if channel(&name).is_none() {
-        return Err(wrong("its name has to be short, of letters, digits, '-', '_' and '.'"));
-    }
-    if dates.is_empty() || dates.len() > 100 || dates.iter().any(|date| date.len() > 16) {
-        return Err(wrong("it needs 1 to 100 dates of at most 16 letters"));
-    }
-    if title.len() > 200 {
-        return Err(wrong("its title is longer than 200 bytes"));
-    }
-    let seating = Seating::parse(&picture).map_err(|error| wrong(&error))?;
-    Ok(Show { name, title, dates, picture, seating })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FILE: &str = r#"
-        hold = "30s"
-        [[show]]
-        name = "hamlet"
-        title = "Hamlet"
-        dates = ["2026-12-01"]
-        seats = "A ooo"
-    "#;
-
-    #[test]
-    fn a_plan_says_what_is_on() {
-        let plan = Plan::parse(FILE).unwrap();
-        assert_eq!((plan.office, plan.rules.hold), (None, Duration::from_secs(30)));
-        let night = |date: &str| Night { show: "hamlet".into(), date: date.into() };
-        assert!(plan.find(&night("2026-12-01")).is_some());
-        assert!(plan.find(&night("2026-12-02")).is_none());
-        assert_eq!(plan.shows[0].billing().seats, 3);
-    }
-
-    #[test]
-    fn a_plan_that_cannot_be_sold_is_refused_with_the_reason() {
-        for (from, to, says) in [
-            ("hold", "held", "unknown field"),
-            ("\"30s\"", "\"30\"", "hold: '30' has no unit"),
-            ("hold", "office = \"x\"\nhold", "office: not a node id"),
-            ("\"hamlet\"", "\"the tempest\"", "show 'the tempest': its name"),
-            ("[\"2026-12-01\"]", "[]", "1 to 100 dates"),
-            ("ooo", "xyz", "row 'A xyz'"),
-        ] {
-            let error = Plan::parse(&FILE.replace(from, to)).unwrap_err();
-            assert!(error.contains(says), "{from} -> {to}: {error}");
+fn rules(hold: Option<&Spanned<String>>, most: Option<&Spanned<usize>>) -> Result<Rules, Wrong> {
+    let mut rules = Rules { hold: Duration::from_secs(120), most: 10 };
+    if let Some(written) = hold {
+        let says = |error| wrong(written, format!("hold: {error}"));
+        rules.hold = duration::parse(written.get_ref()).map_err(says)?;
+        // It is counted in milliseconds.
+        if rules.hold.as_millis() == 0 || rules.hold > LONGEST_HOLD {
+            let text = "hold: nobody could use a hold of that length; write something from 1ms to 24h, \
+                        such as \"2m\"";
+            return Err(wrong(written, text));
         }
-        let twice = format!("{FILE}\n{}", &FILE[FILE.find("[[").unwrap()..]);
-        assert!(Plan::parse(&twice).unwrap_err().contains("the same name"));
     }
+    if let Some(written) = most {
+        rules.most = *written.get_ref();
+        if rules.most == 0 {
+            return Err(wrong(written, "most: nobody could hold a seat; write 1 or more"));
+        }
+    }
+    Ok(rules)
+}
+
+fn show(file: FileShow) -> Result<Show, Wrong> {
+    let FileShow { name, title, dates, seats } = file;
+    let of_show = |text: &str| format!("show '{}': {text}", Escaped::of(name.get_ref()));
+    // What is typed as an argument must not look like an option.
+    let can_be_typed = |text: &str| !text.starts_with('-');
+    let is_name = !name.get_ref().is_empty() && can_be_typed(name.get_ref());
+    if !is_name || channel(name.get_ref()).is_none() {
+        let text =
+            "its name has to be short, of letters, digits, '-', '_' and '.', and begin with no '-'";
+        return Err(wrong(&name, of_show(text)));
+    }
+    if let Some(text) = unfit(title.get_ref(), 200) {
+        return Err(wrong(&title, of_show(&format!("title: {text}"))));
+    }
+    if dates.get_ref().is_empty() || dates.get_ref().len() > MOST_DATES {
+        return Err(wrong(&dates, of_show(&format!("dates: write 1 to {MOST_DATES} of them"))));
+    }
+    let mut known: Vec<String> = Vec::new();
+    for date in dates.get_ref() {
+        let text = date.get_ref();
+        let shown = Escaped::of(text);
+        let why = match unfit(text, 16) {
+            Some(why) => Some(format!("date '{shown}': {why}")),
+            None if !can_be_typed(text) => Some(format!("date '{shown}': begin it with no '-'")),
+            None if known.contains(text) => {
+                Some(format!("date '{shown}' stands there twice; remove one"))
+            }
+            None => None,
+        };
+        if let Some(why) = why {
+            return Err(wrong(date, of_show(&why)));
+        }
+        known.push(text.clone());
+    }
+    let seating = Seating::parse(seats.get_ref());
+    let seating = seating.map_err(|error| wrong(&seats, of_show(&format!("seats: {error}"))))?;
+    let (name, title, picture) = (name.into_inner(), title.into_inner(), seats.into_inner());
+    Ok(Show { name, title, dates: known, picture, seating })
+}
+
+/// Why people can't be shown a text, and what to do about it.
+fn unfit(text: &str, most: usize) -> Option<String> {
+    if text.trim().is_empty() {
+        return Some("it is empty; write something".to_owned());
+    }
+    if text.trim() != text {
+        return Some("remove the blanks around it".to_owned());
+    }
+    if text.len() > most {
+        return Some(format!("it is longer than {most} bytes; shorten it"));
+    }
+    if text.chars().any(char::is_control) || Escaped::of(text).to_string() != text {
+        return Some("it has characters that can't be seen; remove them".to_owned());
+    }
+    None
 }

@@ -8,7 +8,10 @@
 use std::collections::BTreeSet;
 
 /// Seats of one house at most: the map of all of them has to fit into one answer (64 KiB).
-pub(crate) const MOST_SEATS: usize = 600;
+pub(crate) const MOST_SEATS: usize = 2_000;
+
+/// Bytes of its picture at most, for the same reason.
+pub(crate) const MOST_BYTES: usize = 8 * 1024;
 
 /// The rows, from the stage on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +29,9 @@ pub(crate) struct Row {
 impl Seating {
     /// Reads the picture; the error says which line is wrong, and how it should be.
     pub(crate) fn parse(picture: &str) -> Result<Self, String> {
+        if picture.len() > MOST_BYTES {
+            return Err(format!("the picture is longer than {MOST_BYTES} bytes; leave out blanks"));
+        }
         let lines = picture.lines().map(str::trim_end).filter(|line| !line.is_empty());
         let mut rows: Vec<Row> = lines.map(row).collect::<Result<_, _>>()?;
         // What is blank in all rows is no aisle, only how the file looks.
@@ -42,7 +48,13 @@ impl Seating {
             count if count > MOST_SEATS => {
                 Err(format!("{count} seats are drawn; at most {MOST_SEATS} can be sold"))
             }
-            _ if names.len() < seating.rows.len() => Err("two rows have the same name".to_owned()),
+            _ if names.len() < seating.rows.len() => {
+                let is_again = |row: &&Row| {
+                    seating.rows.iter().filter(|other| other.name == row.name).count() > 1
+                };
+                let again = seating.rows.iter().find(is_again).map_or("", |row| row.name.as_str());
+                Err(format!("two rows are called {again}; give each a name of its own"))
+            }
             _ => Ok(seating),
         }
     }
@@ -56,7 +68,7 @@ impl Seating {
 fn row(line: &str) -> Result<Row, String> {
     let (name, places) = line.trim_start().split_once(' ').unwrap_or((line, ""));
     let wrong = |what: &str| format!("row '{}' {what}", cooee::Escaped::of(line));
-    if name.len() > 3 || !name.chars().all(|c| c.is_ascii_uppercase()) {
+    if !(1..=3).contains(&name.len()) || !name.chars().all(|c| c.is_ascii_uppercase()) {
         return Err(wrong("has no name: begin it with one to three capital letters"));
     }
     let mut number = 0;
@@ -71,6 +83,9 @@ fn row(line: &str) -> Result<Row, String> {
     let places: Vec<_> = places.chars().map(place).collect::<Result<_, _>>()?;
     if places.len() > 99 {
         return Err(wrong("is too wide: at most 99 seats and aisles"));
+    }
+    if places.iter().all(Option::is_none) {
+        return Err(wrong("has no seat; draw an o for each, or remove the row"));
     }
     Ok(Row { name: name.to_owned(), places })
 }
@@ -91,16 +106,20 @@ mod tests {
     fn a_picture_that_is_none_is_refused_with_the_line() {
         for (picture, says) in [
             ("", "no seat is drawn"),
-            ("A", "no seat is drawn"),
+            ("A", "row 'A' has no seat"),
+            ("A o\nB  \n", "row 'B' has no seat"),
             ("ooo", "row 'ooo' has no name"),
             ("A oxo", "row 'A oxo' has something else"),
-            ("A o\nA o", "two rows"),
+            ("A o\nA o", "two rows are called A"),
         ] {
             let error = Seating::parse(picture).unwrap_err();
             assert!(error.contains(says), "{picture}: {error}");
         }
-        let row = "o".repeat(40);
+        assert!(
+            Seating::parse(&format!("A{}o", " ".repeat(9_000))).unwrap_err().contains("8192 bytes")
+        );
+        let row = "o".repeat(80);
         let rows: Vec<String> = ('A'..='Z').map(|name| format!("{name} {row}")).collect();
-        assert!(Seating::parse(&rows.join("\n")).unwrap_err().contains("at most 600"));
+        assert!(Seating::parse(&rows.join("\n")).unwrap_err().contains("at most 2000"));
     }
 }

@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use cooee::{Event, Message, Node, Notice, Options};
 
 use crate::args::{Globals, Seats};
-use crate::desk::{Desk, look_around};
+use crate::desk::Desk;
 use crate::failure::Failure;
 use crate::map::{Map, Step};
 use crate::screen::Screen;
 use crate::stop::Stop;
-use crate::words::{News, Night, Reply, Request, channel, mark};
+use crate::words::{Change, News, Night, Reply, Request, channel, mark};
 
-/// How soon Ctrl-C is noticed.
+/// How soon Ctrl-C, another size of the terminal, or that nobody reads any more, is noticed.
 const TICK: Duration = Duration::from_millis(100);
 
 /// The office says something at least every two seconds. Who hears nothing for so long asks.
@@ -34,76 +34,103 @@ pub(crate) fn seats(args: &Seats, globals: &Globals) -> Result<(), Failure> {
     let mine = globals.buyer()?.id().map(|buyer| mark(&args.night, buyer)).unwrap_or_default();
     let mut screen = Screen::new(globals.json, args.watch, mine);
     if args.watch {
-        return watch(&args.night, globals, &mut screen);
+        return watch(&args.night, globals, screen);
     }
-    let (node, notices) = Node::start(Options { visitor: true, ..globals.node("viewer") })?;
-    look_around(&notices, globals.wait)?;
+    let (node, _) = Node::start(Options { visitor: true, ..globals.node("viewer") })?;
+    node.wait_until_settled(globals.wait)?;
     let mut desk = Desk::of(&node, &args.night.show, globals.office)?;
     screen.map(&fetch(&mut desk, &args.night, globals.wait)?)
 }
 
-fn watch(night: &Night, globals: &Globals, screen: &mut Screen) -> Result<(), Failure> {
+fn watch(night: &Night, globals: &Globals, mut screen: Screen) -> Result<(), Failure> {
     // Listening before asking: what is said meanwhile waits, and is applied to the map afterwards.
     let channels = channel(&night.show).into_iter().collect();
     let (node, notices) = Node::start(Options { channels, ..globals.node("viewer") })?;
-    look_around(&notices, globals.wait)?; // what is said by then is in the map that is asked for
+    node.wait_until_settled(globals.wait)?; // what is said by then is in the map that is asked for
     let mut desk = Desk::of(&node, &night.show, globals.office)?;
-    let mut map = fetch(&mut desk, night, globals.wait)?;
+    let map = fetch(&mut desk, night, globals.wait)?;
     // Until here there is nothing to be tidied up, and Ctrl-C ends it at once.
     let end = Stop::on_signals()?;
     screen.map(&map)?;
 
-    let (mut heard, mut here, mut gap) = (Instant::now(), true, false);
+    let mut viewer =
+        Viewer { desk, map, screen, heard: Instant::now(), is_right: true, here: true };
     while !end.is_wanted() {
-        let step = match notices.next(TICK)? {
-            Some(Notice::Event(Event::Message(message))) => {
-                news(&message, &desk, night).map(|news| map.apply(&news))
-            }
-            // It may have been killed between writing a change down and saying it.
-            Some(Notice::Event(Event::Restarted(peer) | Event::Joined(peer)))
-                if Some(peer.id) == desk.office() =>
-            {
-                Some(Step::Gap)
-            }
-            Some(Notice::Missed(_)) => Some(Step::Gap),
-            _ => None,
-        };
-        match step {
-            Some(Step::Next(changes)) => {
-                heard = Instant::now();
-                screen.changes(&map, &changes)?;
-            }
-            Some(Step::Known) => heard = Instant::now(),
-            Some(Step::Gap) => gap = true,
-            None => {}
+        if let Some(notice) = notices.next(TICK)? {
+            viewer.hear(&notice)?;
         }
-        if !gap && heard.elapsed() < SILENCE {
-            continue;
+        if !viewer.is_right || viewer.heard.elapsed() >= SILENCE {
+            viewer.ask()?;
         }
-        let was_here = here;
-        match fetch(&mut desk, night, ATTEMPT) {
-            Ok(newer) => {
-                (heard, here, gap) = (Instant::now(), true, false);
-                let changes = map.replace(newer);
-                screen.changes(&map, &changes)?;
-            }
-            Err(Failure::No(_)) => here = false,
-            Err(failure) => return Err(failure),
-        }
-        if here != was_here {
-            screen.office(&map, here)?;
-        }
+        viewer.screen.tick(&viewer.map)?;
     }
     Ok(())
 }
 
-/// What a message says, if it is the office's own word on this show.
-fn news(message: &Message, desk: &Desk<'_>, night: &Night) -> Option<News> {
-    if !message.verified || message.from != desk.office() {
-        return None;
+/// A live map.
+struct Viewer<'a> {
+    desk: Desk<'a>,
+    map: Map,
+    screen: Screen,
+    /// When the office was heard last.
+    heard: Instant,
+    /// Nothing is known to be missing in the map.
+    is_right: bool,
+    /// The office has answered when it was asked last.
+    here: bool,
+}
+
+impl Viewer<'_> {
+    /// Something has happened: the map changes by it, is known not to be right, or stays.
+    fn hear(&mut self, notice: &Notice) -> Result<(), Failure> {
+        match notice {
+            Notice::Event(Event::Message(message)) => {
+                let Some(news) = self.news(message) else { return Ok(()) };
+                self.heard = Instant::now();
+                match self.map.hear(&news) {
+                    Step::Next(changes) => self.screen.changes(&self.map, &changes)?,
+                    Step::Known => {}
+                    Step::Gap => self.is_right = false,
+                }
+            }
+            // It may have been killed between writing a change down and saying it.
+            Notice::Event(Event::Restarted(peer) | Event::Joined(peer)) => {
+                self.is_right &= Some(peer.id) != self.desk.office();
+            }
+            Notice::Missed(_) => self.is_right = false,
+            _ => {}
+        }
+        Ok(())
     }
-    let news: News = message.data.as_ref()?.read().ok()?;
-    (news.show == night.show).then_some(news)
+
+    /// What a message says, if it is the office's own word on this show.
+    fn news(&self, message: &Message) -> Option<News> {
+        if !message.verified || message.from != self.desk.office() {
+            return None;
+        }
+        let news: News = message.data.as_ref()?.read().ok()?;
+        let (News::Change(Change { show, .. }) | News::Still { show, .. }) = &news;
+        (*show == self.map.night.show).then_some(news)
+    }
+
+    /// Asks for the whole map, and tells where the office has gone or come back.
+    fn ask(&mut self) -> Result<(), Failure> {
+        let here = match fetch(&mut self.desk, &self.map.night, ATTEMPT) {
+            Ok(newer) => {
+                let changes = self.map.replace(newer);
+                (self.heard, self.is_right) = (Instant::now(), true);
+                self.screen.changes(&self.map, &changes)?;
+                true
+            }
+            Err(Failure::No(_)) => false,
+            Err(failure) => return Err(failure),
+        };
+        if here != self.here {
+            self.here = here;
+            self.screen.office(&self.map, here)?;
+        }
+        Ok(())
+    }
 }
 
 /// The whole map, from the office.

@@ -1,6 +1,8 @@
 //! What buyers, the office and viewers say to each other. Each of these travels as the `data` of a
 //! question, an answer or a message of cooee's; the text beside it is for people.
 
+use std::collections::BTreeMap;
+
 use cooee::{ChannelName, Json, JsonError, NodeId, Outgoing};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -69,15 +71,16 @@ pub(crate) struct Billing {
     pub(crate) seats: usize,
 }
 
-/// Everything about one night, as it was after change number `version` of the show.
+/// Everything about one night, as it was after change number `version` of the show. The seats that are
+/// not free, with their marks, are grouped by their state: so those of a large house fit into one answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
     pub(crate) title: String,
     /// The picture of the seats, see [`crate::seating`].
     pub(crate) seating: String,
     pub(crate) version: i64,
-    /// The seats that are not free.
-    pub(crate) taken: Vec<Place>,
+    pub(crate) held: BTreeMap<String, String>,
+    pub(crate) sold: BTreeMap<String, String>,
 }
 
 /// An order that was carried out.
@@ -108,13 +111,26 @@ pub(crate) enum No {
     TooMany { most: usize },
 }
 
-/// What has changed in a show: said to all in its channel. Without a change: that nothing has.
+/// What the office says to all in a show's channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct News {
+#[serde(rename_all = "snake_case")]
+pub(crate) enum News {
+    Change(Change),
+    /// Nothing has changed since the change of this number.
+    Still {
+        show: String,
+        version: i64,
+    },
+}
+
+/// What has changed in a show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Change {
     pub(crate) show: String,
     /// The number of the change, one more than that of the change before.
     pub(crate) version: i64,
-    pub(crate) changes: Vec<Place>,
+    /// The seats, of any night.
+    pub(crate) places: Vec<Place>,
 }
 
 /// What a seat is since some change.

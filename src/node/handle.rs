@@ -29,6 +29,7 @@ enum Request {
     Command(Command),
     Subscribe(Listener),
     Peers(Sender<Vec<PeerInfo>>),
+    Settled(Sender<bool>),
     Links(Sender<Vec<(String, IpAddr)>>),
     Stats(Sender<Stats>),
 }
@@ -55,6 +56,7 @@ impl Node {
     /// # Errors
     /// See [`StartError`]; nothing has been sent then.
     pub fn start(options: Options) -> Result<(Self, Notices), StartError> {
+        let settled = options.blind;
         let ready = start::prepare(options)?;
         let (sender, requests) = mpsc::sync_channel(REQUESTS);
         let (listener, notices) = notices::subscription();
@@ -64,6 +66,7 @@ impl Node {
             requests,
             knocked: Arc::clone(&knocked),
             listeners: vec![listener],
+            settled,
         };
         let thread = std::thread::Builder::new()
             .name("cooee-node".to_owned())
@@ -203,6 +206,11 @@ impl Node {
         self.fetch(Request::Peers)
     }
 
+    /// Whether an [`Event::Settled`] has come, or none will, since the node looks for nobody.
+    pub(super) fn has_settled(&self) -> Result<bool, Stopped> {
+        self.fetch(Request::Settled)
+    }
+
     /// Now, as [`PeerInfo::since`] counts it.
     pub fn now(&self) -> Instant {
         self.clock.now()
@@ -264,6 +272,8 @@ struct Thread {
     /// Set by the handle when it has sent a request, cleared here before they are read.
     knocked: Arc<AtomicBool>,
     listeners: Vec<Listener>,
+    /// What is known of the LAN has been as complete as it will be.
+    settled: bool,
 }
 
 impl Thread {
@@ -297,6 +307,7 @@ impl Thread {
                 Ok(Request::Subscribe(listener)) => self.listeners.push(listener),
                 // Who asks and does not wait for the answer does not get it.
                 Ok(Request::Peers(reply)) => drop(reply.send(self.driver.engine.peers().collect())),
+                Ok(Request::Settled(reply)) => drop(reply.send(self.settled)),
                 Ok(Request::Links(reply)) => drop(reply.send(self.driver.links())),
                 Ok(Request::Stats(reply)) => drop(reply.send(self.driver.stats())),
                 Err(TryRecvError::Empty) => return false,
@@ -315,6 +326,7 @@ impl Thread {
             return false;
         }
         let notices: Vec<Notice> = self.driver.notices.drain(..).collect();
+        self.settled |= notices.iter().any(Notice::is_settled);
         let mut heard = 0;
         self.listeners.retain_mut(|listener| {
             let taken = listener.tell(&notices);

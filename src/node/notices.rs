@@ -49,6 +49,13 @@ pub enum Notice {
     Missed(u64),
 }
 
+impl Notice {
+    /// Whether it says that the node knows all who are here.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self, Self::Event(Event::Settled { .. }))
+    }
+}
+
 /// What happens at a node, from the moment of subscribing on.
 ///
 /// At most [`limits::NOTICE_BYTES`] wait for a subscriber that does not read. What happens beyond

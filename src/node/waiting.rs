@@ -1,4 +1,5 @@
-//! Waiting for what a program often waits for: a peer that fits, the answers to a question.
+//! Waiting for what a program often waits for: all who are here, a peer that fits, the answers to a
+//! question.
 //!
 //! Each has a subscription of its own for as long as it takes, so nothing of it is missing from the
 //! program's own [`super::Notices`], and several threads can wait at the same time.
@@ -31,6 +32,52 @@ pub enum NoAnswer {
 }
 
 impl Node {
+    /// Waits until the node has looked around: until [`Node::peers`] lists all who are here, as far as
+    /// that can be known. `false` when `wait` has passed before; what it knows by then is listed.
+    ///
+    /// Among others that takes some milliseconds, since they say how many there are; alone a little more
+    /// than a second, since somebody might still answer. Once it is so it stays so, and later calls
+    /// return at once: who comes afterwards is an [`Event::Joined`].
+    ///
+    /// It is for programs that must know who is *not* there: the only one of its kind, a list of all, a
+    /// choice among several. Who needs just one peer has it sooner by [`Node::wait_for_peer`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use cooee::{Node, Options};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let here = |nick| -> Result<Options, Box<dyn std::error::Error>> {
+    /// #     Ok(Options { group: "239.255.77.3:26703".parse()?, ..Options::named(nick).on_loopback() })
+    /// # };
+    /// # let (_ben, _) = Node::start(here("ben")?)?;
+    /// # let (_cleo, _) = Node::start(here("cleo")?)?;
+    /// let (ada, _) = Node::start(here("ada")?)?; // Options::named("ada") on a real LAN
+    /// ada.wait_until_settled(Duration::from_secs(10))?;
+    /// for peer in ada.peers()? {
+    ///     println!("{} is here", peer.profile.nick.escaped());
+    /// }
+    /// # assert_eq!(ada.peers()?.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_until_settled(&self, wait: Duration) -> Result<bool, Stopped> {
+        let until = until(wait);
+        // Subscribed before asking, so that it does not happen between the two.
+        let notices = self.subscribe()?;
+        if self.has_settled()? {
+            return Ok(true);
+        }
+        while let Some(notice) = notices.next(left(until))? {
+            let missed = matches!(notice, Notice::Missed(_));
+            if notice.is_settled() || missed && self.has_settled()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Waits for a peer of whom `is` holds, and returns it as soon as there is one; `None` when `wait`
     /// has passed without one.
     ///
@@ -162,4 +209,40 @@ fn until(wait: Duration) -> Option<Instant> {
 
 fn left(until: Option<Instant>) -> Duration {
     until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Options;
+
+    fn start(nick: &str, group: &str, blind: bool) -> Node {
+        let group = group.parse().unwrap();
+        let (node, _) =
+            Node::start(Options { group, blind, ..Options::named(nick).on_loopback() }).unwrap();
+        node
+    }
+
+    #[test]
+    fn who_has_settled_lists_all_and_stays_so() {
+        let group = "239.255.77.4:26704";
+        let others = ["ben", "cleo"].map(|nick| start(nick, group, false));
+        // Whoever may be asked knows all by then.
+        for other in &others {
+            other.wait_for_peer(Duration::from_secs(30), |_| true).unwrap().unwrap();
+        }
+        let ada = start("ada", group, false);
+        assert_eq!(ada.wait_until_settled(Duration::from_secs(30)), Ok(true));
+        assert_eq!(ada.peers().unwrap().len(), 2);
+        assert_eq!(ada.wait_until_settled(Duration::ZERO), Ok(true), "asked again, it is still so");
+    }
+
+    #[test]
+    fn nobody_waits_for_longer_than_told_nor_for_a_node_that_does_not_look() {
+        let group = "239.255.77.5:26705";
+        let ada = start("ada", group, false);
+        assert_eq!(ada.wait_until_settled(Duration::ZERO), Ok(false), "it has just begun");
+        let blind = start("ben", group, true);
+        assert_eq!(blind.wait_until_settled(Duration::MAX), Ok(true));
+    }
 }

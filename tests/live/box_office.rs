@@ -1,6 +1,8 @@
 //! The example `box_office`: many buyers for the same seats, an office that is killed in the middle, two
 //! offices at once. `scripts/box-office` runs the large ones alone and prints what they take.
 
+mod broken;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,3 +1,5 @@
+//! What the ledger promises: each seat once, each order once, nothing sold forgotten.
+
 use super::*;
 use crate::seating::Seating;
 
@@ -40,7 +42,13 @@ impl Rig {
         Night { show: "hamlet".into(), date: "today".into() }
     }
 
-    fn order(&mut self, number: &str, buyer: NodeId, deed: Deed, seats: &[&str]) -> Outcome {
+    fn order(
+        &mut self,
+        number: &str,
+        buyer: NodeId,
+        deed: Deed,
+        seats: &[&str],
+    ) -> (Outcome, Option<Change>) {
         let seats = seats.iter().map(|&seat| seat.to_owned()).collect();
         let order = Order { deed, night: Self::night(), seats, number: number.to_owned() };
         self.ledger.order(&self.show, &order, buyer, &RULES, self.now).unwrap()
@@ -50,7 +58,10 @@ impl Rig {
     fn new_order(&mut self, buyer: NodeId, deed: Deed, seats: &[&str]) -> Result<Vec<String>, No> {
         self.orders += 1;
         let number = self.orders.to_string();
-        self.order(&number, buyer, deed, seats).answer.map(|done| done.seats)
+        match self.order(&number, buyer, deed, seats).0 {
+            Outcome::Done(done) => Ok(done.seats),
+            Outcome::No(no) => Err(no),
+        }
     }
 
     fn taken(&self) -> Vec<(String, State)> {
@@ -85,7 +96,7 @@ fn who_holds_books_and_nobody_else_until_the_hold_ends_by_itself() {
     assert_eq!(rig.new_order(ADA, Deed::Book, &["A1"]), Ok(seats(&["A1"])));
     rig.now += 1;
     let news = rig.ledger.expire(&rig.show, rig.now).unwrap().unwrap();
-    assert_eq!(news.changes, [free("today".into(), "A2".into())]);
+    assert_eq!(news.places, [free("today".into(), "A2".into())]);
     assert_eq!(rig.ledger.expire(&rig.show, rig.now).unwrap(), None);
     assert_eq!(rig.new_order(BEN, Deed::Book, &["A2"]), Ok(seats(&["A2"])));
     assert_eq!(rig.taken().len(), 2, "what is sold does not end");
@@ -96,9 +107,9 @@ fn a_hold_that_is_over_is_free_for_the_next_order_though_nobody_has_looked() {
     let mut rig = rig();
     assert!(rig.new_order(ADA, Deed::Hold, &["A1", "A2"]).is_ok());
     rig.now += 60_000;
-    let Outcome { answer, news } = rig.order("x", BEN, Deed::Book, &["A1"]);
-    assert!(answer.is_ok());
-    let told: Vec<_> = news.unwrap().changes.into_iter().map(|p| (p.seat, p.state)).collect();
+    let (outcome, change) = rig.order("x", BEN, Deed::Book, &["A1"]);
+    assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
+    let told: Vec<_> = change.unwrap().places.into_iter().map(|p| (p.seat, p.state)).collect();
     let a1 = |state| ("A1".to_owned(), state);
     assert!(told.starts_with(&[a1(State::Free)]) && told.ends_with(&[a1(State::Sold)]), "{told:?}");
 }
@@ -129,16 +140,16 @@ fn an_order_is_all_or_nothing() {
 fn the_same_number_is_told_the_same_and_nothing_is_done_twice() {
     let mut rig = rig();
     let first = rig.order("7", ADA, Deed::Book, &["A1"]);
-    assert_eq!(first.news.as_ref().map(|news| news.version), Some(1));
+    assert_eq!(first.1.as_ref().map(|change| change.version), Some(1));
     assert!(rig.new_order(ADA, Deed::Cancel, &["A1"]).is_ok());
     // It comes again, late: the seat was given back since, and is not bought anew.
     let again = rig.order("7", ADA, Deed::Book, &["A1"]);
-    assert_eq!((again.answer, again.news), (first.answer, None));
+    assert_eq!(again, (first.0, None));
     assert_eq!(rig.taken(), []);
     // The number is the buyer's own: another one may have the same.
-    assert!(rig.order("7", BEN, Deed::Book, &["A1"]).news.is_some());
+    assert!(rig.order("7", BEN, Deed::Book, &["A1"]).1.is_some());
     rig.ledger.forget(rig.now).unwrap();
-    assert_eq!(rig.order("7", BEN, Deed::Book, &["A1"]).news, None);
+    assert_eq!(rig.order("7", BEN, Deed::Book, &["A1"]).1, None);
 }
 
 #[test]
@@ -168,7 +179,7 @@ fn each_change_has_the_next_number_and_a_refusal_has_none() {
     let mut version = |buyer, deed, seat| {
         rig.orders += 1;
         let number = rig.orders.to_string();
-        rig.order(&number, buyer, deed, &[seat]).news.map(|news| news.version)
+        rig.order(&number, buyer, deed, &[seat]).1.map(|change| change.version)
     };
     assert_eq!(version(ADA, Deed::Hold, "A1"), Some(1));
     assert_eq!(version(BEN, Deed::Book, "A1"), None);
@@ -188,6 +199,93 @@ fn what_was_sold_is_there_after_a_restart_and_only_one_office_has_it() {
     assert!(matches!(Ledger::open(&path, BEN), Err(OpenError::OfAnother(_))));
     rig.ledger = Ledger::open(&path, OFFICE).unwrap();
     assert_eq!(rig.taken(), [("A1".to_owned(), State::Sold)]);
-    assert_eq!(rig.order("1", ADA, Deed::Book, &["A1"]).news, None, "its answer is remembered");
+    assert_eq!(rig.order("1", ADA, Deed::Book, &["A1"]).1, None, "its answer is remembered");
     assert_eq!(rig.ledger.version("hamlet"), Ok(1));
+}
+
+#[test]
+fn sold_seats_that_the_file_lists_no_more_are_told_of_until_that_is_known_and_stay_sold() {
+    let mut rig = rig();
+    assert!(rig.new_order(ADA, Deed::Book, &["A4"]).is_ok());
+    assert!(rig.new_order(BEN, Deed::Hold, &["A3"]).is_ok());
+    assert!(rig.new_order(BEN, Deed::Book, &["A1"]).is_ok());
+    // The house is built anew.
+    rig.show.seating = Seating::parse("A oo").unwrap();
+    let unlisted = |rig: &Rig| {
+        let is_listed = |_: &Night, seat: &str| rig.show.has(seat);
+        let found = rig.ledger.unlisted(rig.now, is_listed).unwrap();
+        found.into_iter().map(|one| (one.seat, one.state)).collect::<Vec<_>>()
+    };
+    let both = [("A3".to_owned(), State::Held), ("A4".to_owned(), State::Sold)];
+    assert_eq!(unlisted(&rig), both);
+    rig.now += 60_000;
+    assert_eq!(unlisted(&rig), both[1..], "the hold is over");
+    let night = Rig::night();
+    let (seat, state) = both[1].clone();
+    rig.ledger.retire(&[Unlisted { night, seat, state }]).unwrap();
+    assert_eq!(unlisted(&rig), []);
+    // Nobody else can have it, nor buy it; its owner can give it back.
+    assert!(matches!(rig.new_order(BEN, Deed::Book, &["A4"]), Err(No::UnknownSeat { .. })));
+    assert!(rig.taken().contains(&both[1]));
+    rig.show.seating = Seating::parse("A oooo").unwrap();
+    assert!(matches!(rig.new_order(BEN, Deed::Book, &["A4"]), Err(No::Taken { .. })));
+    rig.show.seating = Seating::parse("A oo").unwrap();
+    assert_eq!(rig.new_order(ADA, Deed::Cancel, &["A4"]), Ok(seats(&["A4"])));
+}
+
+#[test]
+fn a_held_seat_that_the_file_lists_no_more_is_not_sold() {
+    let mut rig = rig();
+    assert!(rig.new_order(ADA, Deed::Hold, &["A1", "A4"]).is_ok());
+    rig.show.seating = Seating::parse("A oo").unwrap();
+    assert_eq!(rig.new_order(ADA, Deed::Book, &[]), Ok(seats(&["A1"])));
+    assert!(matches!(rig.new_order(ADA, Deed::Book, &["A4"]), Err(No::UnknownSeat { .. })));
+}
+
+#[test]
+fn a_database_that_is_removed_or_replaced_is_missed_and_what_it_held_can_be_saved() {
+    for replaced in [false, true] {
+        let (path, mut rig) = (file(&format!("missing-{replaced}")), rig());
+        rig.ledger = Ledger::open(&path, OFFICE).unwrap();
+        assert!(rig.new_order(ADA, Deed::Book, &["A1"]).is_ok());
+        assert_eq!(rig.ledger.missing(), None);
+        std::fs::rename(&path, path.with_extension("moved")).unwrap();
+        if replaced {
+            std::fs::write(&path, "").unwrap();
+        }
+        assert_eq!(rig.ledger.missing(), Some(path.as_path()));
+        let copy = rig.ledger.rescue(&path, rig.now).unwrap();
+        rig.ledger = Ledger::open(&copy, OFFICE).unwrap();
+        assert_eq!(rig.taken(), [("A1".to_owned(), State::Sold)]);
+        drop(rig);
+        for path in [&path, &path.with_extension("moved"), &copy] {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+#[test]
+fn what_was_written_and_not_yet_put_into_the_database_is_missed_as_well() {
+    let (path, mut rig) = (file("log"), rig());
+    rig.ledger = Ledger::open(&path, OFFICE).unwrap();
+    assert!(rig.new_order(ADA, Deed::Book, &["A1"]).is_ok());
+    std::fs::remove_file(format!("{}-wal", path.display())).unwrap();
+    assert!(rig.ledger.missing().is_some());
+}
+
+#[test]
+fn where_the_folder_has_gone_as_well_what_was_sold_is_saved_above_it() {
+    let (folder, mut rig) = (file("folder"), rig());
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("ledger.db");
+    rig.ledger = Ledger::open(&path, OFFICE).unwrap();
+    assert!(rig.new_order(ADA, Deed::Book, &["A1"]).is_ok());
+    std::fs::remove_dir_all(&folder).unwrap();
+    rig.now += i64::from(std::process::id()); // a name of the test's own
+    let copy = rig.ledger.rescue(&path, rig.now).unwrap();
+    assert_eq!(copy.parent(), folder.parent());
+    rig.ledger = Ledger::open(&copy, OFFICE).unwrap();
+    assert_eq!(rig.taken(), [("A1".to_owned(), State::Sold)]);
+    drop(rig);
+    std::fs::remove_file(copy).unwrap();
 }
