@@ -391,3 +391,23 @@ impl Discovery {
         if self.settled || now >= self.listen_until { Instant::NEVER } else { self.listen_until }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_knows_fewer_had_nothing_to_tell_and_does_not_make_the_next_question_wait() {
+        let now = Instant::ZERO;
+        let id = |n: u8| NodeId([n; 32]);
+        let summary = |count| Summary { count, digest: count.into() };
+        let mut discovery = Discovery::new(now, true, false, id(0));
+        discovery.settled = true;
+        for (count, backoff) in [(9, 0), (10, 1), (9, 1), (11, 2)] {
+            discovery.begin_pull(id(1), 1, true, now);
+            discovery.pull.as_mut().unwrap().told = Some(summary(count));
+            discovery.end_pull(true, summary(10), now);
+            assert_eq!(discovery.backoff, backoff, "after one who knows {count}");
+        }
+    }
+}

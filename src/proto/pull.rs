@@ -105,7 +105,8 @@ impl Pull {
     /// There is more to come than one question brings: from here on, slice by slice.
     fn narrow(&mut self, known: u32) {
         let told = self.told.map_or(0, |summary| summary.count).min(limits::PEERS as u32);
-        let slices = (known.max(told) / PER_SLICE).next_power_of_two().min(Slice::MOST.into());
+        let slices =
+            known.max(told).div_ceil(PER_SLICE).next_power_of_two().min(Slice::MOST.into());
         if self.slice == Slice::WHOLE && slices > 1 {
             self.slice = Slice::behind(self.cursor, slices as u16);
         }
@@ -162,5 +163,102 @@ impl Pull {
     fn begin_question(&mut self) {
         (self.pages, self.batch) = (0, (0, 0));
         self.ahead.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::wire::{Profile, Sender, Told};
+
+    const PAGES: usize = 8;
+
+    fn id(first: u8) -> NodeId {
+        NodeId(std::array::from_fn(|i| if i == 0 { first } else { 9 }))
+    }
+
+    fn page(after: Option<u8>, peers: &[u8], more: bool, count: u32) -> RosterPage {
+        let told = |&first: &u8| Told {
+            id: id(first),
+            addr: "10.77.0.1:4".parse().unwrap(),
+            epoch: 1,
+            profile: Arc::new(Profile::default()),
+            age: 0,
+            unicast: false,
+        };
+        RosterPage {
+            from: Sender { id: id(0), epoch: 1 },
+            re: 1,
+            summary: Summary { count, digest: 1 },
+            after: after.map(id),
+            more,
+            peers: peers.iter().map(told).collect(),
+        }
+    }
+
+    fn pull() -> Pull {
+        Pull::new(id(0), 1, true, Instant::ZERO)
+    }
+
+    /// Eight pages of one peer each, of whom so many were new.
+    fn batch(pull: &mut Pull, count: u32, new: usize) -> Turn {
+        let mut turn = Turn::Wait;
+        for n in 0..8_u8 {
+            let after = n.checked_sub(1);
+            let found = usize::from(usize::from(n) < new);
+            turn = pull.page(&page(after, &[n], true, count), (count, found), PAGES);
+        }
+        turn
+    }
+
+    #[test]
+    fn what_is_new_is_asked_for_as_a_whole_and_what_is_mostly_known_slice_by_slice() {
+        let mut newcomer = pull();
+        assert_eq!(batch(&mut newcomer, 10_000, 8), Turn::Ask);
+        assert_eq!((newcomer.slice, newcomer.cursor), (Slice::WHOLE, Some(id(7))));
+        let mut resident = pull();
+        assert_eq!(batch(&mut resident, 10_000, 3), Turn::Ask);
+        assert_eq!(resident.slice, Slice::behind(Some(id(7)), 32));
+        assert_eq!(resident.cursor, Some(id(7)));
+    }
+
+    #[test]
+    fn what_was_lost_is_asked_for_slice_by_slice_unless_they_are_few() {
+        for (count, slices) in [(3_000, 8), (1_000, 4), (385, 2), (384, 1)] {
+            let mut pull = pull();
+            assert!(pull.again(count, Instant::ZERO));
+            assert_eq!(pull.slice, Slice::behind(None, slices), "of {count}");
+        }
+    }
+
+    #[test]
+    fn after_one_slice_comes_the_next_from_its_beginning_until_the_last() {
+        let mut pull = pull();
+        assert!(pull.again(1_000, Instant::ZERO));
+        for next in 1..4 {
+            assert_eq!(pull.page(&page(None, &[], false, 1_000), (1_000, 0), PAGES), Turn::AskNext);
+            assert_eq!((Some(pull.slice), pull.cursor), (Slice::new(next, 4), None));
+        }
+        let last = page(None, &[200, 201], false, 1_000);
+        assert_eq!(pull.page(&last, (1_000, 1), PAGES), Turn::Done);
+        assert_eq!(pull.found, 1);
+    }
+
+    #[test]
+    fn pages_may_come_in_any_order() {
+        let mut pull = pull();
+        for (after, first, more) in [(Some(1), 2, false), (Some(0), 1, true)] {
+            assert_eq!(pull.page(&page(after, &[first], more, 3), (3, 1), PAGES), Turn::Wait);
+        }
+        assert_eq!(pull.page(&page(None, &[0], true, 3), (3, 1), PAGES), Turn::Done);
+    }
+
+    #[test]
+    fn one_who_answers_nothing_is_given_up() {
+        let mut pull = pull();
+        let again = std::iter::repeat_with(|| pull.again(10, Instant::ZERO));
+        assert_eq!(again.take_while(|again| *again).count(), usize::from(TRIES));
     }
 }

@@ -23,15 +23,19 @@ pub(crate) fn watched(peers: &Peers, own: NodeId) -> impl Iterator<Item = NodeId
 
 /// Whether this node would be one of the watchers of another one, if that were a peer.
 pub(crate) fn is_next(peers: &Peers, own: NodeId, other: NodeId) -> bool {
-    // The way along the ring from this node on.
-    let way = |id: NodeId| (id <= own, id);
-    let between = watched(peers, own).take_while(|id| way(*id) < way(other)).count();
-    between < timing::WATCHERS
+    are_fewer_between(peers, own, other, timing::WATCHERS)
 }
 
-/// Whether a peer may be a watcher of another one, as far as one can tell who knows not quite the same ring.
+/// Whether a peer may be a watcher of another one, as far as one can tell who knows not quite the same ring, and maybe
+/// not the other.
 pub(crate) fn may_watch(peers: &Peers, watcher: NodeId, other: NodeId) -> bool {
-    behind(peers, watcher).take(limits::ACCUSERS_REACH).any(|id| id == other)
+    watcher != other && are_fewer_between(peers, watcher, other, limits::ACCUSERS_REACH)
+}
+
+/// Whether there are fewer than so many peers between one and another, along the ring.
+fn are_fewer_between(peers: &Peers, one: NodeId, other: NodeId, limit: usize) -> bool {
+    let way = |id: NodeId| (id <= one, id);
+    behind(peers, one).take(limit).take_while(|id| way(*id) < way(other)).count() < limit
 }
 
 #[cfg(test)]
@@ -94,5 +98,10 @@ mod tests {
         assert!(may_watch(&peers, id(5), id(6)) && may_watch(&peers, id(85), id(3)));
         assert!(!may_watch(&peers, id(5), id(40)) && !may_watch(&peers, id(6), id(5)));
         assert!(!may_watch(&peers, id(5), id(5)));
+        assert!(
+            may_watch(&peers, id(85), id(95)),
+            "who is not known is somewhere on the ring, too"
+        );
+        assert!(!may_watch(&peers, id(60), id(95)));
     }
 }

@@ -149,9 +149,12 @@ const SUSPECT: Duration = Duration::from_millis(1_400);
 const SUSPECT_VERY_FEW: Duration = Duration::from_millis(2_200);
 const SUSPECT_BY_ONE: Duration = Duration::from_millis(400);
 
-/// An accusation is repeated after this time, as long as no more than so many are being asked: of a thousand hosts
-/// that lose a fifth of everything, eight miss what three watchers say once each. When a LAN falls apart, that has to do.
+/// An accusation is repeated after this time, so with each further question, as long as no more than so many are being
+/// asked. Where a fifth is lost and two watchers say it seven times, one of 80,000 misses all, and ten thousand hosts of
+/// which a hundred crash are a million pairs; with 13 times it is one of a thousand million. When a LAN falls apart,
+/// once has to do.
 pub(crate) const ACCUSE_AGAIN: Duration = Duration::from_millis(140);
+const _: () = assert!(ACCUSE_AGAIN.as_millis() < PROBE_AGAIN.as_millis());
 pub(crate) const ACCUSED_AT_ONCE: usize = 256;
 
 /// Who is accused announces itself so often more: where a fifth is lost, hardly anybody misses all of it.
