@@ -9,7 +9,7 @@ use super::duration;
 use super::exit::{Exit, Failure};
 use super::options::Settings;
 use super::output::Out;
-use crate::sim::{Outcome, Scenario, Startup, Sum, Table};
+use crate::sim::{Outcome, Phase, Progress, Scenario, Startup, Sum, Table};
 
 pub(super) const ABOUT: &str = "\
 Simulates a LAN on which many hosts start within a short time, and prints how long it takes until \
@@ -153,11 +153,19 @@ fn watched(scenario: &Scenario, settings: &Settings) -> Outcome {
     let hosts = scenario.startup.hosts;
     let (begun, busy_before) = (Instant::now(), processor_time());
     let mut last = begun;
-    let outcome = scenario.run_watched(|complete| {
+    let outcome = scenario.run_watched(|Progress { phase, done, of }| {
         if shows && last.elapsed() >= PROGRESS {
             last = Instant::now();
+            let what = match phase {
+                Phase::Start => "hosts know everyone",
+                Phase::Stay => "seconds have passed",
+                Phase::Crash => "who crashed are dead for all",
+                Phase::Join => "know the one that joined",
+                Phase::Leave => "know who has left",
+                Phase::Heal => "know everyone again",
+            };
             // Who has no terminal any more needs no progress.
-            let _ = write!(io::stderr(), "\r{complete} of {hosts} hosts know everyone ");
+            let _ = write!(io::stderr(), "\r\x1b[K{done} of {of} {what} ");
         }
     });
     if shows {

@@ -125,8 +125,9 @@ impl Engine {
         let mut again = false;
         if let Some(suspicion) = &mut check.suspicion {
             again = suspicion.repeats(now) && few;
-            let (hosts, until) = (suspicion.hosts(), suspicion.until(size, factor));
-            let believed = leaves_it_to_others && hosts >= 2;
+            let believed = leaves_it_to_others && suspicion.hosts() >= 2;
+            // Those who found it out have taken their time. (Lifeguard multiplies that of questions only.)
+            let until = suspicion.until(size, if believed { 1 } else { factor });
             let enough = if leaves_it_to_others { timing::CHECKS_ALONE } else { timing::CHECKS };
             if until <= now && (believed || check.asked >= enough) {
                 return self.lose(id, PeerState::Dead);

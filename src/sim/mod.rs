@@ -8,7 +8,8 @@
 //!
 //! ```text
 //!   Swarm               what happens by chance       swarm.rs
-//!   Startup, Scenario   what happens by plan         startup.rs, scenario.rs, watch.rs, outcome.rs
+//!   Startup, Scenario   what happens by plan         startup.rs, scenario.rs, progress.rs,
+//!                       watch.rs, outcome.rs
 //!     └── World         hosts, nodes, time           world.rs, host.rs, queue.rs, carry.rs, mishaps.rs; of thousands windows.rs, post.rs, profiles.rs
 //!           ├── Segment who receives what, and when  segment.rs
 //!           ├── Checker what must never happen       checker.rs, answers.rs
@@ -25,6 +26,7 @@ mod mishaps;
 mod outcome;
 mod post;
 mod profiles;
+mod progress;
 mod queue;
 mod scenario;
 mod segment;
@@ -39,6 +41,7 @@ mod world;
 pub use checker::Checker;
 pub use host::{Host, HostId, Interface, NodeIndex, Spec};
 pub use outcome::Table;
+pub use progress::{Phase, Progress};
 pub use scenario::{Joined, Outcome, Scenario};
 pub use segment::{Faults, LanId, Segment};
 pub use startup::{Report, Startup};

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::host::{HostId, NodeIndex, Spec};
+use super::progress::{Phase, Progress};
 use super::startup::{Report, Startup};
 use super::watch::Watch;
 use super::world::World;
@@ -77,23 +78,24 @@ impl Scenario {
         Self { startup, churn: 0.0, flapping: 0.0, join: false, crash: 0.0, leave: 0.0, part }
     }
 
-    /// Runs it, and tells again and again how many hosts know everyone at the start.
-    pub fn run_watched(&self, watch: impl FnMut(usize)) -> Outcome {
-        let (mut world, mut report) = self.startup.begin(watch);
+    /// Runs it, and tells again and again how far it has come.
+    pub fn run_watched(&self, mut watch: impl FnMut(Progress)) -> Outcome {
+        let watch = &mut watch;
+        let (mut world, mut report) = self.startup.begin(&mut *watch);
         let before = world.tally;
         world.watch = Some(Watch::default());
-        self.stay(&mut world);
+        self.stay(&mut world, watch);
         report.steady = world.tally - before;
         let accused = world.watch.as_ref().map_or((0, 0), Watch::accused);
         let unquiet = self.churn > 0.0 || self.flapping > 0.0;
-        let calmed = unquiet.then(|| self.until_all_know_all(&mut world));
-        let crashes = self.crash(&mut world);
-        let joined = self.join.then(|| self.join(&mut world));
+        let calmed = unquiet.then(|| self.until_all_know_all(&mut world, Phase::Heal, watch));
+        let crashes = self.crash(&mut world, watch);
+        let joined = self.join.then(|| self.join(&mut world, watch));
         let left = (self.leave > 0.0).then(|| {
             for node in pick(&mut world, self.leave) {
                 world.stop(node);
             }
-            self.until_all_know_all(&mut world)
+            self.until_all_know_all(&mut world, Phase::Leave, watch)
         });
         let healed = (!self.part.is_zero()).then(|| {
             let hosts: Vec<HostId> = world.running().map(|node| world.host_of(node)).collect();
@@ -104,7 +106,7 @@ impl Scenario {
             for &host in &hosts {
                 world.host(host).side = 0;
             }
-            self.until_all_know_all(&mut world)
+            self.until_all_know_all(&mut world, Phase::Heal, watch)
         });
         world.look();
         report.violation = world.checker.verdict().err();
@@ -121,9 +123,17 @@ impl Scenario {
         self.startup.limit + Duration::from_millis(100) * self.startup.hosts as u32
     }
 
-    fn stay(&self, world: &mut World) {
+    fn stay(&self, world: &mut World, watch: &mut impl FnMut(Progress)) {
+        let mut passed = |second| {
+            let of = self.startup.steady.as_secs() as usize;
+            watch(Progress { phase: Phase::Stay, done: second as usize, of });
+        };
         if self.churn == 0.0 && self.flapping == 0.0 {
-            return world.run_for(self.startup.steady);
+            for second in 0..self.startup.steady.as_secs() {
+                passed(second);
+                world.run_for(Duration::from_secs(1));
+            }
+            return world.run_for(Duration::from_nanos(self.startup.steady.subsec_nanos().into()));
         }
         let flapping = pick(world, self.flapping);
         if let Some(watch) = &mut world.watch {
@@ -132,6 +142,7 @@ impl Scenario {
         }
         let mut due = 0.0;
         for second in 0..self.startup.steady.as_secs() {
+            passed(second);
             for &node in &flapping {
                 let host = world.host_of(node);
                 match second % 10 {
@@ -158,7 +169,7 @@ impl Scenario {
         world.run_for(AWAY);
     }
 
-    fn join(&self, world: &mut World) -> Joined {
+    fn join(&self, world: &mut World, watch: &mut impl FnMut(Progress)) -> Joined {
         let lan = world.lan_of(NodeIndex(0));
         let host = world.add_host(&[lan]);
         let node = world.add_node(host, Spec::default());
@@ -181,6 +192,7 @@ impl Scenario {
             while others.get(met).is_some_and(|&other| world.knows(other, id)) {
                 met += 1;
             }
+            watch(Progress { phase: Phase::Join, done: met, of: others.len() });
             if met == others.len() && joined.known.is_none() {
                 joined.known = Some(after);
             }
@@ -194,7 +206,7 @@ impl Scenario {
         joined
     }
 
-    fn crash(&self, world: &mut World) -> Vec<Option<Duration>> {
+    fn crash(&self, world: &mut World, watch: &mut impl FnMut(Progress)) -> Vec<Option<Duration>> {
         if self.crash == 0.0 {
             return Vec::new();
         }
@@ -216,7 +228,9 @@ impl Scenario {
                 }
                 *done = (*seen == others.len()).then_some(after);
             }
-            if known.iter().all(|(.., done)| done.is_some()) {
+            let done = known.iter().filter(|(.., done)| done.is_some()).count();
+            watch(Progress { phase: Phase::Crash, done, of: known.len() });
+            if done == known.len() {
                 break;
             }
         }
@@ -225,7 +239,12 @@ impl Scenario {
         crashes
     }
 
-    fn until_all_know_all(&self, world: &mut World) -> Option<Duration> {
+    fn until_all_know_all(
+        &self,
+        world: &mut World,
+        phase: Phase,
+        watch: &mut impl FnMut(Progress),
+    ) -> Option<Duration> {
         let begun = world.now();
         let nodes: Vec<NodeIndex> = world.running().collect();
         let knows_all = |world: &World, node: &NodeIndex| {
@@ -236,6 +255,7 @@ impl Scenario {
             while nodes.get(seen).is_some_and(|node| knows_all(world, node)) {
                 seen += 1;
             }
+            watch(Progress { phase, done: seen, of: nodes.len() });
             if seen == nodes.len() {
                 // Those seen first may have lost somebody since.
                 if nodes.iter().all(|node| knows_all(world, node)) {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::host::Spec;
+use super::progress::{Phase, Progress};
 use super::segment::Faults;
 use super::tally::{Kind, Sum, Tally};
 use super::world::World;
@@ -58,7 +59,7 @@ impl Startup {
     }
 
     /// Runs it, and tells again and again how many hosts know everyone.
-    pub fn run_watched(&self, watch: impl FnMut(usize)) -> Report {
+    pub fn run_watched(&self, watch: impl FnMut(Progress)) -> Report {
         let (mut world, mut report) = self.begin(watch);
         world.run_for(self.steady);
         world.look();
@@ -68,7 +69,7 @@ impl Startup {
     }
 
     /// Lets them start, until all know all; what comes then is up to the caller.
-    pub(super) fn begin(&self, mut watch: impl FnMut(usize)) -> (World, Report) {
+    pub(super) fn begin(&self, mut watch: impl FnMut(Progress)) -> (World, Report) {
         let mut world = World::new(self.seed);
         world.quick = self.hosts > QUICK;
         world.keep_events = false;
@@ -88,7 +89,7 @@ impl Startup {
         world.begin_census(self.hosts.saturating_sub(1));
         loop {
             let complete = world.census().count();
-            watch(complete);
+            watch(Progress { phase: Phase::Start, done: complete, of: self.hosts });
             if complete == self.hosts || world.now().since(begun) >= self.limit {
                 break;
             }
