@@ -90,8 +90,8 @@ impl Engine {
         let accuser = self.peers.get(from.id);
         let accuser = accuser.filter(|peer| peer.epoch == from.epoch && is_heard(peer));
         let is_self = of == self.sender();
-        let accused = self.peers.get(of.id).map(|peer| peer.epoch);
-        let known = is_self || accused.is_none_or(|epoch| epoch == of.epoch);
+        let run = self.peers.get(of.id).map(|peer| peer.epoch);
+        let known = is_self || run.is_none_or(|epoch| epoch == of.epoch);
         if accuser.is_none() || self.config.visitor || !known || self.peers.is_stale(from, n) {
             self.counters.stale += 1;
             return;
@@ -116,7 +116,7 @@ impl Engine {
             // What it announces refutes the word.
             return self.announcer.refute(now);
         }
-        if accused.is_none() {
+        if run.is_none() {
             // Not known, or not any more: somebody may yet tell of it who has not heard this.
             return self.probes.note_dead(of.id, of.epoch, now);
         }
