@@ -8,7 +8,7 @@
 
 use super::engine::Engine;
 use super::event::{Event, PeerState};
-use super::peers::{Peer, Standing};
+use super::peer::{Peer, Standing};
 use super::probes::Reason;
 use super::receiving::Arrival;
 use super::sending::destination;

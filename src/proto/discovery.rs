@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::answers::spread;
-use super::peers::mark;
+use super::peer_table::mark;
 use super::pull::Pull;
 use super::timing;
 use crate::values::{Instant, NodeId, Rng};

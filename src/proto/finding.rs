@@ -9,7 +9,7 @@ use super::command::Hint;
 use super::discovery::{Asked, Verdict};
 use super::engine::Engine;
 use super::event::{Destination, Event, Output, PeerState};
-use super::peers::{Peer, Standing};
+use super::peer::{Peer, Standing};
 use super::pull::Turn;
 use super::reach::Reach;
 use super::receiving::Arrival;

@@ -8,7 +8,7 @@ use super::event::{Destination, Event, Message};
 use super::kept::Kept;
 use super::log::{Bytes, Log, Taken, Word};
 use super::logs::{LogName, gives_up};
-use super::peers::{Peer, Standing};
+use super::peer::{Peer, Standing};
 use super::receiving::Arrival;
 use super::sending::destination;
 use super::timing;

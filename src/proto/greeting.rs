@@ -9,7 +9,7 @@ use super::channel_list::Part;
 use super::discovery::Asked;
 use super::engine::Engine;
 use super::event::{Destination, Event, Output, PeerState};
-use super::peers::{Peer, Standing};
+use super::peer::{Peer, Standing};
 use super::reach::Heard;
 use super::receiving::Arrival;
 use super::timing;

@@ -11,7 +11,7 @@
 //! ```text
 //!   Input ─▶ Engine ─▶ Output
 //!             ├── guard       what strangers may cost            Guard, Counters
-//!             ├── peers       who is known, where, and how heard Peers, PeerTable, Paths, Reach
+//!             ├── peers       who is known, where, and how heard Peers, Peer, Paths, Reach
 //!             ├── probes      who may be gone                   Probes, Suspicion, Health
 //!             ├── discovery   finding those who are not          Discovery, Answers
 //!             ├── hints       where somebody may be           Hints
@@ -74,6 +74,7 @@ mod orphans;
 mod outbox;
 mod paths;
 mod patience;
+mod peer;
 mod peer_table;
 mod peers;
 mod pending;

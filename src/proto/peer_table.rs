@@ -15,8 +15,23 @@
 //!
 //! [`limits::PEERS`]: crate::values::limits::PEERS
 
-use super::peers::{BUCKETS, Peer, bucket, mark};
+use super::peer::Peer;
 use crate::values::NodeId;
+use crate::wire::Slice;
+
+/// Parts into which ids are divided by their first byte, for comparing two rosters.
+pub(crate) const BUCKETS: usize = Slice::PARTS;
+
+/// What an id adds to a digest.
+pub(crate) fn mark(id: NodeId) -> u64 {
+    let (mark, _) = id.0.as_chunks::<8>();
+    u64::from_be_bytes(mark[0])
+}
+
+/// In which part of the ids an id is.
+pub(crate) fn bucket(id: NodeId) -> usize {
+    usize::from(id.0[0])
+}
 
 /// Where a peer is.
 #[derive(Clone, Copy, Debug)]
@@ -197,7 +212,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::peers::Standing;
+    use super::super::peer::Standing;
     use super::*;
     use crate::values::Instant;
 

@@ -14,7 +14,7 @@
 
 use super::engine::Engine;
 use super::event::{Contact, Destination, Event, PeerState};
-use super::peers::{Peer, Standing};
+use super::peer::{Peer, Standing};
 use super::probes::{Check, PassedOn, Reason};
 use super::receiving::Arrival;
 use super::sending::destination;

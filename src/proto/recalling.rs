@@ -8,7 +8,7 @@ use super::event::{Destination, Event, Message, sort_by_time};
 use super::following::{is_in, said};
 use super::log::{Log, Long, Word};
 use super::logs::LogName;
-use super::peers::Standing;
+use super::peer::Standing;
 use super::recalls::Due;
 use super::receiving::Arrival;
 use super::sending::destination;

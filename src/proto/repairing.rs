@@ -10,7 +10,7 @@ use super::following::is_in;
 use super::kept::{Kept, Past};
 use super::log::Bytes;
 use super::logs::LogName;
-use super::peers::Peer;
+use super::peer::Peer;
 use super::receiving::Arrival;
 use super::repairs::Way;
 use super::sending::destination;

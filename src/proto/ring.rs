@@ -40,7 +40,7 @@ fn are_fewer_between(peers: &Peers, one: NodeId, other: NodeId, limit: usize) ->
 
 #[cfg(test)]
 mod tests {
-    use super::super::peers::{Peer, Standing};
+    use super::super::peer::{Peer, Standing};
     use super::*;
     use crate::values::Instant;
 

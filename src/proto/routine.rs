@@ -6,7 +6,7 @@
 
 use super::channel_list::Part;
 use super::engine::Engine;
-use super::peers::{Peer, Standing};
+use super::peer::{Peer, Standing};
 use super::reach::Heard;
 use super::receiving::Arrival;
 use crate::values::Instant;

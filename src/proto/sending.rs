@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::engine::Engine;
 use super::event::{Destination, Output};
-use super::peers::Peer;
+use super::peer::Peer;
 use super::six::Versions;
 use super::timing;
 use crate::values::{ChannelName, LinkId, NodeId, limits};

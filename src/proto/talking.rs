@@ -11,7 +11,7 @@ use super::engine::Engine;
 use super::event::{AnswerEnd, Destination, Event, Message, Output, Refusal, TellError};
 use super::inbox::LogKey;
 use super::logs::LogName;
-use super::peers::Peer;
+use super::peer::Peer;
 use super::receiving::Arrival;
 use super::sending::destination;
 use super::timing;

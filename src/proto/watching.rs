@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::engine::Engine;
 use super::event::{Event, Output, PeerState};
-use super::peers::{Peer, Standing};
+use super::peer::{Peer, Standing};
 use super::probes::Reason;
 use super::reach::Several;
 use super::{ring, timing};
