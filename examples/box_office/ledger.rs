@@ -42,6 +42,8 @@ pub(crate) enum OpenError {
     InUse,
     #[error("it belongs to the office {0}; each office needs a folder of its own")]
     OfAnother(String),
+    #[error("there is nothing in it, though this office had a database here")]
+    Emptied,
     #[error(transparent)]
     Database(#[from] rusqlite::Error),
 }
@@ -64,8 +66,9 @@ pub(crate) struct Unlisted {
 }
 
 impl Ledger {
-    /// Opens the database for this office alone, and makes it if there is none.
-    pub(crate) fn open(path: &Path, office: NodeId) -> Result<Self, OpenError> {
+    /// Opens the database for this office alone. If there is none it is made, unless `was_made`: one that
+    /// was there has become empty, and what it knew is somewhere else.
+    pub(crate) fn open(path: &Path, office: NodeId, was_made: bool) -> Result<Self, OpenError> {
         let db = Connection::open(path)?;
         // One that was killed a moment ago may still be on its way out.
         db.busy_timeout(Duration::from_secs(1))?;
@@ -73,13 +76,19 @@ impl Ledger {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse,
             _ => OpenError::Database(error),
         })?;
+        let is_blank = db.query_row(sql::TABLES, [], |row| row.get::<_, i64>(0))? == 0;
+        if is_blank && was_made {
+            return Err(OpenError::Emptied);
+        }
         db.execute_batch(sql::SCHEMA)?;
         let owner = db.query_row(sql::READ_OFFICE, [], |row| row.get::<_, String>(0));
         match owner.optional()? {
             Some(id) if id == office.to_string() => {}
             Some(id) => return Err(OpenError::OfAnother(id)),
+            None if was_made => return Err(OpenError::Emptied),
             None => drop(db.execute(sql::WRITE_OFFICE, [office.to_string()])?),
         }
+        db.execute(sql::TOUCH, [])?;
         Ok(Self { db, files: Files::of(path) })
     }
 

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -114,20 +114,30 @@ fn must_be_named(plan: &Plan, id: NodeId, args: &Serve, folder: &Path) -> Result
 fn open(path: &Path, id: NodeId) -> Result<Ledger, Failure> {
     // What was sold is known from the database alone: one that has gone must not be made anew unnoticed.
     let made = path.with_extension("made");
-    if made.exists() && !path.exists() {
-        return Err(Failure::Refused(format!(
-            "{} is missing, and with it what this office has sold; put it back from a copy, or, if nothing was \
-             sold yet, remove {} to begin anew",
+    let was_made = made.exists();
+    let lost = |how: &str| {
+        Failure::Refused(format!(
+            "{} is {how}, and with it what this office has sold is gone; put it back from a copy, or, if nothing \
+             was sold yet, remove {} to begin anew",
             path.display(),
             made.display()
-        )));
+        ))
+    };
+    if was_made && !path.exists() {
+        return Err(lost("missing"));
     }
-    let ledger = Ledger::open(path, id).map_err(|error| match error {
+    let ledger = Ledger::open(path, id, was_made).map_err(|error| match error {
+        OpenError::Emptied => lost("empty"),
         OpenError::InUse => Failure::No(format!("{}: {error}", path.display())),
         OpenError::OfAnother(_) => Failure::Usage(format!("{}: {error}", path.display())),
         OpenError::Database(error) => no_database(path, &error),
     })?;
-    fs::write(&made, "this office has a ledger\n").map_err(|error| {
+    let write = || {
+        let mut file = fs::File::create(&made)?;
+        file.write_all(b"this office has a ledger\n")?;
+        file.sync_all() // as sure as the sales themselves
+    };
+    write().map_err(|error: io::Error| {
         Failure::Refused(format!(
             "{}: {error}; make its folder writable for this user, or name another one with --office-dir",
             made.display()
@@ -355,8 +365,8 @@ impl Office {
             Err(why) => format!("what it has sold could not be saved either ({why})"),
         };
         Err(Failure::Refused(format!(
-            "closed, since {missing} was removed or replaced while the office ran; {saved}, remove what \
-             lies beside it as ledger.db-wal and ledger.db-shm, and start again"
+            "closed, since {missing} was removed or replaced while the office ran; {saved}, remove \
+             ledger.db-journal where it lies beside it, and start again"
         )))
     }
 

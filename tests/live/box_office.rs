@@ -325,12 +325,14 @@ fn an_office_whose_database_has_gone_does_not_start_as_if_it_had_sold_nothing() 
     office.terminate();
     office.finish().exits(0);
     let folder = file.with_extension("office");
-    for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
-        let _ = fs::remove_file(folder.join(name));
-    }
+    fs::remove_file(folder.join("ledger.db")).unwrap();
     let serve = [&["serve", file.to_str().unwrap()], &here[..]].concat();
     let refused = run(&host, &serve).exits(3);
     assert!(refused.stderr.contains("ledger.db is missing"), "{refused:#?}");
+    // Nor is an empty file in its place a new one.
+    fs::write(folder.join("ledger.db"), "").unwrap();
+    let refused = run(&host, &serve).exits(3);
+    assert!(refused.stderr.contains("ledger.db is empty"), "{refused:#?}");
     fs::remove_file(folder.join("ledger.made")).unwrap();
     let _anew = open(&host, &file, &here);
 }

@@ -12,10 +12,10 @@ pub(super) struct Files(Vec<(PathBuf, Identity)>);
 type Identity = (u64, u64);
 
 impl Files {
-    /// Those that belong to the database at `path`: itself, and what was not put into it yet.
+    /// Those that belong to the database at `path`: itself, and the journal that undoes what was cut short.
     pub(super) fn of(path: &Path) -> Self {
-        let log = PathBuf::from(format!("{}-wal", path.display()));
-        let there = [path.to_owned(), log].into_iter().filter_map(|path| {
+        let journal = PathBuf::from(format!("{}-journal", path.display()));
+        let there = [path.to_owned(), journal].into_iter().filter_map(|path| {
             let identity = identity(&path)?;
             Some((path, identity))
         });

@@ -176,7 +176,7 @@ fn an_office_whose_database_is_removed_sells_nothing_more_and_saves_what_it_has_
     let office = here.open(&file);
     here.order("book", &["A1"]).exits(0);
     let folder = file.with_extension("office");
-    for name in ["ledger.db", "ledger.db-wal"] {
+    for name in ["ledger.db", "ledger.db-journal"] {
         fs::remove_file(folder.join(name)).unwrap();
     }
     let closed = office.finish().exits(3);
