@@ -44,6 +44,8 @@ pub(crate) enum OpenError {
     OfAnother(String),
     #[error("there is nothing in it, though this office had a database here")]
     Emptied,
+    #[error("it is damaged ({0})")]
+    Damaged(String),
     #[error(transparent)]
     Database(#[from] rusqlite::Error),
 }
@@ -89,6 +91,12 @@ impl Ledger {
             None => drop(db.execute(sql::WRITE_OFFICE, [office.to_string()])?),
         }
         db.execute(sql::TOUCH, [])?;
+        // Reads all of it into memory, so that it can be saved whatever becomes of the file; and what is
+        // damaged is not sold from.
+        let health: String = db.query_row(sql::CHECK, [], |row| row.get(0))?;
+        if health != "ok" {
+            return Err(OpenError::Damaged(health));
+        }
         Ok(Self { db, files: Files::of(path) })
     }
 
@@ -116,6 +124,7 @@ impl Ledger {
         };
         let change = number(&transaction, &show.name, changed)?;
         transaction.commit()?;
+        self.files.written();
         Ok((outcome, change))
     }
 
@@ -125,12 +134,16 @@ impl Ledger {
         let ended = end_holds(&transaction, &show.name, now)?;
         let change = number(&transaction, &show.name, ended)?;
         transaction.commit()?;
+        if change.is_some() {
+            self.files.written();
+        }
         Ok(change)
     }
 
     /// Forgets outcomes that nobody will ask for any more.
-    pub(crate) fn forget(&self, now: i64) -> Result<()> {
+    pub(crate) fn forget(&mut self, now: i64) -> Result<()> {
         self.db.execute(sql::FORGET, [now.saturating_sub(millis(REMEMBER))])?;
+        self.files.written();
         Ok(())
     }
 
@@ -174,10 +187,13 @@ impl Ledger {
         for Unlisted { night, seat, .. } in seats {
             transaction.execute(sql::RETIRE, [&night.show, &night.date, seat])?;
         }
-        transaction.commit()
+        transaction.commit()?;
+        self.files.written();
+        Ok(())
     }
 
-    /// A file of the database that was removed or replaced since it was opened, if one was.
+    /// A file of the database that was removed, replaced or written by another since it was opened, if
+    /// one was. To be asked before each change.
     pub(crate) fn missing(&self) -> Option<&Path> {
         self.files.missing()
     }

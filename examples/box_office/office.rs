@@ -130,6 +130,10 @@ fn open(path: &Path, id: NodeId) -> Result<Ledger, Failure> {
         OpenError::Emptied => lost("empty"),
         OpenError::InUse => Failure::No(format!("{}: {error}", path.display())),
         OpenError::OfAnother(_) => Failure::Usage(format!("{}: {error}", path.display())),
+        OpenError::Damaged(_) => Failure::Refused(format!(
+            "{}: {error}; put a copy of the database in its place",
+            path.display()
+        )),
         OpenError::Database(error) => no_database(path, &error),
     })?;
     let write = || {
@@ -166,8 +170,7 @@ fn no_database(path: &Path, error: &rusqlite::Error) -> Failure {
         }
         _ => "see to the disk and start the office again",
     };
-    let path = path.display();
-    Failure::Refused(format!("{path}: {error}; nothing was sold that is not in it; {remedy}"))
+    Failure::Refused(format!("{}: {error}; {remedy}", path.display()))
 }
 
 /// What is sold stays sold, though the file lists it no more; but whoever has changed the file has to
@@ -279,6 +282,7 @@ impl Office {
             let at = Instant::now();
             if at >= tidy {
                 tidy = at + TIDY;
+                self.must_be_in_place()?;
                 self.ledger.forget(now()).map_err(|error| self.broken(&error))?;
             }
             if at >= repeat {
@@ -353,8 +357,8 @@ impl Office {
         Ok(came)
     }
 
-    /// Sells nothing that nobody would know of tomorrow: what is written to a file that was removed or
-    /// replaced is gone when the office ends. This one has it all, so it writes it down before it ends.
+    /// Sells nothing that nobody would know of tomorrow: what is written to a file that was removed,
+    /// replaced or overwritten is gone when the office ends. This one has it all, so it writes it down before it ends.
     fn must_be_in_place(&self) -> Result<(), Failure> {
         let Some(missing) = self.ledger.missing() else { return Ok(()) };
         let (missing, database) = (missing.display(), self.database.display());
@@ -365,13 +369,14 @@ impl Office {
             Err(why) => format!("what it has sold could not be saved either ({why})"),
         };
         Err(Failure::Refused(format!(
-            "closed, since {missing} was removed or replaced while the office ran; {saved}, remove \
+            "closed, since {missing} was removed, replaced or written by another while the office ran; {saved}, remove \
              ledger.db-journal where it lies beside it, and start again"
         )))
     }
 
     fn broken(&self, error: &rusqlite::Error) -> Failure {
-        no_database(&self.database, error)
+        // Perhaps because somebody has taken it away; then that is to be told.
+        self.must_be_in_place().err().unwrap_or_else(|| no_database(&self.database, error))
     }
 
     fn seats(&self, night: &Night) -> Result<Reply, Failure> {
@@ -389,6 +394,7 @@ impl Office {
     }
 
     fn end_holds(&mut self) -> Result<(), Failure> {
+        self.must_be_in_place()?;
         for show in &self.plan.shows {
             let ended = self.ledger.expire(show, now()).map_err(|error| self.broken(&error))?;
             ended.into_iter().try_for_each(|change| self.tell(&News::Change(change)))?;
@@ -398,7 +404,6 @@ impl Office {
 
     /// Says how far each show has got.
     fn repeat(&mut self) -> Result<(), Failure> {
-        self.must_be_in_place()?;
         self.end_holds()?;
         for show in &self.plan.shows {
             let version = self.ledger.version(&show.name).map_err(|error| self.broken(&error))?;

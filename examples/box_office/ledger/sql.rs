@@ -24,8 +24,12 @@ pub(super) const SCHEMA: &str = "
 /// ends. TRUNCATE: what was committed is in the database file itself and in no other, so that no sale goes
 /// with a file beside it, and a copy has them all. FULL: it is still there after the power has failed.
 pub(super) const LOCK: &str = "
-    PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL;
+    PRAGMA cache_size = -262144; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL;
     BEGIN EXCLUSIVE; COMMIT;";
+
+/// Whether it is whole; reads each page of it. All of them stay in memory, where the cache (in KiB) has
+/// room for far more than the largest house has.
+pub(super) const CHECK: &str = "PRAGMA quick_check(1)";
 
 /// Whether there is anything in it at all.
 pub(super) const TABLES: &str = "SELECT count(*) FROM sqlite_schema WHERE name = 'office'";

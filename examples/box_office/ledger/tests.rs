@@ -320,3 +320,28 @@ fn a_database_that_was_emptied_is_not_taken_for_a_new_one() {
     assert!(matches!(Ledger::open(&path, OFFICE, true), Err(OpenError::Emptied)));
     std::fs::remove_file(path).unwrap();
 }
+
+#[test]
+fn a_database_that_somebody_cuts_or_overwrites_in_place_is_missed_and_what_it_held_can_be_saved() {
+    for text in ["", "overwritten"] {
+        let (path, mut rig) = (file(&format!("in-place-{text}")), rig());
+        rig.ledger = Ledger::open(&path, OFFICE, false).unwrap();
+        assert!(rig.new_order(ADA, Deed::Book, &["A1"]).is_ok());
+        assert!(rig.new_order(ADA, Deed::Hold, &["A2"]).is_ok());
+        rig.now += 60_000;
+        assert!(rig.ledger.expire(&rig.show, rig.now).unwrap().is_some());
+        rig.ledger.forget(rig.now).unwrap();
+        assert_eq!(rig.ledger.missing(), None, "it was the ledger itself that wrote");
+        // The same file, with something else in it.
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(rig.ledger.missing(), Some(path.as_path()));
+        rig.now += i64::from(std::process::id()) + text.len() as i64; // a name of the test's own
+        let copy = rig.ledger.rescue(&path, rig.now).unwrap();
+        rig.ledger = Ledger::open(&copy, OFFICE, true).unwrap();
+        assert_eq!(rig.taken(), [("A1".to_owned(), State::Sold)]);
+        drop(rig);
+        for path in [&path, &copy] {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}

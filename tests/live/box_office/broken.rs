@@ -180,13 +180,36 @@ fn an_office_whose_database_is_removed_sells_nothing_more_and_saves_what_it_has_
         fs::remove_file(folder.join(name)).unwrap();
     }
     let closed = office.finish().exits(3);
-    assert!(closed.stderr.contains("was removed or replaced"), "{closed:#?}");
+    assert!(closed.stderr.contains("was removed, replaced or written by another"), "{closed:#?}");
     let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
     let is_saved = |path: &PathBuf| path.display().to_string().contains("ledger.rescued-");
     let saved = names.filter(is_saved).collect::<Vec<_>>();
     assert_eq!(saved.len(), 1, "{saved:?}");
     assert!(closed.stderr.contains(saved[0].to_str().unwrap()), "{closed:#?}");
     // What it says helps.
+    fs::rename(&saved[0], folder.join("ledger.db")).unwrap();
+    let _office = here.open(&file);
+    let taken = here.order("book", &["A1", "--as", "ben"]).exits(1);
+    assert_eq!(taken.json()[0]["no"]["why"], "taken", "{taken:#?}");
+}
+
+#[test]
+fn an_office_whose_database_is_emptied_in_place_sells_nothing_more_and_saves_what_it_has_sold() {
+    let here = Here::new(12);
+    let file = here.found();
+    let office = here.open(&file);
+    here.order("book", &["A1"]).exits(0);
+    let folder = file.with_extension("office");
+    fs::write(folder.join("ledger.db"), "").unwrap();
+    let closed = office.finish().exits(3);
+    assert!(closed.stderr.contains("written by another"), "{closed:#?}");
+    let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let saved = names.filter(|path| path.display().to_string().contains("ledger.rescued-"));
+    let saved = saved.collect::<Vec<_>>();
+    assert_eq!(saved.len(), 1, "{saved:?}");
+    // It is not taken for a new one, and what was saved has all that was sold.
+    let refused = here.run(&["serve", file.to_str().unwrap()]).exits(3);
+    assert!(refused.stderr.contains("ledger.db is empty"), "{refused:#?}");
     fs::rename(&saved[0], folder.join("ledger.db")).unwrap();
     let _office = here.open(&file);
     let taken = here.order("book", &["A1", "--as", "ben"]).exits(1);
