@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::args::{Globals, Serve};
 use crate::clock::now;
-use crate::failure::{Failure, print, warn};
+use crate::failure::{Failure, note, print, warn};
 use crate::ledger::{Ledger, OpenError, Outcome, Unlisted};
 use crate::plan::{Plan, Show};
 use crate::stop::Stop;
@@ -79,7 +79,14 @@ pub(crate) fn serve(args: &Serve, globals: &Globals) -> Result<(), Failure> {
     node.set_answering(true)?;
     let as_json = globals.json;
     let mut office = Office { node, plan, ledger, database, rivals: BTreeSet::new(), as_json };
-    office.introduce()?;
+    // It sells whether or not somebody reads what it prints.
+    if let Err(failure) = office.introduce() {
+        note(
+            failure
+                .text()
+                .unwrap_or("nobody reads standard output; the office is open all the same"),
+        );
+    }
     let ended = office.run(&notices, &stop);
     if ended.is_ok() && as_json {
         // Nobody may be reading any more; it is closed all the same.
