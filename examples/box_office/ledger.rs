@@ -19,7 +19,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cooee::NodeId;
+use rusqlite::types::Type;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
 
 use self::files::Files;
 use crate::plan::Show;
@@ -57,6 +59,13 @@ pub(crate) enum Outcome {
     Done(Done),
     /// It is refused, and changes nothing.
     No(No),
+}
+
+/// An order that was carried out, as it is kept for a buyer who asks again.
+#[derive(Serialize, Deserialize)]
+struct Kept<O, D> {
+    order: O,
+    done: D,
 }
 
 /// A seat of the database that is in no file.
@@ -112,13 +121,13 @@ impl Ledger {
         let transaction = self.db.transaction()?;
         let mut changed = end_holds(&transaction, &show.name, now)?;
         let sale = Sale { db: &transaction, show, night: &order.night, buyer, now };
-        let outcome = if let Some(done) = sale.remembered(&order.number)? {
-            Outcome::Done(done) // nothing is done twice
+        let outcome = if let Some(outcome) = sale.remembered(order)? {
+            outcome // nothing is done twice
         } else {
             let outcome = sale.decide(order, rules)?;
             if let Outcome::Done(done) = &outcome {
                 changed.extend(sale.write(order.deed, done)?);
-                sale.remember(&order.number, done)?;
+                sale.remember(order, done)?;
             }
             outcome
         };
@@ -256,12 +265,19 @@ struct Sale<'a> {
 }
 
 impl Sale<'_> {
-    /// What came of it if it was carried out before.
-    fn remembered(&self, number: &str) -> Result<Option<Done>> {
+    /// What came of it if it was carried out before. Another order under the same number is not that one,
+    /// and hears nothing of it.
+    fn remembered(&self, order: &Order) -> Result<Option<Outcome>> {
         let mut before = self.db.prepare_cached(sql::REMEMBERED)?;
-        let key = params![self.buyer.to_string(), number];
-        let done = before.query_row(key, |row| row.get::<_, String>(0)).optional()?;
-        Ok(done.and_then(|done| serde_json::from_str(&done).ok()))
+        let key = params![self.buyer.to_string(), order.number];
+        let kept = before.query_row(key, |row| row.get::<_, String>(0)).optional()?;
+        let Some(kept) = kept else { return Ok(None) };
+        // What can't be read may have been carried out, so it must not be done again.
+        let kept: Kept<Order, Done> = serde_json::from_str(&kept).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(error))
+        })?;
+        let is_same = kept.order == *order;
+        Ok(Some(if is_same { Outcome::Done(kept.done) } else { Outcome::No(No::OtherOrder) }))
     }
 
     /// Whether it is granted; nothing is written.
@@ -355,10 +371,11 @@ impl Sale<'_> {
 
     /// Keeps the outcome under the order's number. A refusal is not kept: it changed nothing, and may be
     /// tried again.
-    fn remember(&self, number: &str, done: &Done) -> Result<()> {
-        let done = serde_json::to_string(done).unwrap_or_default();
+    fn remember(&self, order: &Order, done: &Done) -> Result<()> {
+        let kept = serde_json::to_string(&Kept { order, done })
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
         let mut keep = self.db.prepare_cached(sql::REMEMBER)?;
-        keep.execute(params![self.buyer.to_string(), number, done, self.now])?;
+        keep.execute(params![self.buyer.to_string(), order.number, kept, self.now])?;
         Ok(())
     }
 

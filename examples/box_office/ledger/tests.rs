@@ -345,3 +345,21 @@ fn a_database_that_somebody_cuts_or_overwrites_in_place_is_missed_and_what_it_he
         }
     }
 }
+
+#[test]
+fn another_order_under_the_same_number_is_refused_and_an_outcome_that_can_not_be_read_is_an_error()
+{
+    let mut rig = rig();
+    assert!(matches!(rig.order("7", ADA, Deed::Hold, &["A1"]).0, Outcome::Done(_)));
+    let other = (Outcome::No(No::OtherOrder), None);
+    assert_eq!(rig.order("7", ADA, Deed::Book, &["A1"]), other);
+    assert_eq!(rig.order("7", ADA, Deed::Hold, &["A2"]), other);
+    let night = Night { date: "tomorrow".into(), ..Rig::night() };
+    let mut order = Order { deed: Deed::Hold, night, seats: seats(&["A1"]), number: "7".into() };
+    let came = rig.ledger.order(&rig.show, &order, ADA, &RULES, rig.now).unwrap();
+    assert_eq!(came, other);
+    assert_eq!(rig.taken(), [("A1".to_owned(), State::Held)]);
+    order.night = Rig::night();
+    rig.ledger.db.execute("UPDATE orders SET done = 'what?'", []).unwrap();
+    assert!(rig.ledger.order(&rig.show, &order, ADA, &RULES, rig.now).is_err());
+}
