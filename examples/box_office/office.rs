@@ -72,10 +72,13 @@ pub(crate) fn serve(args: &Serve, globals: &Globals) -> Result<(), Failure> {
     let mut ledger = open(&database, id)?;
     must_be_listed(&plan, &mut ledger, args, globals.json)?;
     let stop = Stop::on_signals()?;
-    look_for_rivals(&plan, id, args.anyway, globals)?;
+    let gone = look_for_rivals(&plan, id, args.anyway, globals)?;
 
     let (node, notices) = Node::start(options)?;
     node.warnings().iter().for_each(|text| warn(text, globals.json));
+    if !args.anyway {
+        give_way(&plan, &node, &gone)?;
+    }
     node.set_answering(true)?;
     let as_json = globals.json;
     let mut office = Office { node, plan, ledger, database, rivals: BTreeSet::new(), as_json };
@@ -216,7 +219,7 @@ fn must_be_listed(
 }
 
 /// Whether somebody on the LAN sells one of these shows already: another office, or this very one
-/// from a copy of its folder.
+/// from a copy of its folder. Those that are listed and do not answer any more are returned.
 ///
 /// It looks as a node that is nobody in particular: if it came with the office's own key, all would
 /// take it for the office's next run, and the one that is there would be heard no more.
@@ -225,9 +228,10 @@ fn look_for_rivals(
     id: NodeId,
     anyway: bool,
     globals: &Globals,
-) -> Result<(), Failure> {
+) -> Result<BTreeSet<NodeId>, Failure> {
     let (node, _) = Node::start(Options { visitor: true, ..globals.node("visitor") })?;
     node.wait_until_settled(LOOK)?;
+    let mut gone = BTreeSet::new();
     for peer in node.peers()? {
         let Some(show) = sold_by(plan, &peer).filter(|_| !anyway || peer.id == id) else {
             continue;
@@ -235,6 +239,7 @@ fn look_for_rivals(
         let Ok(question) = say("are you there?".to_owned(), &Request::Shows) else { continue };
         // One that was killed a moment ago, such as this office itself, is still listed.
         if node.ask_one(peer.id, question, SIGN_OF_LIFE).is_err() {
+            gone.insert(peer.id);
             continue;
         }
         let (show, at) = (&show.name, place(&peer));
@@ -248,6 +253,27 @@ fn look_for_rivals(
                 peer.id
             )
         }));
+    }
+    Ok(gone)
+}
+
+/// Of offices that start at the same moment none finds another before it is here itself. So each looks once
+/// more before it sells, and of two that see each other the one with the larger id ends.
+///
+/// It does so only here: an office that sells would else be ended by anybody with a small id.
+fn give_way(plan: &Plan, node: &Node, gone: &BTreeSet<NodeId>) -> Result<(), Failure> {
+    node.wait_until_settled(LOOK)?;
+    for peer in node.peers()? {
+        let is_first = peer.id < node.id() && !gone.contains(&peer.id);
+        if let Some(show) = sold_by(plan, &peer).filter(|_| is_first) {
+            return Err(Failure::No(format!(
+                "the office {} at {} is starting to sell '{}', too, and goes first; end it, or, if it has no \
+                 right to, --anyway",
+                peer.id,
+                place(&peer),
+                show.name
+            )));
+        }
     }
     Ok(())
 }

@@ -355,6 +355,24 @@ fn a_viewer_whose_cable_was_out_sees_what_was_sold_meanwhile() {
 }
 
 #[test]
+fn of_two_offices_that_start_at_the_same_moment_one_goes_on() {
+    let lab = lab_or_skip!(2);
+    let files = [1, 2].map(|i| found(&lab.host(i), 1, "2m", &[]));
+    let serve =
+        |i: usize| start(&lab.host(i), &["serve", "--json", files[i - 1].to_str().unwrap()]);
+    let is_over = |v: &Value| v["event"] == "open" || v["event"] == "failed";
+    let offices = [serve(1), serve(2)];
+    let came = offices.each_ref().map(|office| office.wait_json("how it went", is_over));
+    let open = came.iter().filter(|v| v["event"] == "open").count();
+    assert_eq!(open, 1, "{came:?}");
+    for (office, came) in offices.into_iter().zip(came) {
+        if came["event"] == "failed" {
+            office.finish().exits(1);
+        }
+    }
+}
+
+#[test]
 fn a_second_office_refuses_to_start_and_copies_that_meet_close() {
     let lab = lab_or_skip!(3);
     let [one, two, three] = [1, 2, 3].map(|i| lab.host(i));
