@@ -363,3 +363,26 @@ fn another_order_under_the_same_number_is_refused_and_an_outcome_that_can_not_be
     rig.ledger.db.execute("UPDATE orders SET done = 'what?'", []).unwrap();
     assert!(rig.ledger.order(&rig.show, &order, ADA, &RULES, rig.now).is_err());
 }
+
+#[test]
+fn what_was_sold_in_earlier_runs_is_saved_as_well_though_its_file_was_cut() {
+    let (path, mut rig) = (file("earlier"), rig());
+    let rows = ('A'..='J').map(|row| format!("{row} {}", "o".repeat(90)));
+    rig.show.seating = Seating::parse(&rows.collect::<Vec<_>>().join("\n")).unwrap();
+    let all: Vec<String> = rig.show.seating.seats().map(str::to_owned).collect();
+    let names: Vec<&str> = all.iter().map(String::as_str).collect();
+    rig.ledger = Ledger::open(&path, OFFICE, false).unwrap();
+    assert!(rig.new_order(ADA, Deed::Book, &names).is_ok());
+    // Opened anew, it has read nothing but what it reads by itself.
+    rig.ledger = Ledger::open(Path::new(":memory:"), OFFICE, false).unwrap();
+    rig.ledger = Ledger::open(&path, OFFICE, true).unwrap();
+    std::fs::write(&path, "").unwrap();
+    rig.now += 2 * i64::from(std::process::id()); // a name of the test's own
+    let copy = rig.ledger.rescue(&path, rig.now).unwrap();
+    rig.ledger = Ledger::open(&copy, OFFICE, true).unwrap();
+    assert_eq!(rig.taken().len(), 900);
+    drop(rig);
+    for path in [&path, &copy] {
+        let _ = std::fs::remove_file(path);
+    }
+}
