@@ -1,8 +1,10 @@
 //! cooee: the hosts of a LAN find each other and talk.
 //!
 //! No server, no account, no configuration: nodes find each other over UDP multicast, know who is
-//! there, and talk in channels. Where multicast does not get through, unicast takes its place
-//! without anybody noticing.
+//! there, and talk in channels. Where multicast does not get through, unicast takes its place: among
+//! those who know each other already without anybody noticing; otherwise once one of them is found,
+//! by an address that is given ([`Options::seeds`]), from an earlier run, or among the neighbours that
+//! the system knows.
 //!
 //! # A first program
 //!

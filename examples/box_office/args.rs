@@ -1,6 +1,6 @@
 //! What was typed, and the node's settings that come of it.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ pub(crate) struct Globals {
     #[arg(long, global = true, value_name = "NAME|ADDR", env = "COOEE_IFACE")]
     iface: Vec<String>,
     /// Ask this host by unicast too, where multicast is filtered (repeatable)
-    #[arg(long, global = true, value_name = "HOST:PORT", env = "COOEE_PEER", value_parser = address)]
+    #[arg(long, global = true, value_name = "HOST[:PORT]", env = "COOEE_PEER", value_parser = address)]
     peer: Vec<SocketAddr>,
 }
 
@@ -109,9 +109,15 @@ impl Globals {
         Options {
             group: self.group,
             interfaces: self.iface.clone(),
-            seeds: self.peer.clone(),
+            seeds: self.peer.iter().map(|peer| self.with_port(*peer)).collect(),
             ..Options::named(nick)
         }
+    }
+
+    /// Where no port was given it is the group's.
+    fn with_port(&self, peer: SocketAddr) -> SocketAddr {
+        let port = if peer.port() == 0 { self.group.port() } else { peer.port() };
+        SocketAddr::new(peer.ip(), port)
     }
 
     /// The settings of the buyer's node. Its key is who holds and owns seats: the same for every
@@ -150,7 +156,42 @@ fn name(text: &str) -> Result<String, String> {
     Err("use up to 32 letters, digits, - and _".to_owned())
 }
 
+/// The host's first address; its port is 0 if none is given.
 fn address(text: &str) -> Result<SocketAddr, String> {
-    let found = text.to_socket_addrs().map_err(|error| error.to_string())?.next();
-    found.ok_or_else(|| "no address has this name".to_owned())
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(ip, 0));
+    }
+    let has_port = text.contains(':');
+    let found = if has_port { text.to_socket_addrs() } else { (text, 0).to_socket_addrs() };
+    let write = "write HOST or HOST:PORT, for example web1, web1:9, fd77::2 or [fd77::2]:9";
+    let found = found.map_err(|error| format!("{error}; {write}"))?.next();
+    found
+        .filter(|addr| !has_port || addr.port() != 0)
+        .ok_or_else(|| format!("no address comes of it; {write}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_a_host_with_or_without_a_port() {
+        for (text, addr) in [
+            ("10.0.0.7", "10.0.0.7:0"),
+            ("10.0.0.7:9", "10.0.0.7:9"),
+            ("fd77::2", "[fd77::2]:0"),
+            ("[fd77::2]", "[fd77::2]:0"),
+            ("[fd77::2]:9", "[fd77::2]:9"),
+        ] {
+            assert_eq!(address(text), Ok(addr.parse().unwrap()), "{text}");
+        }
+        assert_eq!(address("localhost").map(|addr| addr.port()), Ok(0));
+        for text in ["10.0.0.7:0", "10.0.0.7:web", ""] {
+            assert!(address(text).unwrap_err().contains("web1:9"), "{text}");
+        }
+        let args = ["box_office", "shows", "--group", "239.1.2.3:77", "--peer", "10.0.0.7"];
+        let node = Args::try_parse_from(args).unwrap().globals.node("x");
+        assert_eq!(node.seeds, ["10.0.0.7:77".parse().unwrap()]);
+    }
 }

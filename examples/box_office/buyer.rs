@@ -6,13 +6,14 @@ use std::io::{self, BufRead};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cooee::{Escaped, Node, Options, StartError};
+use cooee::{Escaped, Node, Options, PeerInfo, StartError};
 use serde_json::{Value, json};
 
 use crate::args::{self, Globals};
 use crate::clock::time_of_day;
 use crate::desk::Desk;
 use crate::failure::{Exit, Failure, note, print};
+use crate::stop::{Interrupted, Pending};
 use crate::words::{Billing, Deed, Done, Night, No, Order, Reply, Request, SERVICE, say};
 
 /// `shows`: asks every office what it sells.
@@ -22,8 +23,11 @@ pub(crate) fn shows(globals: &Globals) -> Result<(), Failure> {
     let left = || until.saturating_duration_since(Instant::now());
     // Until all who are here have been heard of; then at least for one office.
     node.wait_until_settled(left())?;
-    node.wait_for_peer(left(), |peer| peer.offers(SERVICE))?;
-    let offices = node.peers()?.into_iter().filter(|peer| peer.offers(SERVICE));
+    let is_meant = |peer: &PeerInfo| {
+        peer.offers(SERVICE) && globals.office.is_none_or(|office| office == peer.id)
+    };
+    node.wait_for_peer(left(), is_meant)?;
+    let offices = node.peers()?.into_iter().filter(is_meant);
     let places: BTreeMap<_, _> = offices.map(|peer| (peer.id, peer.addr)).collect();
     let what = say("what is on?".to_owned(), &Request::Shows);
     let what = what.map_err(|error| Failure::Usage(error.to_string()))?;
@@ -52,15 +56,23 @@ pub(crate) fn shows(globals: &Globals) -> Result<(), Failure> {
     if found {
         return Ok(());
     }
+    if let Some(office) = globals.office {
+        return Err(Failure::No(format!(
+            "the box office {office} is not here; without --office `box_office shows` lists all that are"
+        )));
+    }
     Err(Failure::No("no box office is here; start one with `box_office serve FILE`".to_owned()))
 }
 
 /// `hold`, `book` and `cancel`.
 pub(crate) fn order(deed: Deed, order: &args::Order, globals: &Globals) -> Result<(), Failure> {
     let node = start(globals)?;
-    let desk = Desk::of(&node, &order.night.show, globals.office)?;
+    let pending = Pending::default();
+    let desk = Desk::of(&node, &order.night.show, globals.office)?.telling(&pending);
+    pending.on_signals()?;
     let epoch = node.epoch();
-    let mut counter = Counter { desk, deed, night: &order.night, epoch, orders: 0, globals };
+    let mut counter =
+        Counter { desk, pending, deed, night: &order.night, epoch, orders: 0, globals };
     let exit = if order.seats == ["-"] {
         counter.put_lines()?
     } else {
@@ -89,6 +101,13 @@ fn start(globals: &Globals) -> Result<Node, Failure> {
             Err(StartError::KeyInUse { .. }) if Instant::now() < until => {
                 thread::sleep(Duration::from_millis(20));
             }
+            Err(StartError::KeyInUse { .. }) => {
+                return Err(Failure::Refused(format!(
+                    "another command of yours is buying as '{}': wait until it has ended, or end it, or be \
+                     another buyer with --as NAME",
+                    globals.buyer
+                )));
+            }
             Err(error @ StartError::Key { .. }) => {
                 return Err(Failure::Refused(format!(
                     "{error}; whose the seats are hangs on that key: make its folder writable for this user, \
@@ -103,6 +122,8 @@ fn start(globals: &Globals) -> Result<Node, Failure> {
 /// Where one buyer puts orders, one after the other.
 struct Counter<'a> {
     desk: Desk<'a>,
+    /// The order that is on its way, for Ctrl-C.
+    pending: Pending,
     deed: Deed,
     night: &'a Night,
     /// No other run of this buyer has the same, so with a count it makes a number never used before.
@@ -165,11 +186,25 @@ impl Counter<'_> {
         let number = format!("{}.{}", self.epoch, self.orders);
         let order = Order { deed: self.deed, night: self.night.clone(), seats, number };
         let (begun, request) = (Instant::now(), Request::Order(order.clone()));
+        let interrupted = Outcome::Failed(Failure::Unknown(
+            "interrupted before the office had answered; whether it has carried the order out is not known: \
+             look at `box_office seats` before ordering again"
+                .to_owned(),
+        ));
+        self.pending.begin(Interrupted {
+            text: why(&interrupted).unwrap_or_default(),
+            object: self
+                .globals
+                .json
+                .then(|| self.object(&order.seats, &interrupted, Duration::ZERO)),
+        });
         let outcome = match self.desk.ask(&request, self.globals.wait) {
             Ok(reply) => outcome(&order.seats, reply),
             Err(failure) => Outcome::Failed(failure),
         };
+        let guard = self.pending.tell();
         let told = self.tell(&order.seats, &outcome, begun.elapsed());
+        drop(guard);
         (outcome, told)
     }
 

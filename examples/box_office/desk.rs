@@ -11,6 +11,7 @@ use cooee::values::duration;
 use cooee::{Answer, NoAnswer, Node, NodeId};
 
 use crate::failure::Failure;
+use crate::stop::Pending;
 use crate::words::{Reply, Request, channel, say};
 
 /// An answer that takes longer has probably been lost together with the office that owed it; or else
@@ -28,6 +29,8 @@ pub(crate) struct Desk<'a> {
     service: String,
     /// The office that sells the show, once it is known.
     office: Option<NodeId>,
+    /// Is told that an order leaves.
+    pending: Pending,
 }
 
 impl<'a> Desk<'a> {
@@ -35,7 +38,12 @@ impl<'a> Desk<'a> {
     pub(crate) fn of(node: &'a Node, show: &str, office: Option<NodeId>) -> Result<Self, Failure> {
         let no_name = || Failure::Usage("that can't be the name of a show".to_owned());
         let service = channel(show).ok_or_else(no_name)?.as_str().to_owned();
-        Ok(Self { node, service, office })
+        Ok(Self { node, service, office, pending: Pending::default() })
+    }
+
+    /// With somebody to be told that an order leaves.
+    pub(crate) fn telling(self, pending: &Pending) -> Self {
+        Self { pending: pending.clone(), ..self }
     }
 
     /// The office, once one was found.
@@ -56,6 +64,7 @@ impl<'a> Desk<'a> {
         loop {
             let office = self.find(left())?.filter(|_| !left().is_zero());
             let Some(office) = office else { return Err(tries.failure(request, wait)) };
+            self.pending.sent();
             match self.node.ask_one(office, question.clone(), patience.min(left())) {
                 Ok(answer) => return understood(answer, request),
                 Err(NoAnswer::Stopped(error)) => {

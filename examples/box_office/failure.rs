@@ -30,7 +30,7 @@ impl Exit {
         (
             Self::Unknown,
             "unknown",
-            "no answer in time: whether the order was carried out is not known",
+            "no answer, in time or before Ctrl-C: whether the order was carried out is not known",
         ),
     ];
 

@@ -19,7 +19,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cooee::NodeId;
+use rusqlite::types::Type;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
 
 use self::files::Files;
 use crate::plan::Show;
@@ -42,6 +44,10 @@ pub(crate) enum OpenError {
     InUse,
     #[error("it belongs to the office {0}; each office needs a folder of its own")]
     OfAnother(String),
+    #[error("there is nothing in it, though this office had a database here")]
+    Emptied,
+    #[error("it is damaged ({0})")]
+    Damaged(String),
     #[error(transparent)]
     Database(#[from] rusqlite::Error),
 }
@@ -55,6 +61,13 @@ pub(crate) enum Outcome {
     No(No),
 }
 
+/// An order that was carried out, as it is kept for a buyer who asks again.
+#[derive(Serialize, Deserialize)]
+struct Kept<O, D> {
+    order: O,
+    done: D,
+}
+
 /// A seat of the database that is in no file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unlisted {
@@ -64,8 +77,9 @@ pub(crate) struct Unlisted {
 }
 
 impl Ledger {
-    /// Opens the database for this office alone, and makes it if there is none.
-    pub(crate) fn open(path: &Path, office: NodeId) -> Result<Self, OpenError> {
+    /// Opens the database for this office alone. If there is none it is made, unless `was_made`: one that
+    /// was there has become empty, and what it knew is somewhere else.
+    pub(crate) fn open(path: &Path, office: NodeId, was_made: bool) -> Result<Self, OpenError> {
         let db = Connection::open(path)?;
         // One that was killed a moment ago may still be on its way out.
         db.busy_timeout(Duration::from_secs(1))?;
@@ -73,12 +87,24 @@ impl Ledger {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse,
             _ => OpenError::Database(error),
         })?;
+        let is_blank = db.query_row(sql::TABLES, [], |row| row.get::<_, i64>(0))? == 0;
+        if is_blank && was_made {
+            return Err(OpenError::Emptied);
+        }
         db.execute_batch(sql::SCHEMA)?;
         let owner = db.query_row(sql::READ_OFFICE, [], |row| row.get::<_, String>(0));
         match owner.optional()? {
             Some(id) if id == office.to_string() => {}
             Some(id) => return Err(OpenError::OfAnother(id)),
+            None if was_made => return Err(OpenError::Emptied),
             None => drop(db.execute(sql::WRITE_OFFICE, [office.to_string()])?),
+        }
+        db.execute(sql::TOUCH, [])?;
+        // Reads all of it into memory, so that it can be saved whatever becomes of the file; and what is
+        // damaged is not sold from.
+        let health: String = db.query_row(sql::CHECK, [], |row| row.get(0))?;
+        if health != "ok" {
+            return Err(OpenError::Damaged(health));
         }
         Ok(Self { db, files: Files::of(path) })
     }
@@ -95,18 +121,19 @@ impl Ledger {
         let transaction = self.db.transaction()?;
         let mut changed = end_holds(&transaction, &show.name, now)?;
         let sale = Sale { db: &transaction, show, night: &order.night, buyer, now };
-        let outcome = if let Some(done) = sale.remembered(&order.number)? {
-            Outcome::Done(done) // nothing is done twice
+        let outcome = if let Some(outcome) = sale.remembered(order)? {
+            outcome // nothing is done twice
         } else {
             let outcome = sale.decide(order, rules)?;
             if let Outcome::Done(done) = &outcome {
                 changed.extend(sale.write(order.deed, done)?);
-                sale.remember(&order.number, done)?;
+                sale.remember(order, done)?;
             }
             outcome
         };
         let change = number(&transaction, &show.name, changed)?;
         transaction.commit()?;
+        self.files.written();
         Ok((outcome, change))
     }
 
@@ -116,12 +143,16 @@ impl Ledger {
         let ended = end_holds(&transaction, &show.name, now)?;
         let change = number(&transaction, &show.name, ended)?;
         transaction.commit()?;
+        if change.is_some() {
+            self.files.written();
+        }
         Ok(change)
     }
 
     /// Forgets outcomes that nobody will ask for any more.
-    pub(crate) fn forget(&self, now: i64) -> Result<()> {
+    pub(crate) fn forget(&mut self, now: i64) -> Result<()> {
         self.db.execute(sql::FORGET, [now.saturating_sub(millis(REMEMBER))])?;
+        self.files.written();
         Ok(())
     }
 
@@ -165,10 +196,13 @@ impl Ledger {
         for Unlisted { night, seat, .. } in seats {
             transaction.execute(sql::RETIRE, [&night.show, &night.date, seat])?;
         }
-        transaction.commit()
+        transaction.commit()?;
+        self.files.written();
+        Ok(())
     }
 
-    /// A file of the database that was removed or replaced since it was opened, if one was.
+    /// A file of the database that was removed, replaced or written by another since it was opened, if
+    /// one was. To be asked before each change.
     pub(crate) fn missing(&self) -> Option<&Path> {
         self.files.missing()
     }
@@ -231,12 +265,19 @@ struct Sale<'a> {
 }
 
 impl Sale<'_> {
-    /// What came of it if it was carried out before.
-    fn remembered(&self, number: &str) -> Result<Option<Done>> {
+    /// What came of it if it was carried out before. Another order under the same number is not that one,
+    /// and hears nothing of it.
+    fn remembered(&self, order: &Order) -> Result<Option<Outcome>> {
         let mut before = self.db.prepare_cached(sql::REMEMBERED)?;
-        let key = params![self.buyer.to_string(), number];
-        let done = before.query_row(key, |row| row.get::<_, String>(0)).optional()?;
-        Ok(done.and_then(|done| serde_json::from_str(&done).ok()))
+        let key = params![self.buyer.to_string(), order.number];
+        let kept = before.query_row(key, |row| row.get::<_, String>(0)).optional()?;
+        let Some(kept) = kept else { return Ok(None) };
+        // What can't be read may have been carried out, so it must not be done again.
+        let kept: Kept<Order, Done> = serde_json::from_str(&kept).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(error))
+        })?;
+        let is_same = kept.order == *order;
+        Ok(Some(if is_same { Outcome::Done(kept.done) } else { Outcome::No(No::OtherOrder) }))
     }
 
     /// Whether it is granted; nothing is written.
@@ -330,10 +371,11 @@ impl Sale<'_> {
 
     /// Keeps the outcome under the order's number. A refusal is not kept: it changed nothing, and may be
     /// tried again.
-    fn remember(&self, number: &str, done: &Done) -> Result<()> {
-        let done = serde_json::to_string(done).unwrap_or_default();
+    fn remember(&self, order: &Order, done: &Done) -> Result<()> {
+        let kept = serde_json::to_string(&Kept { order, done })
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
         let mut keep = self.db.prepare_cached(sql::REMEMBER)?;
-        keep.execute(params![self.buyer.to_string(), number, done, self.now])?;
+        keep.execute(params![self.buyer.to_string(), order.number, kept, self.now])?;
         Ok(())
     }
 

@@ -73,13 +73,18 @@ impl Map {
         changed
     }
 
-    /// Becomes the newer map; which seats have changed by that.
-    pub(crate) fn replace(&mut self, newer: Self) -> Vec<Place> {
+    /// Becomes the newer map; which seats have changed by that, or `None` if it is of another house, so
+    /// that only the whole of it tells.
+    pub(crate) fn replace(&mut self, newer: Self) -> Option<Vec<Place>> {
+        if (&self.title, &self.seating) != (&newer.title, &newer.seating) {
+            *self = newer;
+            return None;
+        }
         let seats: Vec<String> = newer.seating.seats().map(str::to_owned).collect();
         let changed = seats.iter().filter(|seat| self.place(seat) != newer.place(seat));
         let changed = changed.map(|seat| newer.place(seat)).collect();
         *self = newer;
-        changed
+        Some(changed)
     }
 
     fn set(&mut self, place: Place) {
@@ -228,8 +233,14 @@ mod tests {
         let (kept, bought) = (place("A1", State::Sold, "x"), place("B2", State::Sold, "y"));
         let mut old = map(3, &[kept.clone(), place("A2", State::Held, "x")]);
         let changed = old.replace(map(9, &[kept, bought.clone()]));
-        assert_eq!(changed, [place("A2", State::Free, ""), bought]);
+        assert_eq!(changed, Some(vec![place("A2", State::Free, ""), bought]));
         assert_eq!(old.version, 9);
+        let mut other = map(9, &[]);
+        other.seating = Seating::parse("A oo").unwrap();
+        assert_eq!(old.replace(other), None, "no seat alone tells of another house");
+        assert_eq!(old.seating.seats().count(), 2);
+        let title = "Lear".into();
+        assert_eq!(old.clone().replace(Map { title, ..old }), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::args::{Globals, Serve};
 use crate::clock::now;
-use crate::failure::{Failure, print, warn};
+use crate::failure::{Failure, note, print, warn};
 use crate::ledger::{Ledger, OpenError, Outcome, Unlisted};
 use crate::plan::{Plan, Show};
 use crate::stop::Stop;
@@ -72,14 +72,24 @@ pub(crate) fn serve(args: &Serve, globals: &Globals) -> Result<(), Failure> {
     let mut ledger = open(&database, id)?;
     must_be_listed(&plan, &mut ledger, args, globals.json)?;
     let stop = Stop::on_signals()?;
-    look_for_rivals(&plan, id, args.anyway, globals)?;
+    let gone = look_for_rivals(&plan, id, args.anyway, globals)?;
 
     let (node, notices) = Node::start(options)?;
     node.warnings().iter().for_each(|text| warn(text, globals.json));
+    if !args.anyway {
+        give_way(&plan, &node, &gone)?;
+    }
     node.set_answering(true)?;
     let as_json = globals.json;
     let mut office = Office { node, plan, ledger, database, rivals: BTreeSet::new(), as_json };
-    office.introduce()?;
+    // It sells whether or not somebody reads what it prints.
+    if let Err(failure) = office.introduce() {
+        note(
+            failure
+                .text()
+                .unwrap_or("nobody reads standard output; the office is open all the same"),
+        );
+    }
     let ended = office.run(&notices, &stop);
     if ended.is_ok() && as_json {
         // Nobody may be reading any more; it is closed all the same.
@@ -114,20 +124,34 @@ fn must_be_named(plan: &Plan, id: NodeId, args: &Serve, folder: &Path) -> Result
 fn open(path: &Path, id: NodeId) -> Result<Ledger, Failure> {
     // What was sold is known from the database alone: one that has gone must not be made anew unnoticed.
     let made = path.with_extension("made");
-    if made.exists() && !path.exists() {
-        return Err(Failure::Refused(format!(
-            "{} is missing, and with it what this office has sold; put it back from a copy, or, if nothing was \
-             sold yet, remove {} to begin anew",
+    let was_made = made.exists();
+    let lost = |how: &str| {
+        Failure::Refused(format!(
+            "{} is {how}, and with it what this office has sold is gone; put it back from a copy, or, if nothing \
+             was sold yet, remove {} to begin anew",
             path.display(),
             made.display()
-        )));
+        ))
+    };
+    if was_made && !path.exists() {
+        return Err(lost("missing"));
     }
-    let ledger = Ledger::open(path, id).map_err(|error| match error {
+    let ledger = Ledger::open(path, id, was_made).map_err(|error| match error {
+        OpenError::Emptied => lost("empty"),
         OpenError::InUse => Failure::No(format!("{}: {error}", path.display())),
         OpenError::OfAnother(_) => Failure::Usage(format!("{}: {error}", path.display())),
+        OpenError::Damaged(_) => Failure::Refused(format!(
+            "{}: {error}; put a copy of the database in its place",
+            path.display()
+        )),
         OpenError::Database(error) => no_database(path, &error),
     })?;
-    fs::write(&made, "this office has a ledger\n").map_err(|error| {
+    let write = || {
+        let mut file = fs::File::create(&made)?;
+        file.write_all(b"this office has a ledger\n")?;
+        file.sync_all() // as sure as the sales themselves
+    };
+    write().map_err(|error: io::Error| {
         Failure::Refused(format!(
             "{}: {error}; make its folder writable for this user, or name another one with --office-dir",
             made.display()
@@ -156,8 +180,7 @@ fn no_database(path: &Path, error: &rusqlite::Error) -> Failure {
         }
         _ => "see to the disk and start the office again",
     };
-    let path = path.display();
-    Failure::Refused(format!("{path}: {error}; nothing was sold that is not in it; {remedy}"))
+    Failure::Refused(format!("{}: {error}; {remedy}", path.display()))
 }
 
 /// What is sold stays sold, though the file lists it no more; but whoever has changed the file has to
@@ -196,7 +219,7 @@ fn must_be_listed(
 }
 
 /// Whether somebody on the LAN sells one of these shows already: another office, or this very one
-/// from a copy of its folder.
+/// from a copy of its folder. Those that are listed and do not answer any more are returned.
 ///
 /// It looks as a node that is nobody in particular: if it came with the office's own key, all would
 /// take it for the office's next run, and the one that is there would be heard no more.
@@ -205,9 +228,10 @@ fn look_for_rivals(
     id: NodeId,
     anyway: bool,
     globals: &Globals,
-) -> Result<(), Failure> {
+) -> Result<BTreeSet<NodeId>, Failure> {
     let (node, _) = Node::start(Options { visitor: true, ..globals.node("visitor") })?;
     node.wait_until_settled(LOOK)?;
+    let mut gone = BTreeSet::new();
     for peer in node.peers()? {
         let Some(show) = sold_by(plan, &peer).filter(|_| !anyway || peer.id == id) else {
             continue;
@@ -215,6 +239,7 @@ fn look_for_rivals(
         let Ok(question) = say("are you there?".to_owned(), &Request::Shows) else { continue };
         // One that was killed a moment ago, such as this office itself, is still listed.
         if node.ask_one(peer.id, question, SIGN_OF_LIFE).is_err() {
+            gone.insert(peer.id);
             continue;
         }
         let (show, at) = (&show.name, place(&peer));
@@ -228,6 +253,27 @@ fn look_for_rivals(
                 peer.id
             )
         }));
+    }
+    Ok(gone)
+}
+
+/// Of offices that start at the same moment none finds another before it is here itself. So each looks once
+/// more before it sells, and of two that see each other the one with the larger id ends.
+///
+/// It does so only here: an office that sells would else be ended by anybody with a small id.
+fn give_way(plan: &Plan, node: &Node, gone: &BTreeSet<NodeId>) -> Result<(), Failure> {
+    node.wait_until_settled(LOOK)?;
+    for peer in node.peers()? {
+        let is_first = peer.id < node.id() && !gone.contains(&peer.id);
+        if let Some(show) = sold_by(plan, &peer).filter(|_| is_first) {
+            return Err(Failure::No(format!(
+                "the office {} at {} is starting to sell '{}', too, and goes first; end it, or, if it has no \
+                 right to, --anyway",
+                peer.id,
+                place(&peer),
+                show.name
+            )));
+        }
     }
     Ok(())
 }
@@ -269,6 +315,7 @@ impl Office {
             let at = Instant::now();
             if at >= tidy {
                 tidy = at + TIDY;
+                self.must_be_in_place()?;
                 self.ledger.forget(now()).map_err(|error| self.broken(&error))?;
             }
             if at >= repeat {
@@ -343,8 +390,8 @@ impl Office {
         Ok(came)
     }
 
-    /// Sells nothing that nobody would know of tomorrow: what is written to a file that was removed or
-    /// replaced is gone when the office ends. This one has it all, so it writes it down before it ends.
+    /// Sells nothing that nobody would know of tomorrow: what is written to a file that was removed,
+    /// replaced or overwritten is gone when the office ends. This one has it all, so it writes it down before it ends.
     fn must_be_in_place(&self) -> Result<(), Failure> {
         let Some(missing) = self.ledger.missing() else { return Ok(()) };
         let (missing, database) = (missing.display(), self.database.display());
@@ -355,13 +402,14 @@ impl Office {
             Err(why) => format!("what it has sold could not be saved either ({why})"),
         };
         Err(Failure::Refused(format!(
-            "closed, since {missing} was removed or replaced while the office ran; {saved}, remove what \
-             lies beside it as ledger.db-wal and ledger.db-shm, and start again"
+            "closed, since {missing} was removed, replaced or written by another while the office ran; {saved}, remove \
+             ledger.db-journal where it lies beside it, and start again"
         )))
     }
 
     fn broken(&self, error: &rusqlite::Error) -> Failure {
-        no_database(&self.database, error)
+        // Perhaps because somebody has taken it away; then that is to be told.
+        self.must_be_in_place().err().unwrap_or_else(|| no_database(&self.database, error))
     }
 
     fn seats(&self, night: &Night) -> Result<Reply, Failure> {
@@ -379,6 +427,7 @@ impl Office {
     }
 
     fn end_holds(&mut self) -> Result<(), Failure> {
+        self.must_be_in_place()?;
         for show in &self.plan.shows {
             let ended = self.ledger.expire(show, now()).map_err(|error| self.broken(&error))?;
             ended.into_iter().try_for_each(|change| self.tell(&News::Change(change)))?;
@@ -388,7 +437,6 @@ impl Office {
 
     /// Says how far each show has got.
     fn repeat(&mut self) -> Result<(), Failure> {
-        self.must_be_in_place()?;
         self.end_holds()?;
         for show in &self.plan.shows {
             let version = self.ledger.version(&show.name).map_err(|error| self.broken(&error))?;

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::map::{Map, Step};
 use crate::screen::Screen;
 use crate::stop::Stop;
-use crate::words::{Change, News, Night, Reply, Request, channel, mark};
+use crate::words::{Change, News, Night, No, Reply, Request, channel, mark};
 
 /// How soon Ctrl-C, another size of the terminal, or that nobody reads any more, is noticed.
 const TICK: Duration = Duration::from_millis(100);
@@ -39,7 +39,8 @@ pub(crate) fn seats(args: &Seats, globals: &Globals) -> Result<(), Failure> {
     let (node, _) = Node::start(Options { visitor: true, ..globals.node("viewer") })?;
     node.wait_until_settled(globals.wait)?;
     let mut desk = Desk::of(&node, &args.night.show, globals.office)?;
-    screen.map(&fetch(&mut desk, &args.night, globals.wait)?)
+    let map = fetch(&mut desk, &args.night, globals.wait)?;
+    screen.map(&map.map_err(|no| Failure::No(no.to_string()))?)
 }
 
 fn watch(night: &Night, globals: &Globals, mut screen: Screen) -> Result<(), Failure> {
@@ -49,6 +50,7 @@ fn watch(night: &Night, globals: &Globals, mut screen: Screen) -> Result<(), Fai
     node.wait_until_settled(globals.wait)?; // what is said by then is in the map that is asked for
     let mut desk = Desk::of(&node, &night.show, globals.office)?;
     let map = fetch(&mut desk, night, globals.wait)?;
+    let map = map.map_err(|no| Failure::No(no.to_string()))?;
     // Until here there is nothing to be tidied up, and Ctrl-C ends it at once.
     let end = Stop::on_signals()?;
     screen.map(&map)?;
@@ -116,12 +118,17 @@ impl Viewer<'_> {
     /// Asks for the whole map, and tells where the office has gone or come back.
     fn ask(&mut self) -> Result<(), Failure> {
         let here = match fetch(&mut self.desk, &self.map.night, ATTEMPT) {
-            Ok(newer) => {
+            Ok(Ok(newer)) => {
                 let changes = self.map.replace(newer);
                 (self.heard, self.is_right) = (Instant::now(), true);
-                self.screen.changes(&self.map, &changes)?;
+                match changes {
+                    Some(changes) => self.screen.changes(&self.map, &changes)?,
+                    None => self.screen.map(&self.map)?,
+                }
                 true
             }
+            // The night has been taken off: there will be nothing to see any more.
+            Ok(Err(no)) => return Err(Failure::No(no.to_string())),
             Err(Failure::No(_)) => false,
             Err(failure) => return Err(failure),
         };
@@ -133,13 +140,13 @@ impl Viewer<'_> {
     }
 }
 
-/// The whole map, from the office.
-fn fetch(desk: &mut Desk<'_>, night: &Night, wait: Duration) -> Result<Map, Failure> {
+/// The whole map, from the office; or its word that there is none.
+fn fetch(desk: &mut Desk<'_>, night: &Night, wait: Duration) -> Result<Result<Map, No>, Failure> {
     match desk.ask(&Request::Seats(night.clone()), wait)? {
-        Reply::Seats(snapshot) => Map::new(night.clone(), snapshot).ok_or_else(|| {
+        Reply::Seats(snapshot) => Map::new(night.clone(), snapshot).map(Ok).ok_or_else(|| {
             Failure::Refused("the office's map can't be read: is it of this version?".to_owned())
         }),
-        Reply::No(why) => Err(Failure::Usage(why.to_string())),
+        Reply::No(why) => Ok(Err(why)),
         Reply::Shows(_) | Reply::Done(_) => {
             Err(Failure::Refused("the office answered something else than was asked".to_owned()))
         }

@@ -105,6 +105,8 @@ pub(crate) enum No {
     Bought { seats: Vec<String> },
     #[error("{} is not yours", .seats.join(", "))]
     NotYours { seats: Vec<String> },
+    #[error("this order has the number of another one that was carried out; order anew")]
+    OtherOrder,
     #[error("you have none there; name a seat")]
     Nothing,
     #[error("one buyer holds at most {most} seats a night; book some, or cancel")]

@@ -325,12 +325,14 @@ fn an_office_whose_database_has_gone_does_not_start_as_if_it_had_sold_nothing() 
     office.terminate();
     office.finish().exits(0);
     let folder = file.with_extension("office");
-    for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
-        let _ = fs::remove_file(folder.join(name));
-    }
+    fs::remove_file(folder.join("ledger.db")).unwrap();
     let serve = [&["serve", file.to_str().unwrap()], &here[..]].concat();
     let refused = run(&host, &serve).exits(3);
     assert!(refused.stderr.contains("ledger.db is missing"), "{refused:#?}");
+    // Nor is an empty file in its place a new one.
+    fs::write(folder.join("ledger.db"), "").unwrap();
+    let refused = run(&host, &serve).exits(3);
+    assert!(refused.stderr.contains("ledger.db is empty"), "{refused:#?}");
     fs::remove_file(folder.join("ledger.made")).unwrap();
     let _anew = open(&host, &file, &here);
 }
@@ -350,6 +352,24 @@ fn a_viewer_whose_cable_was_out_sees_what_was_sold_meanwhile() {
     viewer.wait_json("what was sold", |v| is_change(v, "A2", "sold"));
     let looked = run(&two, &[&["seats", "--json"], &NIGHT[..]].concat()).exits(0).json();
     assert_eq!(looked[0]["seats"]["A1"], "sold", "{looked:#?}");
+}
+
+#[test]
+fn of_two_offices_that_start_at_the_same_moment_one_goes_on() {
+    let lab = lab_or_skip!(2);
+    let files = [1, 2].map(|i| found(&lab.host(i), 1, "2m", &[]));
+    let serve =
+        |i: usize| start(&lab.host(i), &["serve", "--json", files[i - 1].to_str().unwrap()]);
+    let is_over = |v: &Value| v["event"] == "open" || v["event"] == "failed";
+    let offices = [serve(1), serve(2)];
+    let came = offices.each_ref().map(|office| office.wait_json("how it went", is_over));
+    let open = came.iter().filter(|v| v["event"] == "open").count();
+    assert_eq!(open, 1, "{came:?}");
+    for (office, came) in offices.into_iter().zip(came) {
+        if came["event"] == "failed" {
+            office.finish().exits(1);
+        }
+    }
 }
 
 #[test]

@@ -21,14 +21,26 @@ pub(super) const SCHEMA: &str = "
     );";
 
 /// EXCLUSIVE: the lock is taken with the first transaction and kept until the process ends, however it
-/// ends. FULL: what was committed is still there after the power has failed.
+/// ends. TRUNCATE: what was committed is in the database file itself and in no other, so that no sale goes
+/// with a file beside it, and a copy has them all. FULL: it is still there after the power has failed.
 pub(super) const LOCK: &str = "
-    PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+    PRAGMA cache_size = -262144; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL;
     BEGIN EXCLUSIVE; COMMIT;";
+
+/// Whether it is whole; reads each page of it. All of them stay in memory, where the cache (in KiB) has
+/// room for far more than the largest house has.
+pub(super) const CHECK: &str = "PRAGMA quick_check(1)";
+
+/// Whether there is anything in it at all.
+pub(super) const TABLES: &str = "SELECT count(*) FROM sqlite_schema WHERE name = 'office'";
 
 pub(super) const READ_OFFICE: &str = "SELECT id FROM office";
 
 pub(super) const WRITE_OFFICE: &str = "INSERT INTO office VALUES (?)";
+
+/// Changes nothing, but makes the journal, so that it is known from the start which file it is: an order
+/// that is cut short is undone from it.
+pub(super) const TOUCH: &str = "UPDATE office SET id = id";
 
 /// Whose a seat is.
 pub(super) const OWNER: &str =

@@ -18,7 +18,7 @@ struct Rig {
 /// A database in a folder of the test's own.
 fn file(name: &str) -> std::path::PathBuf {
     let path = std::env::temp_dir().join(format!("box-office-{}-{name}", std::process::id()));
-    for ending in ["", "-wal", "-shm"] {
+    for ending in ["", "-journal"] {
         let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
     }
     path
@@ -30,7 +30,7 @@ fn rig() -> Rig {
     let (name, title, dates) = ("hamlet".to_owned(), "Hamlet".to_owned(), vec!["today".to_owned()]);
     let show = Show { name, title, dates, picture, seating };
     Rig {
-        ledger: Ledger::open(Path::new(":memory:"), OFFICE).unwrap(),
+        ledger: Ledger::open(Path::new(":memory:"), OFFICE, false).unwrap(),
         show,
         orders: 0,
         now: 1_000,
@@ -192,12 +192,12 @@ fn each_change_has_the_next_number_and_a_refusal_has_none() {
 #[test]
 fn what_was_sold_is_there_after_a_restart_and_only_one_office_has_it() {
     let (path, mut rig) = (file("restart"), rig());
-    rig.ledger = Ledger::open(&path, OFFICE).unwrap();
+    rig.ledger = Ledger::open(&path, OFFICE, false).unwrap();
     assert!(rig.new_order(ADA, Deed::Book, &["A1"]).is_ok());
-    assert!(matches!(Ledger::open(&path, OFFICE), Err(OpenError::InUse)));
-    rig.ledger = Ledger::open(Path::new(":memory:"), OFFICE).unwrap();
-    assert!(matches!(Ledger::open(&path, BEN), Err(OpenError::OfAnother(_))));
-    rig.ledger = Ledger::open(&path, OFFICE).unwrap();
+    assert!(matches!(Ledger::open(&path, OFFICE, false), Err(OpenError::InUse)));
+    rig.ledger = Ledger::open(Path::new(":memory:"), OFFICE, false).unwrap();
+    assert!(matches!(Ledger::open(&path, BEN, false), Err(OpenError::OfAnother(_))));
+    rig.ledger = Ledger::open(&path, OFFICE, false).unwrap();
     assert_eq!(rig.taken(), [("A1".to_owned(), State::Sold)]);
     assert_eq!(rig.order("1", ADA, Deed::Book, &["A1"]).1, None, "its answer is remembered");
     assert_eq!(rig.ledger.version("hamlet"), Ok(1));
@@ -246,7 +246,7 @@ fn a_held_seat_that_the_file_lists_no_more_is_not_sold() {
 fn a_database_that_is_removed_or_replaced_is_missed_and_what_it_held_can_be_saved() {
     for replaced in [false, true] {
         let (path, mut rig) = (file(&format!("missing-{replaced}")), rig());
-        rig.ledger = Ledger::open(&path, OFFICE).unwrap();
+        rig.ledger = Ledger::open(&path, OFFICE, false).unwrap();
         assert!(rig.new_order(ADA, Deed::Book, &["A1"]).is_ok());
         assert_eq!(rig.ledger.missing(), None);
         std::fs::rename(&path, path.with_extension("moved")).unwrap();
@@ -255,7 +255,7 @@ fn a_database_that_is_removed_or_replaced_is_missed_and_what_it_held_can_be_save
         }
         assert_eq!(rig.ledger.missing(), Some(path.as_path()));
         let copy = rig.ledger.rescue(&path, rig.now).unwrap();
-        rig.ledger = Ledger::open(&copy, OFFICE).unwrap();
+        rig.ledger = Ledger::open(&copy, OFFICE, false).unwrap();
         assert_eq!(rig.taken(), [("A1".to_owned(), State::Sold)]);
         drop(rig);
         for path in [&path, &path.with_extension("moved"), &copy] {
@@ -265,11 +265,11 @@ fn a_database_that_is_removed_or_replaced_is_missed_and_what_it_held_can_be_save
 }
 
 #[test]
-fn what_was_written_and_not_yet_put_into_the_database_is_missed_as_well() {
+fn the_journal_is_missed_as_well() {
     let (path, mut rig) = (file("log"), rig());
-    rig.ledger = Ledger::open(&path, OFFICE).unwrap();
+    rig.ledger = Ledger::open(&path, OFFICE, false).unwrap();
     assert!(rig.new_order(ADA, Deed::Book, &["A1"]).is_ok());
-    std::fs::remove_file(format!("{}-wal", path.display())).unwrap();
+    std::fs::remove_file(format!("{}-journal", path.display())).unwrap();
     assert!(rig.ledger.missing().is_some());
 }
 
@@ -278,14 +278,111 @@ fn where_the_folder_has_gone_as_well_what_was_sold_is_saved_above_it() {
     let (folder, mut rig) = (file("folder"), rig());
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("ledger.db");
-    rig.ledger = Ledger::open(&path, OFFICE).unwrap();
+    rig.ledger = Ledger::open(&path, OFFICE, false).unwrap();
     assert!(rig.new_order(ADA, Deed::Book, &["A1"]).is_ok());
     std::fs::remove_dir_all(&folder).unwrap();
     rig.now += i64::from(std::process::id()); // a name of the test's own
     let copy = rig.ledger.rescue(&path, rig.now).unwrap();
     assert_eq!(copy.parent(), folder.parent());
-    rig.ledger = Ledger::open(&copy, OFFICE).unwrap();
+    rig.ledger = Ledger::open(&copy, OFFICE, false).unwrap();
     assert_eq!(rig.taken(), [("A1".to_owned(), State::Sold)]);
     drop(rig);
     std::fs::remove_file(copy).unwrap();
+}
+
+#[test]
+fn the_database_file_alone_has_all_that_was_sold() {
+    let (path, copy, mut rig) = (file("alone"), file("alone-copy"), rig());
+    rig.ledger = Ledger::open(&path, OFFICE, false).unwrap();
+    assert!(rig.new_order(ADA, Deed::Book, &["A1"]).is_ok());
+    // As a kill would leave it, and without whatever lies beside it.
+    std::fs::copy(&path, &copy).unwrap();
+    rig.ledger = Ledger::open(&copy, OFFICE, true).unwrap();
+    assert_eq!(rig.taken(), [("A1".to_owned(), State::Sold)]);
+    for path in [path, copy] {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+#[test]
+fn a_database_that_was_emptied_is_not_taken_for_a_new_one() {
+    let path = file("emptied");
+    drop(Ledger::open(&path, OFFICE, false).unwrap());
+    std::fs::write(&path, "").unwrap();
+    assert!(matches!(Ledger::open(&path, OFFICE, true), Err(OpenError::Emptied)));
+    // Nor one in which some other program has begun something, nor one that has lost whose it is.
+    let db = Connection::open(&path).unwrap();
+    db.execute_batch("CREATE TABLE other (x)").unwrap();
+    drop(db);
+    assert!(matches!(Ledger::open(&path, OFFICE, true), Err(OpenError::Emptied)));
+    drop(Ledger::open(&path, OFFICE, false).unwrap());
+    Connection::open(&path).unwrap().execute_batch("DELETE FROM office").unwrap();
+    assert!(matches!(Ledger::open(&path, OFFICE, true), Err(OpenError::Emptied)));
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_database_that_somebody_cuts_or_overwrites_in_place_is_missed_and_what_it_held_can_be_saved() {
+    for text in ["", "overwritten"] {
+        let (path, mut rig) = (file(&format!("in-place-{text}")), rig());
+        rig.ledger = Ledger::open(&path, OFFICE, false).unwrap();
+        assert!(rig.new_order(ADA, Deed::Book, &["A1"]).is_ok());
+        assert!(rig.new_order(ADA, Deed::Hold, &["A2"]).is_ok());
+        rig.now += 60_000;
+        assert!(rig.ledger.expire(&rig.show, rig.now).unwrap().is_some());
+        rig.ledger.forget(rig.now).unwrap();
+        assert_eq!(rig.ledger.missing(), None, "it was the ledger itself that wrote");
+        // The same file, with something else in it.
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(rig.ledger.missing(), Some(path.as_path()));
+        rig.now += i64::from(std::process::id()) + text.len() as i64; // a name of the test's own
+        let copy = rig.ledger.rescue(&path, rig.now).unwrap();
+        rig.ledger = Ledger::open(&copy, OFFICE, true).unwrap();
+        assert_eq!(rig.taken(), [("A1".to_owned(), State::Sold)]);
+        drop(rig);
+        for path in [&path, &copy] {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+#[test]
+fn another_order_under_the_same_number_is_refused_and_an_outcome_that_can_not_be_read_is_an_error()
+{
+    let mut rig = rig();
+    assert!(matches!(rig.order("7", ADA, Deed::Hold, &["A1"]).0, Outcome::Done(_)));
+    let other = (Outcome::No(No::OtherOrder), None);
+    assert_eq!(rig.order("7", ADA, Deed::Book, &["A1"]), other);
+    assert_eq!(rig.order("7", ADA, Deed::Hold, &["A2"]), other);
+    let night = Night { date: "tomorrow".into(), ..Rig::night() };
+    let mut order = Order { deed: Deed::Hold, night, seats: seats(&["A1"]), number: "7".into() };
+    let came = rig.ledger.order(&rig.show, &order, ADA, &RULES, rig.now).unwrap();
+    assert_eq!(came, other);
+    assert_eq!(rig.taken(), [("A1".to_owned(), State::Held)]);
+    order.night = Rig::night();
+    rig.ledger.db.execute("UPDATE orders SET done = 'what?'", []).unwrap();
+    assert!(rig.ledger.order(&rig.show, &order, ADA, &RULES, rig.now).is_err());
+}
+
+#[test]
+fn what_was_sold_in_earlier_runs_is_saved_as_well_though_its_file_was_cut() {
+    let (path, mut rig) = (file("earlier"), rig());
+    let rows = ('A'..='J').map(|row| format!("{row} {}", "o".repeat(90)));
+    rig.show.seating = Seating::parse(&rows.collect::<Vec<_>>().join("\n")).unwrap();
+    let all: Vec<String> = rig.show.seating.seats().map(str::to_owned).collect();
+    let names: Vec<&str> = all.iter().map(String::as_str).collect();
+    rig.ledger = Ledger::open(&path, OFFICE, false).unwrap();
+    assert!(rig.new_order(ADA, Deed::Book, &names).is_ok());
+    // Opened anew, it has read nothing but what it reads by itself.
+    rig.ledger = Ledger::open(Path::new(":memory:"), OFFICE, false).unwrap();
+    rig.ledger = Ledger::open(&path, OFFICE, true).unwrap();
+    std::fs::write(&path, "").unwrap();
+    rig.now += 2 * i64::from(std::process::id()); // a name of the test's own
+    let copy = rig.ledger.rescue(&path, rig.now).unwrap();
+    rig.ledger = Ledger::open(&copy, OFFICE, true).unwrap();
+    assert_eq!(rig.taken().len(), 900);
+    drop(rig);
+    for path in [&path, &copy] {
+        let _ = std::fs::remove_file(path);
+    }
 }

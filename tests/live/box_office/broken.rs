@@ -129,6 +129,28 @@ fn an_order_without_an_answer_is_neither_done_nor_refused() {
 }
 
 #[test]
+fn an_order_that_is_interrupted_after_it_was_sent_is_said_to_be_unknown() {
+    let here = Here::new(18);
+    let mut options = Options::named("stranger").on_loopback();
+    options.group = here.group.parse().unwrap();
+    options.profile.services.insert("show-hamlet".into(), 1);
+    let (node, notices) = Node::start(options).unwrap();
+    node.set_answering(true).unwrap();
+    let words = [&["book", "--json"], &NIGHT[..], &["A1"], &here.options()[..]].concat();
+    let buyer = start(&here.host, &words);
+    let is_question = |notice| matches!(notice, Some(Notice::Event(Event::Question(_))));
+    let until = std::time::Instant::now() + PATIENCE;
+    while !is_question(notices.next(Duration::from_millis(50)).unwrap()) {
+        assert!(std::time::Instant::now() < until, "no order has come");
+    }
+    buyer.interrupt();
+    let unknown = buyer.finish().exits(4);
+    let said = &unknown.json()[0];
+    assert_eq!((&said["kind"], &said["done"]), (&json!("unknown"), &json!(null)), "{unknown:#?}");
+    assert!(unknown.stderr.contains("interrupted"), "{unknown:#?}");
+}
+
+#[test]
 fn an_answer_about_other_seats_than_were_asked_for_is_not_taken_for_done() {
     let here = Here::new(5);
     let book = [&["book", "--json"], &NIGHT[..], &["A1"]].concat();
@@ -176,11 +198,11 @@ fn an_office_whose_database_is_removed_sells_nothing_more_and_saves_what_it_has_
     let office = here.open(&file);
     here.order("book", &["A1"]).exits(0);
     let folder = file.with_extension("office");
-    for name in ["ledger.db", "ledger.db-wal"] {
+    for name in ["ledger.db", "ledger.db-journal"] {
         fs::remove_file(folder.join(name)).unwrap();
     }
     let closed = office.finish().exits(3);
-    assert!(closed.stderr.contains("was removed or replaced"), "{closed:#?}");
+    assert!(closed.stderr.contains("was removed, replaced or written by another"), "{closed:#?}");
     let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
     let is_saved = |path: &PathBuf| path.display().to_string().contains("ledger.rescued-");
     let saved = names.filter(is_saved).collect::<Vec<_>>();
@@ -191,6 +213,122 @@ fn an_office_whose_database_is_removed_sells_nothing_more_and_saves_what_it_has_
     let _office = here.open(&file);
     let taken = here.order("book", &["A1", "--as", "ben"]).exits(1);
     assert_eq!(taken.json()[0]["no"]["why"], "taken", "{taken:#?}");
+}
+
+#[test]
+fn an_office_whose_database_is_emptied_in_place_sells_nothing_more_and_saves_what_it_has_sold() {
+    let here = Here::new(12);
+    let file = here.found();
+    let office = here.open(&file);
+    here.order("book", &["A1"]).exits(0);
+    let folder = file.with_extension("office");
+    fs::write(folder.join("ledger.db"), "").unwrap();
+    let closed = office.finish().exits(3);
+    assert!(closed.stderr.contains("written by another"), "{closed:#?}");
+    let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let saved = names.filter(|path| path.display().to_string().contains("ledger.rescued-"));
+    let saved = saved.collect::<Vec<_>>();
+    assert_eq!(saved.len(), 1, "{saved:?}");
+    // It is not taken for a new one, and what was saved has all that was sold.
+    let refused = here.run(&["serve", file.to_str().unwrap()]).exits(3);
+    assert!(refused.stderr.contains("ledger.db is empty"), "{refused:#?}");
+    fs::rename(&saved[0], folder.join("ledger.db")).unwrap();
+    let _office = here.open(&file);
+    let taken = here.order("book", &["A1", "--as", "ben"]).exits(1);
+    assert_eq!(taken.json()[0]["no"]["why"], "taken", "{taken:#?}");
+}
+
+#[test]
+fn an_office_sells_though_nobody_reads_what_it_prints() {
+    let here = Here::new(13);
+    let file = here.found();
+    let mut program = here.host.program(&program());
+    let args = [&["serve", file.to_str().unwrap()], &here.options()[..]].concat();
+    let (unread, output) = std::io::pipe().unwrap();
+    drop(unread);
+    let mut office = program.args(args).stdout(output).spawn().unwrap();
+    here.order("book", &["A1"]).exits(0);
+    assert_eq!(office.try_wait().unwrap(), None);
+    office.kill().unwrap();
+    office.wait().unwrap();
+}
+
+#[test]
+fn a_night_that_is_not_on_is_a_no_whoever_asks_and_ends_a_live_map_once_it_is_taken_off() {
+    let here = Here::new(14);
+    let file = here.found();
+    let office = here.open(&file);
+    let other = [NIGHT[0], "2026-12-25"];
+    for words in [&["seats"][..], &["seats", "--watch"], &["book"], &["cancel"]] {
+        let no = here.run(&[words, &other, &["--json"]].concat()).exits(1);
+        assert_eq!(no.json()[0]["kind"], "no", "{no:#?}");
+    }
+    let viewer = watch(&here.host, &here.options());
+    office.terminate();
+    office.finish().exits(0);
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace(NIGHT[1], other[1])).unwrap();
+    let _office = here.open(&file);
+    let off = viewer.finish().exits(1);
+    assert!(off.stderr.contains("no such show or date"), "{off:#?}");
+}
+
+#[test]
+fn a_live_map_is_drawn_anew_where_the_house_is_another_one() {
+    let here = Here::new(15);
+    let file = here.found();
+    let office = here.open(&file);
+    let viewer = watch(&here.host, &here.options());
+    office.terminate();
+    office.finish().exits(0);
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(
+        &file,
+        text.replace("A oooo oooo oo", "A ooo\nB ooo").replace("\"Hamlet\"", "\"Lear\""),
+    )
+    .unwrap();
+    let _office = here.open(&file);
+    let seats = ["A1", "A2", "A3", "B1", "B2", "B3"];
+    viewer.wait_json("the other house", |v| {
+        v["event"] == "map"
+            && v["title"] == "Lear"
+            && v["seats"].as_object().is_some_and(|all| all.keys().eq(seats))
+    });
+}
+
+#[test]
+fn shows_lists_the_office_that_is_named_and_no_other() {
+    let here = Here::new(16);
+    let file = here.found();
+    let _office = here.open(&file);
+    let shown = here.run(&["shows", "--json"]).exits(0).json();
+    let id = shown[0]["office"].as_str().unwrap().to_owned();
+    assert_eq!(here.run(&["shows", "--json", "--office", &id]).exits(0).json(), shown);
+    let key = here.host.home().join("nobody.toml");
+    fs::copy(&file, &key).unwrap();
+    let text = fs::read_to_string(&key).unwrap();
+    fs::write(&key, text.lines().skip(1).collect::<Vec<_>>().join("\n")).unwrap();
+    let other = here.run(&["serve", key.to_str().unwrap()]).exits(2);
+    let other = other.stderr.split('"').nth(1).unwrap().to_owned();
+    let none = here.run(&["shows", "--office", &other, "--wait", "1s"]).exits(1);
+    assert!(none.stderr.contains(&other), "{none:#?}");
+}
+
+#[test]
+fn a_buyer_that_another_command_of_its_own_keeps_waiting_is_told_so() {
+    let here = Here::new(17);
+    let file = here.found();
+    let _office = here.open(&file);
+    let words = [&["book", "--json"], &NIGHT[..], &["-"], &here.options()[..]].concat();
+    let mut first = start(&here.host, &words);
+    first.type_bytes(b"A1\n");
+    first.wait_json("that it buys", |v| v["done"] == true);
+    let second = here.order("book", &["A2", "--wait", "100ms"]).exits(3);
+    assert!(second.stderr.contains("another command of yours"), "{second:#?}");
+    here.order("book", &["A2", "--as", "ben"]).exits(0);
+    // Ctrl-C while no order is on its way ends it as it ends any other command.
+    first.interrupt();
+    assert_eq!(first.finish().code, None);
 }
 
 #[test]
