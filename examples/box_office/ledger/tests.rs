@@ -335,7 +335,8 @@ fn a_database_that_somebody_cuts_or_overwrites_in_place_is_missed_and_what_it_he
         // The same file, with something else in it.
         std::fs::write(&path, text).unwrap();
         assert_eq!(rig.ledger.missing(), Some(path.as_path()));
-        rig.now += i64::from(std::process::id()) + text.len() as i64; // a name of the test's own
+        let length = i64::try_from(text.len()).unwrap();
+        rig.now += i64::from(std::process::id()) + length; // a name of the test's own
         let copy = rig.ledger.rescue(&path, rig.now).unwrap();
         rig.ledger = Ledger::open(&copy, OFFICE, true).unwrap();
         assert_eq!(rig.taken(), [("A1".to_owned(), State::Sold)]);
