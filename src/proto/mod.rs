@@ -50,6 +50,7 @@ mod command;
 mod config;
 mod confirms;
 mod contact;
+mod delivering;
 mod direct;
 mod discovery;
 mod engine;
