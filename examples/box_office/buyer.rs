@@ -14,7 +14,7 @@ use crate::clock::time_of_day;
 use crate::desk::Desk;
 use crate::failure::{Exit, Failure, note, print};
 use crate::stop::{Interrupted, Pending};
-use crate::words::{Billing, Deed, Done, Night, No, Order, Reply, Request, SERVICE, say};
+use crate::words::{Billing, Deed, Done, Night, No, Order, Reply, Request, SERVICE, outgoing};
 
 /// `shows`: asks every office what it sells.
 pub(crate) fn shows(globals: &Globals) -> Result<(), Failure> {
@@ -29,7 +29,7 @@ pub(crate) fn shows(globals: &Globals) -> Result<(), Failure> {
     node.wait_for_peer(left(), is_meant)?;
     let offices = node.peers()?.into_iter().filter(is_meant);
     let places: BTreeMap<_, _> = offices.map(|peer| (peer.id, peer.addr)).collect();
-    let what = say("what is on?".to_owned(), &Request::Shows);
+    let what = outgoing("what is on?".to_owned(), &Request::Shows);
     let what = what.map_err(|error| Failure::Usage(error.to_string()))?;
     let wait = left().max(Duration::from_secs(1));
     let answers = node.ask_many(places.keys().copied().collect(), what, wait);

@@ -12,7 +12,7 @@ use cooee::{Answer, NoAnswer, Node, NodeId};
 
 use crate::failure::Failure;
 use crate::stop::Pending;
-use crate::words::{Reply, Request, channel, say};
+use crate::words::{Reply, Request, channel, outgoing};
 
 /// An answer that takes longer has probably been lost together with the office that owed it; or else
 /// the office has much to do, so further tries wait longer.
@@ -58,7 +58,7 @@ impl<'a> Desk<'a> {
     pub(crate) fn ask(&mut self, request: &Request, wait: Duration) -> Result<Reply, Failure> {
         let until = Instant::now() + wait;
         let left = || until.saturating_duration_since(Instant::now());
-        let question = say("for the box office".to_owned(), request);
+        let question = outgoing("for the box office".to_owned(), request);
         let question = question.map_err(|error| Failure::Usage(error.to_string()))?;
         let (mut patience, mut tries) = (FIRST_TRY, Tries::None);
         loop {

@@ -131,7 +131,7 @@ impl Ledger {
             }
             outcome
         };
-        let change = number(&transaction, &show.name, changed)?;
+        let change = versioned(&transaction, &show.name, changed)?;
         transaction.commit()?;
         self.files.written();
         Ok((outcome, change))
@@ -141,7 +141,7 @@ impl Ledger {
     pub(crate) fn expire(&mut self, show: &Show, now: i64) -> Result<Option<Change>> {
         let transaction = self.db.transaction()?;
         let ended = end_holds(&transaction, &show.name, now)?;
-        let change = number(&transaction, &show.name, ended)?;
+        let change = versioned(&transaction, &show.name, ended)?;
         transaction.commit()?;
         if change.is_some() {
             self.files.written();
@@ -239,7 +239,7 @@ fn free(date: String, seat: String) -> Place {
 }
 
 /// Gives what has changed the show's next version; nothing happens if nothing has.
-fn number(db: &Transaction<'_>, show: &str, places: Vec<Place>) -> Result<Option<Change>> {
+fn versioned(db: &Transaction<'_>, show: &str, places: Vec<Place>) -> Result<Option<Change>> {
     if places.is_empty() {
         return Ok(None);
     }

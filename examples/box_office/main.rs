@@ -6,7 +6,7 @@
 //! - `words`: what is asked, answered, and told to all
 //! - `rules`: who may have which seat; `ledger`: the database that remembers it; nothing of the network
 //! - `office`: `serve`, one loop: a question comes in, the ledger decides, the answer goes to the
-//!   asker and the change to everyone
+//!   asker and the change to everyone; below it `opening` and `rivals`: why it may have to stay closed
 //! - `desk`: a buyer's way to the office, though that may be killed and started again meanwhile
 //! - `buyer`: the commands `shows`, `hold`, `book` and `cancel`
 //! - `viewer`: `seats`, with `--watch` live, and right after any loss

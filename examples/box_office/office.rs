@@ -3,26 +3,29 @@
 //!
 //! There is one office for a show because there is one key and one database: the file that says what is
 //! sold names the key's id, and the database can be open in one process only. What is done beyond that is
-//! courtesy to people who make mistakes: whoever is about to start a second office is told so.
+//! courtesy to people who make mistakes: whoever is about to start a second office is told so (`rivals`).
+
+mod opening;
+mod rivals;
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use cooee::{Event, Node, NodeId, Notice, Notices, Options, PeerInfo, Question, StartError};
+use cooee::{Event, Node, NodeId, Notice, Notices, Options, PeerInfo, Question};
 use serde_json::json;
 
+use self::opening::{must_be_listed, must_be_named, no_database, no_key};
+use self::rivals::{give_way, look_for_rivals, place, sold_by};
 use crate::args::{Globals, Serve};
 use crate::clock::now;
 use crate::failure::{Failure, note, print, warn};
-use crate::ledger::{Ledger, OpenError, Outcome, Unlisted};
+use crate::ledger::{Ledger, Outcome};
 use crate::plan::{Plan, Show};
 use crate::stop::Stop;
 use crate::words::{
-    Change, News, Night, No, Order, Place, Reply, Request, Snapshot, State, channel, say,
+    Change, News, Night, No, Order, Place, Reply, Request, Snapshot, State, channel, outgoing,
 };
 
 /// How soon a signal or the end of a hold is noticed.
@@ -35,15 +38,8 @@ const REPEAT: Duration = Duration::from_secs(2);
 /// How often outcomes that nobody will ask for are forgotten.
 const TIDY: Duration = Duration::from_secs(3_600);
 
-/// How long to look around for another office before starting.
-const LOOK: Duration = Duration::from_secs(3);
-
 /// How long an office that has found its copy stays to be found by it.
 const FAREWELL: Duration = Duration::from_secs(5);
-
-/// How long an office that is listed may take to show that it runs. It is asked some six times meanwhile,
-/// and where a tenth of everything is lost, all of them are once in twenty thousand starts.
-const SIGN_OF_LIFE: Duration = Duration::from_millis(600);
 
 /// An order's number is no longer than this.
 const NUMBER: usize = 64;
@@ -51,10 +47,8 @@ const NUMBER: usize = 64;
 /// Others of whom people are warned; anybody may claim to sell the same, under any number of ids.
 const RIVALS: usize = 16;
 
-/// Seats that are named in one warning.
-const NAMED: usize = 20;
-
-/// Runs the office until a signal ends it.
+/// Runs the office until a signal ends it. What needs nobody else is looked at first: the key, the database, the
+/// file; then the LAN, once before the office is here itself and once after.
 pub(crate) fn serve(args: &Serve, globals: &Globals) -> Result<(), Failure> {
     let plan = Plan::read(&args.file).map_err(Failure::Usage)?;
     let folder = args.office_dir.clone().unwrap_or_else(|| args.file.with_extension("office"));
@@ -69,7 +63,7 @@ pub(crate) fn serve(args: &Serve, globals: &Globals) -> Result<(), Failure> {
     let id = options.id().map_err(|error| no_key(&error))?;
     must_be_named(&plan, id, args, &folder)?;
     let database = folder.join("ledger.db");
-    let mut ledger = open(&database, id)?;
+    let mut ledger = opening::open(&database, id)?;
     must_be_listed(&plan, &mut ledger, args, globals.json)?;
     let stop = Stop::on_signals()?;
     let gone = look_for_rivals(&plan, id, args.anyway, globals)?;
@@ -96,196 +90,6 @@ pub(crate) fn serve(args: &Serve, globals: &Globals) -> Result<(), Failure> {
         let _ = print(json!({ "event": "closed" }));
     }
     ended
-}
-
-fn no_key(error: &StartError) -> Failure {
-    Failure::Refused(format!(
-        "{error}; the office keeps its key and what it has sold there: make the folder writable for this \
-         user, or name another one with --office-dir"
-    ))
-}
-
-/// What the file sells is sold by the office that it names, so two copies of it can't be two offices.
-fn must_be_named(plan: &Plan, id: NodeId, args: &Serve, folder: &Path) -> Result<(), Failure> {
-    let (file, folder) = (args.file.display(), folder.display());
-    match plan.office {
-        Some(named) if named == id => Ok(()),
-        Some(named) => Err(Failure::Usage(format!(
-            "{file} is sold by the office {named}, and the key in {folder} makes this one {id}; run it \
-             where the other's folder is, or move that folder here once the other has ended for good"
-        ))),
-        None => Err(Failure::Usage(format!(
-            "{file} does not say which office sells it; if it is this one, whose key is in {folder}, add \
-             as the first line:\n\noffice = \"{id}\"\n"
-        ))),
-    }
-}
-
-fn open(path: &Path, id: NodeId) -> Result<Ledger, Failure> {
-    // What was sold is known from the database alone: one that has gone must not be made anew unnoticed.
-    let made = path.with_extension("made");
-    let was_made = made.exists();
-    let lost = |how: &str| {
-        Failure::Refused(format!(
-            "{} is {how}, and with it what this office has sold is gone; put it back from a copy, or, if nothing \
-             was sold yet, remove {} to begin anew",
-            path.display(),
-            made.display()
-        ))
-    };
-    if was_made && !path.exists() {
-        return Err(lost("missing"));
-    }
-    let ledger = Ledger::open(path, id, was_made).map_err(|error| match error {
-        OpenError::Emptied => lost("empty"),
-        OpenError::InUse => Failure::No(format!("{}: {error}", path.display())),
-        OpenError::OfAnother(_) => Failure::Usage(format!("{}: {error}", path.display())),
-        OpenError::Damaged(_) => Failure::Refused(format!(
-            "{}: {error}; put a copy of the database in its place",
-            path.display()
-        )),
-        OpenError::Database(error) => no_database(path, &error),
-    })?;
-    let write = || {
-        let mut file = fs::File::create(&made)?;
-        file.write_all(b"this office has a ledger\n")?;
-        file.sync_all() // as sure as the sales themselves
-    };
-    write().map_err(|error: io::Error| {
-        Failure::Refused(format!(
-            "{}: {error}; make its folder writable for this user, or name another one with --office-dir",
-            made.display()
-        ))
-    })?;
-    Ok(ledger)
-}
-
-/// The database can't be used, and what to do about it.
-fn no_database(path: &Path, error: &rusqlite::Error) -> Failure {
-    use rusqlite::ErrorCode;
-
-    const WRITABLE: &str =
-        "make the folder writable for this user, or name another one with --office-dir";
-    // On a disk that is mounted read-only the database knows only of an I/O error.
-    if let Err(why) = fs::OpenOptions::new().append(true).open(path)
-        && matches!(why.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied)
-    {
-        return Failure::Refused(format!("{}: {why}; {WRITABLE}", path.display()));
-    }
-    let remedy = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "make room on the disk and start the office again",
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => WRITABLE,
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            "put a copy of the database in its place"
-        }
-        _ => "see to the disk and start the office again",
-    };
-    Failure::Refused(format!("{}: {error}; {remedy}", path.display()))
-}
-
-/// What is sold stays sold, though the file lists it no more; but whoever has changed the file has to
-/// know, since a seat that is called otherwise now would be sold again.
-fn must_be_listed(
-    plan: &Plan,
-    ledger: &mut Ledger,
-    args: &Serve,
-    as_json: bool,
-) -> Result<(), Failure> {
-    let is_listed = |night: &Night, seat: &str| plan.find(night).is_some_and(|show| show.has(seat));
-    let refused = |error| Failure::Refused(format!("the database: {error}"));
-    let unlisted = ledger.unlisted(now(), is_listed).map_err(refused)?;
-    if unlisted.is_empty() {
-        return Ok(());
-    }
-    let named = |one: &Unlisted| {
-        let Unlisted { night: Night { show, date }, seat, state } = one;
-        format!("{show} on {date}: {seat} ({})", state.as_str())
-    };
-    let mut all: Vec<String> = unlisted.iter().take(NAMED).map(named).collect();
-    if unlisted.len() > NAMED {
-        all.push(format!("and {} more", unlisted.len() - NAMED));
-    }
-    let (file, all) = (args.file.display(), all.join(", "));
-    if !args.retire {
-        return Err(Failure::Usage(format!(
-            "seats are taken that {file} does not list any more: {all}; put them back into the file; or, if \
-             they are gone for good and not merely called otherwise, start once with --retire: they stay \
-             whose they are"
-        )));
-    }
-    ledger.retire(&unlisted).map_err(refused)?;
-    warn(format_args!("{file} does not list any more, and they stay taken: {all}"), as_json);
-    Ok(())
-}
-
-/// Whether somebody on the LAN sells one of these shows already: another office, or this very one
-/// from a copy of its folder. Those that are listed and do not answer any more are returned.
-///
-/// It looks as a node that is nobody in particular: if it came with the office's own key, all would
-/// take it for the office's next run, and the one that is there would be heard no more.
-fn look_for_rivals(
-    plan: &Plan,
-    id: NodeId,
-    anyway: bool,
-    globals: &Globals,
-) -> Result<BTreeSet<NodeId>, Failure> {
-    let (node, _) = Node::start(Options { visitor: true, ..globals.node("visitor") })?;
-    node.wait_until_settled(LOOK)?;
-    let mut gone = BTreeSet::new();
-    for peer in node.peers()? {
-        let Some(show) = sold_by(plan, &peer).filter(|_| !anyway || peer.id == id) else {
-            continue;
-        };
-        let Ok(question) = say("are you there?".to_owned(), &Request::Shows) else { continue };
-        // One that was killed a moment ago, such as this office itself, is still listed.
-        if node.ask_one(peer.id, question, SIGN_OF_LIFE).is_err() {
-            gone.insert(peer.id);
-            continue;
-        }
-        let (show, at) = (&show.name, place(&peer));
-        return Err(Failure::No(if peer.id == id {
-            format!(
-                "this very office runs at {at}, from a copy of its folder: use one, delete the other"
-            )
-        } else {
-            format!(
-                "the office {} at {at} sells '{show}' already; end it first, or, if it has no right to, --anyway",
-                peer.id
-            )
-        }));
-    }
-    Ok(gone)
-}
-
-/// Of offices that start at the same moment none finds another before it is here itself. So each looks once
-/// more before it sells, and of two that see each other the one with the larger id ends.
-///
-/// It does so only here: an office that sells would else be ended by anybody with a small id.
-fn give_way(plan: &Plan, node: &Node, gone: &BTreeSet<NodeId>) -> Result<(), Failure> {
-    node.wait_until_settled(LOOK)?;
-    for peer in node.peers()? {
-        let is_first = peer.id < node.id() && !gone.contains(&peer.id);
-        if let Some(show) = sold_by(plan, &peer).filter(|_| is_first) {
-            return Err(Failure::No(format!(
-                "the office {} at {} is starting to sell '{}', too, and goes first; end it, or, if it has no \
-                 right to, --anyway",
-                peer.id,
-                place(&peer),
-                show.name
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// A show of the plan that the peer sells.
-fn sold_by<'a>(plan: &'a Plan, peer: &PeerInfo) -> Option<&'a Show> {
-    let sells = |show: &&Show| channel(&show.name).is_some_and(|name| peer.offers(name.as_str()));
-    plan.shows.iter().find(sells)
-}
-
-fn place(peer: &PeerInfo) -> String {
-    peer.addr.map_or_else(|| "an unknown address".to_owned(), |addr| addr.ip().to_string())
 }
 
 struct Office {
@@ -367,7 +171,7 @@ impl Office {
             // A question of something else's, such as `cooee ask`.
             _ => return Ok(self.node.pass(question.number)?),
         };
-        match say("from the box office".to_owned(), &reply) {
+        match outgoing("from the box office".to_owned(), &reply) {
             Ok(answer) => self.node.reply(question.number, answer)?,
             Err(_) => self.node.pass(question.number)?,
         }
@@ -450,8 +254,8 @@ impl Office {
         let (News::Change(Change { show, .. }) | News::Still { show, .. }) = news;
         let Some(channel) = channel(show) else { return Ok(()) };
         // What can't be said is found missing by its number, and asked for.
-        if let Ok(news) = say(in_words(news), news) {
-            self.node.say(&channel, news)?;
+        if let Ok(said) = outgoing(in_words(news), news) {
+            self.node.say(&channel, said)?;
         }
         Ok(())
     }

@@ -177,6 +177,6 @@ pub(crate) fn channel(show: &str) -> Option<ChannelName> {
 }
 
 /// Something said to the other side, with words beside it for people who listen.
-pub(crate) fn say(text: String, what: &impl Serialize) -> Result<Outgoing, JsonError> {
+pub(crate) fn outgoing(text: String, what: &impl Serialize) -> Result<Outgoing, JsonError> {
     Ok(Outgoing::new(text).with_data(Json::of(what)?))
 }

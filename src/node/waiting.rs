@@ -240,8 +240,11 @@ mod tests {
     #[test]
     fn nobody_waits_for_longer_than_told_nor_for_a_node_that_does_not_look() {
         let group = "239.255.77.5:26705";
+        let begun = Instant::now();
         let ada = start("ada", group, false);
-        assert_eq!(ada.wait_until_settled(Duration::ZERO), Ok(false), "it has just begun");
+        let settled = ada.wait_until_settled(Duration::ZERO).unwrap();
+        // Nobody is alone before a second has passed, however slow this host is.
+        assert!(!settled || begun.elapsed() >= Duration::from_secs(1));
         let blind = start("ben", group, true);
         assert_eq!(blind.wait_until_settled(Duration::MAX), Ok(true));
     }

@@ -167,10 +167,13 @@ impl Rush {
             shuffle(&mut wanted, i as u64 + 1);
             buyer.type_all(wanted.into_iter());
         }
+        // How much was still to be sold at each kill: that is chance, so it is told and not asserted.
+        let mut left = Vec::new();
         for kill in 1..=self.kills {
             until_sold(&viewers[0], seats * kill / (self.kills + 1));
             office.kill();
             assert_eq!(office.finish().code, None);
+            left.push(seats - ledger(&file).len());
             office = open(&hosts[0], &file, &[]);
             if kill == 1 {
                 // Late, and before the loss has been repaired.
@@ -214,12 +217,18 @@ impl Rush {
         for viewer in &viewers {
             assert_eq!(screen(viewer), all_sold);
         }
-        self.report(&viewers[..self.hosts], &sold, waits);
+        self.report(&viewers[..self.hosts], &sold, &left, waits);
     }
 
     /// Prints how long it took from a booking, as it stands in the database, to the screens: both are
     /// of the same clock.
-    fn report(self, viewers: &[Running], sold: &BTreeMap<String, (String, i64)>, waits: Vec<i64>) {
+    fn report(
+        self,
+        viewers: &[Running],
+        sold: &BTreeMap<String, (String, i64)>,
+        left: &[usize],
+        waits: Vec<i64>,
+    ) {
         let mut each = Vec::new();
         let mut last: BTreeMap<&str, i64> = BTreeMap::new();
         let changes: Vec<Vec<Value>> = viewers
@@ -234,10 +243,13 @@ impl Rush {
             *last = took.max(*last);
         }
         let Self { hosts, loss, kills, .. } = self;
+        assert_eq!(each.len(), viewers.len() * sold.len(), "each change on each screen");
+        let left =
+            if left.is_empty() { String::new() } else { format!(" with {left:?} seats left") };
         let begun = sold.values().map(|(_, at)| at).min().unwrap();
         let took = sold.values().map(|(_, at)| at).max().unwrap() - begun;
         println!(
-            "{hosts} hosts, {} seats, {loss} % loss, office killed {kills} times: sold out in {took} ms",
+            "{hosts} hosts, {} seats, {loss} % loss, office killed {kills} times{left}: sold out in {took} ms",
             sold.len()
         );
         print("  from a booking to one screen", each);

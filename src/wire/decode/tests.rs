@@ -204,6 +204,11 @@ fn what_is_broken_is_refused_with_its_reason() {
     assert!(malformed(b"") && malformed(b"\xff\xfe") && malformed(b"[]") && malformed(b"{}x"));
     assert!(malformed("[".repeat(1_000).as_bytes()));
     assert!(malformed(br#"{"cooee":1,"type":"say","text":"a","text":"b"}"#));
+    let (slice, after, have) = (Slice::behind(None, 4), None, None);
+    let ask = Ask { from: sender(), visitor: false, nonce: 1, token: 2, after, slice, have };
+    let ask = String::from_utf8(ask.encode(&identity())).unwrap();
+    let ask = |slice: &str| ask.replace("[0,4]", slice);
+    assert!(decode(ask("[3,4]").as_bytes()).is_ok());
     for (bytes, error) in [
         (r#"{"type":"say","text":"x"}"#, DecodeError::Member("cooee")),
         (r#"{"cooee":1}"#, DecodeError::Member("type")),
@@ -224,6 +229,9 @@ fn what_is_broken_is_refused_with_its_reason() {
         ),
         (r#"{"cooee":1,"type":"say","text":"x","id":"short"}"#, DecodeError::Member("id")),
         (r#"{"cooee":1,"type":"hello"}"#, DecodeError::Member("id")),
+        (&ask("[0,3]"), DecodeError::Member("slice")),
+        (&ask("[4,4]"), DecodeError::Member("slice")),
+        (&ask("[0,512]"), DecodeError::Member("slice")),
         (r#"{"cooee":1,"type":"say","text":"x","sig":"AAAA"}"#, DecodeError::Member("sig")),
         (r#"{"cooee":1,"type":"say","sig":1,"text":"x"}"#, DecodeError::Member("sig")),
     ] {

@@ -48,6 +48,23 @@ impl Here {
     fn order(&self, command: &str, more: &[&str]) -> Output {
         order(&self.host, command, &[&["--json"], more, &self.options()].concat())
     }
+
+    /// Somebody else has it.
+    #[track_caller]
+    fn refuses_a1_as_taken(&self) {
+        let taken = self.order("book", &["A1", "--as", "ben"]).exits(1);
+        assert_eq!(taken.json()[0]["no"]["why"], "taken", "{taken:#?}");
+    }
+}
+
+/// What an office has written down before it ended.
+#[track_caller]
+fn the_saved_one(folder: &Path) -> PathBuf {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_saved = |path: &PathBuf| path.display().to_string().contains("ledger.rescued-");
+    let mut saved: Vec<PathBuf> = names.filter(is_saved).collect();
+    assert_eq!(saved.len(), 1, "{saved:?}");
+    saved.remove(0)
 }
 
 #[test]
@@ -187,8 +204,7 @@ fn sold_seats_that_the_file_lists_no_more_keep_the_office_closed_until_somebody_
     office.finish().exits(0);
     fs::write(&file, text).unwrap();
     let _office = here.open(&file);
-    let taken = here.order("book", &["A1", "--as", "ben"]).exits(1);
-    assert_eq!(taken.json()[0]["no"]["why"], "taken", "{taken:#?}");
+    here.refuses_a1_as_taken();
 }
 
 #[test]
@@ -203,16 +219,12 @@ fn an_office_whose_database_is_removed_sells_nothing_more_and_saves_what_it_has_
     }
     let closed = office.finish().exits(3);
     assert!(closed.stderr.contains("was removed, replaced or written by another"), "{closed:#?}");
-    let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-    let is_saved = |path: &PathBuf| path.display().to_string().contains("ledger.rescued-");
-    let saved = names.filter(is_saved).collect::<Vec<_>>();
-    assert_eq!(saved.len(), 1, "{saved:?}");
-    assert!(closed.stderr.contains(saved[0].to_str().unwrap()), "{closed:#?}");
+    let saved = the_saved_one(&folder);
+    assert!(closed.stderr.contains(saved.to_str().unwrap()), "{closed:#?}");
     // What it says helps.
-    fs::rename(&saved[0], folder.join("ledger.db")).unwrap();
+    fs::rename(&saved, folder.join("ledger.db")).unwrap();
     let _office = here.open(&file);
-    let taken = here.order("book", &["A1", "--as", "ben"]).exits(1);
-    assert_eq!(taken.json()[0]["no"]["why"], "taken", "{taken:#?}");
+    here.refuses_a1_as_taken();
 }
 
 #[test]
@@ -225,17 +237,13 @@ fn an_office_whose_database_is_emptied_in_place_sells_nothing_more_and_saves_wha
     fs::write(folder.join("ledger.db"), "").unwrap();
     let closed = office.finish().exits(3);
     assert!(closed.stderr.contains("written by another"), "{closed:#?}");
-    let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-    let saved = names.filter(|path| path.display().to_string().contains("ledger.rescued-"));
-    let saved = saved.collect::<Vec<_>>();
-    assert_eq!(saved.len(), 1, "{saved:?}");
+    let saved = the_saved_one(&folder);
     // It is not taken for a new one, and what was saved has all that was sold.
     let refused = here.run(&["serve", file.to_str().unwrap()]).exits(3);
     assert!(refused.stderr.contains("ledger.db is empty"), "{refused:#?}");
-    fs::rename(&saved[0], folder.join("ledger.db")).unwrap();
+    fs::rename(&saved, folder.join("ledger.db")).unwrap();
     let _office = here.open(&file);
-    let taken = here.order("book", &["A1", "--as", "ben"]).exits(1);
-    assert_eq!(taken.json()[0]["no"]["why"], "taken", "{taken:#?}");
+    here.refuses_a1_as_taken();
 }
 
 #[test]
