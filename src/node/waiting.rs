@@ -51,8 +51,12 @@ impl Node {
     /// # let here = |nick| -> Result<Options, Box<dyn std::error::Error>> {
     /// #     Ok(Options { group: "239.255.77.3:26703".parse()?, ..Options::named(nick).on_loopback() })
     /// # };
-    /// # let (_ben, _) = Node::start(here("ben")?)?;
-    /// # let (_cleo, _) = Node::start(here("cleo")?)?;
+    /// # let (ben, _) = Node::start(here("ben")?)?;
+    /// # let (cleo, _) = Node::start(here("cleo")?)?;
+    /// # // Whoever is asked knows all by then; else one that is only starting is nobody's peer yet.
+    /// # for node in [&ben, &cleo] {
+    /// #     node.wait_for_peer(Duration::from_secs(30), |_| true)?.ok_or("nobody came")?;
+    /// # }
     /// let (ada, _) = Node::start(here("ada")?)?; // Options::named("ada") on a real LAN
     /// ada.wait_until_settled(Duration::from_secs(10))?;
     /// for peer in ada.peers()? {
